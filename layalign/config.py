@@ -1,0 +1,401 @@
+"""What to train: a recipe in YAML becomes one frozen `RunConfig` per stage. Imports no torch.
+
+A recipe is a common part overlaid by the part of each stage:
+
+    name: math
+    model: {encoder: google/mt5-xl, decoder: meta-math/MetaMath-7B-V1.0}
+    training: {batch_size: 128}
+    stages:
+      1: {training: {lr: 4.0e-5}}
+      2: {training: {lr: 3.0e-5}}
+
+Keys and types are those of the dataclasses below; a key that is none of theirs is an error that names the
+nearest valid one. Sizes of the models are read from the models, never configured.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from layalign.model.methods import Aligner, Bridge, Compat, Gate, bridge_of
+
+Layers = Literal["all", "last", "mean"] | tuple[int, ...]
+NO_EFFECT = {"result": False}
+"""Metadata of a field that changes how a result is reached, never the result: not part of the signature."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The two frozen backbones, the method that joins them, and its switches (None: the method's own)."""
+
+    encoder: str
+    """Folder or hub name of the multilingual encoder."""
+    decoder: str
+    """Folder or hub name of the LLM."""
+    encoder_revision: str | None = None
+    """Branch, tag or commit of the encoder on the hub."""
+    decoder_revision: str | None = None
+    """Branch, tag or commit of the LLM on the hub."""
+    method: str = "layalign"
+    """llm, langbridge, mindmerger or layalign."""
+    adapter: bool | None = None
+    adapter_width: int | None = None
+    aligner: Aligner | None = None
+    encoder_states: Layers | None = None
+    decoder_layers: Literal["all"] | tuple[int, ...] | None = None
+    gate: Gate | None = None
+    text: bool | None = None
+    compat: Compat | None = None
+    precision: Literal["bf16", "fp32", "fp64"] = "bf16"
+    """Of the backbones and of autocast. The bridge's own weights are fp32 (fp64 in fp64)."""
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = field(
+        default="auto", metadata=NO_EFFECT
+    )
+    """Self-attention of the LLM; `auto` is sdpa, or eager where scores are soft-capped."""
+
+    def bridge(self, stage: int) -> Bridge:
+        """The switches of the model in a stage."""
+        names = [f.name for f in fields(Bridge)]
+        return bridge_of(self.method, stage, {name: getattr(self, name) for name in names})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What a stage reads, below the data folder (`--data` or `$LAYALIGN_DATA`)."""
+
+    reader: Literal["lego", "pairs", "tsv", "jsonl", "math", "hub"]
+    """Layout of the files; `layalign.data.sources` describes each."""
+    path: str
+    """Folder or file below the data folder, an absolute path, or the name of a hub data set."""
+    languages: tuple[str, ...]
+    """English names (`Swahili`) or codes (`sw`), in the order they are read."""
+    max_source: int
+    """Tokens of the encoder's input; longer ones are cut and counted."""
+    max_target: int
+    """Tokens of the answer, end token included."""
+    max_prompt: int | None = None
+    """Tokens of the LLM's prompt; None is `max_source` as in the official code."""
+    limit: int | None = None
+    """First rows of each language that are used; None is all."""
+    dev: int = 0
+    """Examples set aside for the dev loss; whole groups, so that parallel translations stay together."""
+    columns: tuple[str, str] = ("src", "tgt")
+    """Names of source and target in `jsonl` and `hub`; file endings in `pairs`."""
+    revision: str | None = None
+    """Commit of a hub data set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a stage is trained. Defaults are the paper's DeepSpeed file (PAPER: common recipe)."""
+
+    lr: float
+    epochs: int = 3
+    max_steps: int | None = None
+    """Stop after this many optimizer steps, schedule included; None is all epochs."""
+    batch_size: int = 128
+    """Examples of one optimizer step on all processes together."""
+    window: int = 4
+    """Batches that are length-sorted together; 1 is the paper's plain random sampling."""
+    init: str = "previous"
+    """Weights to start from: `previous` (the stage before, if any), `none`, or a bridge's folder."""
+    select: Literal["best", "last"] = "last"
+    """Weights that the run hands on: those of the lowest dev loss, or the last."""
+    gate_lr_scale: float = 1.0
+    """Learning rate of the gates as a multiple of `lr`."""
+    betas: tuple[float, float] = (0.8, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 3e-7
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    warmup: float = 0.05
+    """Share of the steps in which the learning rate rises."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    micro_batch: int = field(default=8, metadata=NO_EFFECT)
+    """Examples of one forward pass on one process."""
+    micro_tokens: int | None = field(default=None, metadata=NO_EFFECT)
+    """Padded tokens (encoder and LLM) of one forward pass; cuts micro-batches further, never the batch."""
+    engine: Literal["auto", "single", "ddp", "deepspeed"] = field(default="auto", metadata=NO_EFFECT)
+    """`auto` is single on one process and ddp on several."""
+    zero_stage: Literal[0, 1, 2, 3] = field(default=2, metadata=NO_EFFECT)
+    zero3_persistence_threshold: int = field(default=100_000, metadata=NO_EFFECT)
+    """Parameters smaller than this are not partitioned under ZeRO-3."""
+    gradient_checkpointing: bool = field(default=False, metadata=NO_EFFECT)
+    """Recompute the LLM's layers in backward."""
+    recompute_cross: bool = field(default=True, metadata=NO_EFFECT)
+    """Recompute the aligner's keys and values in backward."""
+    loss_chunk: int = field(default=1024, metadata=NO_EFFECT)
+    """Answer tokens whose logits exist at one time."""
+    eval_every: int = 200
+    """Steps between two dev losses."""
+    save_every: int = field(default=200, metadata=NO_EFFECT)
+    """Steps between two checkpoints."""
+    log_every: int = field(default=10, metadata=NO_EFFECT)
+    """Steps between two lines of progress; `metrics.jsonl` has every step."""
+    tensorboard: bool = field(default=False, metadata=NO_EFFECT)
+    wandb: bool = field(default=False, metadata=NO_EFFECT)
+    """Offline run in the run folder, for `wandb sync`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How benchmarks are answered: greedy, as in the paper."""
+
+    benchmarks: tuple[str, ...] = ("mgsm",)
+    max_new_tokens: int = 512
+    batch_size: int = 32
+    limit: int | None = None
+    """First items of each language; None is all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One stage of one recipe with its overrides: what one run computes."""
+
+    name: str
+    stage: Literal[1, 2]
+    seed: int = 0
+    gpus: int = field(default=8, metadata=NO_EFFECT)
+    """GPUs in all that the recipe wants; a cluster profile maps them to nodes."""
+    model: ModelConfig
+    data: DataConfig
+    training: TrainingConfig
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig, metadata=NO_EFFECT)
+
+    @property
+    def bridge(self) -> Bridge:
+        """The switches of this run's model."""
+        return self.model.bridge(self.stage)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as written to `config.yaml`; `from_dict` reads it back."""
+        return _plain(dataclasses.asdict(self))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Check keys and types of plain data.
+
+        Raises:
+            ValueError: an unknown key (the nearest valid one is named), a wrong type, an impossible value.
+        """
+        config: RunConfig = _build(cls, values, "")
+        _check(config)
+        return config
+
+    def signature(self, parent: str | None = None) -> str:
+        """Hash of all that changes the result, and of the run it starts from. Eight hexadecimal digits.
+
+        A switch left to its method counts as the method's value: `layalign` and `layalign` with
+        `adapter: true` are one run.
+        """
+        told = _result_fields(self)
+        del told["name"]
+        told["model"] = {**told["model"], **dataclasses.asdict(self.bridge), "method": None}
+        told["parent"] = parent
+        return hashlib.sha256(json.dumps(_plain(told), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """A recipe file as plain data.
+
+    Raises:
+        ValueError: no such file, no YAML, or no mapping at its top.
+    """
+    import yaml
+
+    try:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"recipe {path} cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"recipe {path} is no valid YAML: {error}") from None
+    if not isinstance(recipe, dict):
+        raise ValueError(f"recipe {path} holds {type(recipe).__name__}, not keys and values")
+    return recipe
+
+
+def resolve(recipe: Mapping[str, Any], stage: int, overrides: Iterable[str] = ()) -> RunConfig:
+    """The run of one stage: common part, the stage's part, then the overrides.
+
+    Args:
+        recipe: plain data as `read_recipe` gives it.
+        stage: 1 or 2.
+        overrides: `training.lr=1e-4` for every stage, `stages.1.training.lr=1e-4` for one.
+
+    Raises:
+        ValueError: as `RunConfig.from_dict`, or an override without `=`.
+    """
+    common = {key: value for key, value in recipe.items() if key != "stages"}
+    stages = recipe.get("stages") or {}
+    merged = _merge(_merge(common, stages.get(stage) or {}), {"stage": stage})
+    for override in overrides:
+        key, value = parse_override(override)
+        keys = key.split(".")
+        if keys[0] == "stages" and len(keys) > 2:
+            if keys[1] not in ("1", "2"):
+                raise ValueError(f"override {override!r} names stage {keys[1]!r}; the stages are 1 and 2")
+            if int(keys[1]) != stage:
+                continue
+            keys = keys[2:]
+        merged = _merge(merged, _nested(keys, value))
+    return RunConfig.from_dict(merged)
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """`a.b=1e-4` as key and value, the value read as YAML (and `1e-4` as the number it is).
+
+    Raises:
+        ValueError: no `=`, or a value that is no YAML.
+    """
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ValueError(f"override {text!r} is not of the form section.key=value, e.g. training.lr=1e-4")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ValueError(f"the value of override {text!r} is no valid YAML") from None
+
+
+def _check(config: RunConfig) -> None:
+    """Rules that span fields or bound a number."""
+    bridge = config.bridge
+    training, data = config.training, config.data
+    rules = [
+        (training.lr > 0, "training.lr", training.lr, "must be above 0"),
+        (training.epochs > 0, "training.epochs", training.epochs, "must be at least 1"),
+        (training.batch_size > 0, "training.batch_size", training.batch_size, "must be at least 1"),
+        (training.window > 0, "training.window", training.window, "must be at least 1 (1 is no sorting)"),
+        (training.micro_batch > 0, "training.micro_batch", training.micro_batch, "must be at least 1"),
+        (0 <= training.warmup < 1, "training.warmup", training.warmup, "is a share of the steps, 0 to 1"),
+        (training.save_every > 0, "training.save_every", training.save_every, "must be at least 1"),
+        (training.eval_every > 0, "training.eval_every", training.eval_every, "must be at least 1"),
+        (training.log_every > 0, "training.log_every", training.log_every, "must be at least 1"),
+        (training.loss_chunk > 0, "training.loss_chunk", training.loss_chunk, "must be at least 1"),
+        (data.max_source > 1, "data.max_source", data.max_source, "must be at least 2"),
+        (data.max_target > 1, "data.max_target", data.max_target, "must be at least 2"),
+        (data.dev >= 0, "data.dev", data.dev, "must not be negative"),
+        (bool(data.languages), "data.languages", data.languages, "must name a language"),
+        (config.gpus > 0, "gpus", config.gpus, "must be at least 1"),
+    ]
+    for holds, key, value, rule in rules:
+        if not holds:
+            raise ValueError(f"{key} is {value!r}: it {rule}")
+    if bridge.aligner == "none" and config.model.encoder_states is not None:
+        raise ValueError("model.encoder_states is set, but the method has no aligner to read them")
+
+
+def _result_fields(value: Any) -> dict[str, Any]:
+    """The fields of a config that change the result, nested."""
+    told = {}
+    for f in fields(value):
+        if f.metadata.get("result", True):
+            inner = getattr(value, f.name)
+            told[f.name] = _result_fields(inner) if dataclasses.is_dataclass(inner) else inner
+    return told
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that JSON, YAML and memory agree."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def _nested(keys: list[str], value: Any) -> dict[str, Any]:
+    for key in reversed(keys):
+        value = {key: value}
+    return value
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        inner = merged.get(key)
+        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(inner, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _build(cls: type, values: Any, where: str) -> Any:
+    """A dataclass from plain data, strictly."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{where or 'the recipe'} is {values!r}: it must be keys and values")
+    hints = get_type_hints(cls)
+    known = {f.name: f for f in fields(cls)}
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+            hint = f"did you mean {where}{near[0]}?" if near else f"valid keys: {', '.join(known)}"
+            raise ValueError(f"unknown key {where}{key}; {hint}")
+    missing = [name for name, f in known.items() if _required(f) and name not in values]
+    if missing:
+        raise ValueError(f"{where}{missing[0]} is missing: the recipe must set it")
+    return cls(**{key: _convert(hints[key], value, f"{where}{key}") for key, value in values.items()})
+
+
+def _required(f: dataclasses.Field[Any]) -> bool:
+    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """One value as its type hint says, or an error that names key, value and type."""
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, f"{where}.")  # type: ignore[arg-type]
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        for option in args:
+            try:
+                return _convert(option, value, where)
+            except ValueError:
+                continue
+    elif hint is type(None):
+        if value is None:
+            return None
+    elif origin is Literal:
+        if any(value == option and type(value) is type(option) for option in args):
+            return value
+    elif origin is tuple:
+        items = [value] if isinstance(value, str | int | float) else value
+        if isinstance(items, list | tuple):
+            kinds = [args[0]] * len(items) if args[-1] is Ellipsis else list(args)
+            if len(kinds) == len(items):
+                return tuple(_convert(kind, item, where) for kind, item in zip(kinds, items))
+    elif hint is float:
+        return _number(value, where)
+    elif type(value) is hint:
+        return value
+    raise ValueError(f"{where} is {value!r}: it must be {_describe(hint)}")
+
+
+def _number(value: Any, where: str) -> float:
+    """YAML 1.1 reads `1e-4` as a string: take it for the number that was meant."""
+    try:
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            return float(value)
+    except ValueError:
+        pass
+    raise ValueError(f"{where} is {value!r}: it must be a number")
+
+
+def _describe(hint: Any) -> str:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_describe(option) for option in args)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, args))
+    if origin is tuple:
+        return f"a list of {_describe(args[0])}"
+    names = {type(None): "null", str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+    return names.get(hint, str(hint))

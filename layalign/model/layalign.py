@@ -1,0 +1,324 @@
+"""LayAlign: a frozen encoder and a frozen LLM, joined by a trained bridge (section 3 of the paper).
+
+The LLM reads [bos; adapter(H_n); separator; prompt; answer], each row padded on the left, and every adapted layer
+attends the encoder's states through its gate. `llm`, `langbridge`, `mindmerger` and the paper's variants are
+switches of this one model (`layalign.model.methods`).
+
+Shapes: B batch, S source tokens, P prompt tokens, A answer tokens, T all LLM tokens, K encoder states, C encoder
+width, D LLM width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import GenerationConfig, GenerationMixin, PretrainedConfig, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from layalign.config import ModelConfig
+from layalign.data.batch import Batch
+from layalign.model.adapter import Adapter
+from layalign.model.aligner import LayerWiseAligner
+from layalign.model.decoder import logits
+from layalign.model.encoder import chosen_states, encode
+from layalign.model.gated_attention import Cross, Gates, remember_hidden
+from layalign.model.methods import Bridge
+
+IGNORED = -100
+"""Label of a position that has no answer token."""
+
+
+class LayAlignConfig(PretrainedConfig):
+    """Config of the composite: the LLM's stands for it wherever generation asks for sizes."""
+
+    model_type = "layalign"
+
+    def __init__(self, decoder: PretrainedConfig | None = None, **kwargs: Any) -> None:
+        self._decoder = decoder or PretrainedConfig()  # first: the base class asks for the text config
+        super().__init__(**kwargs)
+
+    def get_text_config(self, *args: Any, **kwargs: Any) -> PretrainedConfig:
+        """The LLM's config."""
+        return self._decoder
+
+
+@dataclass
+class Composed:
+    """What the LLM reads: left-padded rows."""
+
+    embeds_BTD: Tensor
+    mask_BT: Tensor
+    labels_BT: Tensor
+
+
+class LayAlign(PreTrainedModel, GenerationMixin):
+    """The composite model.
+
+    Args:
+        encoder: frozen encoder (`layalign.model.encoder`), None only without a bridge.
+        decoder: frozen LLM (`layalign.model.decoder`).
+        bridge: switches; all sizes are read from the two models.
+        origin: where the backbones come from; `save_pretrained` writes it down.
+    """
+
+    config_class = LayAlignConfig
+    _supports_sdpa = True
+
+    def __init__(
+        self,
+        encoder: nn.Module | None,
+        decoder: PreTrainedModel,
+        bridge: Bridge,
+        origin: ModelConfig | None = None,
+    ) -> None:
+        super().__init__(LayAlignConfig(decoder.config))
+        assert encoder is not None or not bridge.trains
+        if decoder.config.bos_token_id is None and not (bridge.adapter or bridge.text):
+            raise ValueError("this LLM has no start token: without adapter and text it would read nothing")
+        self.bridge, self.origin = bridge, origin
+        self.recompute_cross = False
+        self.encoder = encoder.requires_grad_(False) if encoder is not None else None
+        self.decoder = decoder.requires_grad_(False)
+        self.generation_config = GenerationConfig.from_model_config(decoder.config)
+        self.adapter: Adapter | None = None
+        self.aligner: LayerWiseAligner | None = None
+        self.rows: dict[int, int] = {}
+        if encoder is not None:
+            assert isinstance(encoder.config, PretrainedConfig)
+            self._add_bridge(encoder.config)
+        self.train(False)
+
+    def _add_bridge(self, encoder_config: PretrainedConfig) -> None:
+        bridge, text = self.bridge, self.decoder.config.get_text_config()
+        width, layers = encoder_config.hidden_size, encoder_config.num_hidden_layers
+        if bridge.adapter:
+            self.adapter = Adapter(width, text.hidden_size, bridge.adapter_width)
+        if bridge.aligner == "none":
+            return
+        adapted = chosen_decoder_layers(bridge.decoder_layers, text.num_hidden_layers)
+        states = 1 if bridge.encoder_states == "mean" else len(chosen_states(bridge.encoder_states, layers))
+        self.rows = {layer: row for row, layer in enumerate(adapted)}
+        self.aligner = LayerWiseAligner(
+            bridge.aligner,
+            encoder_states=states,
+            decoder_layers=len(adapted),
+            encoder_width=width,
+            decoder_width=text.hidden_size,
+        )
+        self.gates = Gates(bridge.gate, len(adapted), text.hidden_size)
+        if bridge.gate == "dynamic":
+            for module in self.decoder.modules():
+                if hasattr(module, "k_proj") and hasattr(module, "layer_idx"):
+                    module.register_forward_pre_hook(remember_hidden, with_kwargs=True)
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Names and parameters of the bridge, always in the same order."""
+        return {
+            f"{part}.{name}": parameter
+            for part in ("adapter", "aligner", "gates")
+            for name, parameter in getattr(getattr(self, part, None), "named_parameters", lambda: ())()
+        }
+
+    def save_pretrained(self, folder: str | Path, **unused: Any) -> None:  # type: ignore[override]
+        """Write the bridge, the tokenizers and the names of the backbones; never the backbones' weights."""
+        from layalign.model.store import load_tokenizers, save_bridge
+
+        assert self.origin is not None
+        save_bridge(Path(folder), self, load_tokenizers(self.origin))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **changes: Any) -> LayAlign:  # type: ignore[override]
+        """A saved bridge with its backbones; `changes` replace fields of `ModelConfig`, e.g. `decoder=`.
+
+        Raises:
+            ValueError: no bridge there.
+        """
+        from layalign.model.store import load_bridge
+
+        return load_bridge(Path(folder), **changes)[0]
+
+    def train(self, mode: bool = True) -> LayAlign:
+        """The frozen models never leave eval mode: their dropout stays off (the official code left it on).
+
+        Layers that can be recomputed in backward are told so by their own flag alone.
+        """
+        super().train(mode)
+        if self.encoder is not None:
+            self.encoder.eval()
+        self.decoder.eval()
+        for module in self.decoder.modules():
+            if isinstance(module, GradientCheckpointingLayer):
+                module.training = mode
+        return self
+
+    def recompute_layers(self) -> None:
+        """Compute the LLM's layers again in backward instead of keeping what is inside them."""
+        for module in self.decoder.modules():
+            if isinstance(module, GradientCheckpointingLayer):
+                module.gradient_checkpointing = True
+                module._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)  # type: ignore[assignment]
+
+    def loss(self, batch: Batch, chunk: int) -> tuple[Tensor, int]:
+        """Cross entropy summed over the answer tokens, and their number.
+
+        Args:
+            batch: tokens of both tokenizers.
+            chunk: positions whose logits [chunk, V] exist at one time; they are computed again in backward.
+        """
+        with self._autocast():
+            composed, cross = self._read(batch)
+            hidden_BTD = self.decoder.base_model(
+                inputs_embeds=composed.embeds_BTD,
+                attention_mask=composed.mask_BT,
+                position_ids=self._training_positions(composed.mask_BT),
+                use_cache=False,
+                cross=cross,
+            ).last_hidden_state
+        wanted = composed.labels_BT[:, 1:] != IGNORED
+        hidden_XD, labels_X = hidden_BTD[:, :-1][wanted], composed.labels_BT[:, 1:][wanted]
+        total = hidden_XD.new_zeros((), dtype=torch.promote_types(hidden_XD.dtype, torch.float32))
+        for hidden, labels in zip(hidden_XD.split(chunk), labels_X.split(chunk)):
+            if torch.is_grad_enabled():
+                total = total + checkpoint(self._cross_entropy, hidden, labels, use_reentrant=False)
+            else:
+                total = total + self._cross_entropy(hidden, labels)
+        return total, len(labels_X)
+
+    def _cross_entropy(self, hidden_XD: Tensor, labels_X: Tensor) -> Tensor:
+        with self._autocast():
+            logits_XV = logits(self.decoder, hidden_XD)
+        return nn.functional.cross_entropy(logits_XV, labels_X, reduction="sum")
+
+    @torch.no_grad()
+    def answer(self, batch: Batch, **generate_kwargs: Any) -> Tensor:
+        """Generated ids [B, new], greedy unless `generate_kwargs` (of `transformers.generate`) say otherwise."""
+        with self._autocast():
+            composed, cross = self._read(batch)
+            if cross is not None:
+                cross.cache = {}
+            ids_BN: Tensor = self.generate(  # type: ignore[misc, assignment]
+                inputs_embeds=composed.embeds_BTD,
+                attention_mask=composed.mask_BT,
+                cross=cross,
+                **{"do_sample": False, "pad_token_id": self._pad_id(), **generate_kwargs},
+            )
+        return ids_BN
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        cross: Cross | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The LLM's own forward with `cross` in its signature, so that `generate` passes it on."""
+        return self.decoder(
+            input_ids=input_ids,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            cross=cross,
+            **kwargs,
+        )
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The LLM's."""
+        return self.decoder.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The LLM's."""
+        return self.decoder.get_output_embeddings()
+
+    def _read(self, batch: Batch) -> tuple[Composed, Cross | None]:
+        """Run the encoder; what the LLM reads and what its layers attend."""
+        if self.encoder is None:
+            return self._compose(batch, None), None
+        choice = self.bridge.encoder_states if self.aligner is not None else None
+        output_BSC, states_KBSC = encode(self.encoder, batch.source_ids, batch.source_mask, choice)
+        composed = self._compose(batch, output_BSC)
+        if self.aligner is None or states_KBSC is None:
+            return composed, None
+        mask_BS = None if self.bridge.compat == "official" else batch.source_mask.bool()
+        return composed, Cross(
+            states_KBSC, mask_BS, self.aligner, self.gates, self.rows, recompute=self.recompute_cross
+        )
+
+    def _compose(self, batch: Batch, output_BSC: Tensor | None) -> Composed:
+        """[bos; soft tokens; separator; prompt; answer], then all padding to the left, shared columns cut."""
+        embed = self.decoder.get_input_embeddings()
+        rows = len(batch.source_ids)
+        ones = batch.source_mask.new_ones(rows, 1)
+        embeds: list[Tensor] = []
+        masks: list[Tensor] = []
+        labels: list[Tensor] = []
+
+        def add(part_BXD: Tensor, mask_BX: Tensor, ids_BX: Tensor | None = None) -> None:
+            none = torch.full_like(mask_BX, IGNORED)
+            embeds.append(part_BXD)
+            masks.append(mask_BX)
+            labels.append(none if ids_BX is None else torch.where(mask_BX.bool(), ids_BX, none))
+
+        bos = self.decoder.config.bos_token_id
+        if bos is not None:
+            add(embed(torch.full_like(ones, bos)), ones)
+        if self.adapter is not None and output_BSC is not None:
+            soft_BSD, separator_B1D = self.adapter(output_BSC)
+            add(soft_BSD, batch.source_mask)
+            add(separator_B1D, ones)
+        if self.bridge.text:
+            add(embed(batch.prompt_ids), batch.prompt_mask)
+        add(embed(batch.target_ids), batch.target_mask, batch.target_ids)
+        embeds = [part.to(self.decoder.dtype) for part in embeds]
+        return _pad_left(torch.cat(embeds, 1), torch.cat(masks, 1), torch.cat(labels, 1))
+
+    def _training_positions(self, mask_BT: Tensor) -> Tensor:
+        """Position of each token among its row's tokens; the official training counts padding too."""
+        if self.bridge.compat == "official":
+            return torch.arange(mask_BT.shape[1], device=mask_BT.device).expand(len(mask_BT), -1)
+        return (mask_BT.cumsum(1) - 1).clamp(min=0)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        """bf16 arithmetic where the backbones are bf16; the bridge's weights stay fp32."""
+        if self.decoder.dtype is torch.bfloat16:
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+    def _pad_id(self) -> int:
+        eos = self.generation_config.eos_token_id
+        pad = self.generation_config.pad_token_id
+        return pad if pad is not None else eos[0] if isinstance(eos, list) else eos
+
+
+def chosen_decoder_layers(choice: str | tuple[int, ...], layers: int) -> tuple[int, ...]:
+    """LLM layers that have cross-attention.
+
+    Raises:
+        ValueError: a layer that the LLM does not have.
+    """
+    if choice == "all":
+        return tuple(range(layers))
+    wrong = [layer for layer in choice if not 0 <= int(layer) < layers]
+    if wrong or not choice:
+        raise ValueError(f"model.decoder_layers is {list(choice)}: the LLM has layers 0 to {layers - 1}")
+    return tuple(int(layer) for layer in choice)
+
+
+def _pad_left(embeds_BTD: Tensor, mask_BT: Tensor, labels_BT: Tensor) -> Composed:
+    """Move every row's padding to the left, keep the order of its tokens, cut columns that all rows pad."""
+    order_BT = mask_BT.sort(dim=1, stable=True).indices
+    order_BT = order_BT[:, mask_BT.shape[1] - int(mask_BT.sum(1).max()) :]
+    width = embeds_BTD.shape[-1]
+    return Composed(
+        embeds_BTD.gather(1, order_BT[..., None].expand(-1, -1, width)),
+        mask_BT.gather(1, order_BT),
+        labels_BT.gather(1, order_BT),
+    )
