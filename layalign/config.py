@@ -103,8 +103,8 @@ class TrainingConfig:
     """Stop after this many optimizer steps, schedule included; None is all epochs."""
     batch_size: int = 128
     """Examples of one optimizer step on all processes together."""
-    window: int = 4
-    """Batches that are length-sorted together; 1 is the paper's plain random sampling."""
+    window: int = 1
+    """Batches that are length-sorted together; 1 is plain random sampling, as the paper."""
     init: str = "previous"
     """Weights to start from: `previous` (the stage before, if any), `none`, or a bridge's folder."""
     select: Literal["best", "last"] = "last"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers.utils import is_flash_attn_2_available
 
 from layalign.model.gated_attention import BASES
 
@@ -28,41 +29,46 @@ def check_decoder(config: PretrainedConfig) -> None:
         )
 
 
-def attention_name(config: PretrainedConfig, wanted: str) -> str:
-    """The gated attention that stands for `wanted`; `auto` is sdpa, or eager where scores are soft-capped.
+def use_gated_attention(decoder: PreTrainedModel, wanted: str) -> PreTrainedModel:
+    """Put the gated attention that stands for `wanted` in place; `auto` is sdpa, or eager where scores are capped.
+
+    The name is set on the config itself: `set_attn_implementation` would look for a kernel of that name on the hub.
 
     Raises:
-        ValueError: soft-capped scores with sdpa, which cannot compute them.
+        ValueError: an attention that this LLM or this machine cannot compute.
     """
+    config = decoder.config
     capped = getattr(config, "attn_logit_softcapping", None) is not None
     if wanted == "auto":
         wanted = "eager" if capped else "sdpa"
     if capped and wanted == "sdpa":
         raise ValueError(f"model.attention is sdpa, but {config.model_type} caps its scores: use eager")
+    if wanted == "flash_attention_2" and not is_flash_attn_2_available():
+        raise ValueError(
+            "model.attention is flash_attention_2, which needs the flash_attn package and a GPU: use sdpa"
+        )
     assert wanted in BASES
-    return f"layalign_{wanted}"
+    config._attn_implementation = f"layalign_{wanted}"
+    return decoder
 
 
 def load_decoder(name: str, revision: str | None, dtype: torch.dtype, attention: str) -> PreTrainedModel:
     """A pretrained LLM with the gated attention in place.
 
     Raises:
-        ValueError: an unchecked model type.
+        ValueError: an unchecked model type, or an attention that cannot be had.
         OSError: no such model in the cache or on disk (from transformers).
     """
-    config = AutoConfig.from_pretrained(name, revision=revision)
-    check_decoder(config)
-    decoder = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=dtype)
-    decoder.set_attn_implementation(attention_name(config, attention))
-    return decoder
+    check_decoder(AutoConfig.from_pretrained(name, revision=revision))
+    return use_gated_attention(
+        AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=dtype), attention
+    )
 
 
 def build_decoder(config: PretrainedConfig, attention: str = "auto") -> PreTrainedModel:
     """The same with random weights, for tests and for counting parameters."""
     check_decoder(config)
-    decoder = AutoModelForCausalLM.from_config(config)
-    decoder.set_attn_implementation(attention_name(config, attention))
-    return decoder
+    return use_gated_attention(AutoModelForCausalLM.from_config(config), attention)
 
 
 def logits(decoder: PreTrainedModel, hidden_XD: Tensor) -> Tensor:

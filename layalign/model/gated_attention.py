@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -135,19 +136,27 @@ def gated_attention(
     Signature and result are the `AttentionInterface`'s
     (https://huggingface.co/docs/transformers/attention_interface).
     """
-    out_BTNH, weights = _base_attention(base, module)(
-        module, query_BNTH, key, value, attention_mask, scaling=scaling, **kwargs
-    )
+    attend = AttentionInterface()[base] if base != "eager" else _eager(module)
+    caller = _named(module, base) if base == "flash_attention_2" else module
+    out_BTNH, weights = attend(caller, query_BNTH, key, value, attention_mask, scaling=scaling, **kwargs)
     if cross is not None and module.layer_idx in cross.rows:
         out_BTNH = out_BTNH + cross.attend(module, query_BNTH, scaling).to(out_BTNH.dtype)
     return out_BTNH, weights
 
 
-def _base_attention(base: str, module: nn.Module) -> Callable[..., tuple[Tensor, Tensor | None]]:
-    """Every decoder has an eager attention of its own; the others are shared."""
-    if base == "eager":
-        return sys.modules[type(module).__module__].eager_attention_forward
-    return AttentionInterface()[base]
+def _eager(module: nn.Module) -> Callable[..., tuple[Tensor, Tensor | None]]:
+    """Every decoder's file has an eager attention of its own."""
+    return sys.modules[type(module).__module__].eager_attention_forward
+
+
+def _named(module: nn.Module, base: str) -> SimpleNamespace:
+    """The module under the name of its base: FlashAttention imports its kernels by the name in the config."""
+    return SimpleNamespace(
+        config=SimpleNamespace(_attn_implementation=base),
+        is_causal=module.is_causal,
+        layer_idx=module.layer_idx,
+        modules=module.modules,
+    )
 
 
 def remember_hidden(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -52,12 +52,14 @@ ENCODERS = {
 }  # fmt: skip
 
 
-def make(decoder: str = "llama", encoder: str = "mt5", bridge: Bridge | None = None, **changes) -> LayAlign:
+def make(
+    decoder: str = "llama", encoder: str = "mt5", bridge: Bridge | None = None, attention: str = "auto"
+) -> LayAlign:
     torch.manual_seed(0)
-    config = AutoConfig.for_model(decoder, **{**SMALL, **DECODERS[decoder], **changes})
+    config = AutoConfig.for_model(decoder, **SMALL | DECODERS[decoder])
     model = LayAlign(
         build_encoder(AutoConfig.for_model(encoder, **ENCODERS[encoder])),
-        build_decoder(config),
+        build_decoder(config, attention),
         bridge or bridge_of("layalign", 2, {}),
     )
     with torch.no_grad():
@@ -244,3 +246,14 @@ def test_unchecked_types_are_refused_with_the_list() -> None:
 def test_layers_that_do_not_exist_are_refused(switches: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         make(bridge=bridge_of("layalign", 2, switches))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_flash_attention_without_a_gpu_is_refused_before_anything_runs() -> None:
+    with pytest.raises(ValueError, match="needs the flash_attn package and a GPU: use sdpa"):
+        build_decoder(AutoConfig.for_model("llama", **SMALL), "flash_attention_2")
+
+
+def test_capped_scores_are_refused_for_sdpa() -> None:
+    with pytest.raises(ValueError, match="caps its scores: use eager"):
+        build_decoder(AutoConfig.for_model("gemma2", **SMALL | DECODERS["gemma2"]), "sdpa")
