@@ -88,9 +88,11 @@ class DataConfig:
     dev: int = 0
     """Examples set aside for the dev loss; whole groups, so that parallel translations stay together."""
     columns: tuple[str, str] = ("src", "tgt")
-    """Names of source and target in `jsonl` and `hub`; file endings in `pairs`."""
+    """Names of source and target in `jsonl` and `hub`."""
     revision: str | None = None
     """Commit of a hub data set."""
+    prompt: Literal["math", "translation", "source"] | None = None
+    """What the LLM reads as text: an instruction around the source, or the source itself; None is the reader's own."""
 
 
 @dataclass(frozen=True, kw_only=True)

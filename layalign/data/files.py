@@ -1,0 +1,175 @@
+"""Text as it lies on disk: found, counted, read line by line, with errors that name file, line and rule."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from layalign.languages import Language, find
+
+_SPACE = re.compile(r"\s*")
+_ARRAY = re.compile(r'\s*(\{\s*"data"\s*:\s*)?\[')
+_HEAD = 4096
+_UTF8 = "data files are UTF-8"
+_JSON = "a row is one JSON object"
+
+
+def fault(path: Path | str, line: int, what: str, rule: str) -> ValueError:
+    """The error for one bad line: `file:line: what; rule`."""
+    return ValueError(f"{path}:{line}: {what}; {rule}")
+
+
+def locate(path: str, folder: Path | None) -> Path:
+    """A file or folder of data, absolute or below the data folder.
+
+    Raises:
+        ValueError: it does not exist, or it is relative and there is no data folder.
+    """
+    place = Path(path).expanduser()
+    if not place.is_absolute():
+        if folder is None:
+            raise ValueError(
+                f"data.path {path!r} is relative, but there is no data folder: "
+                "give --data FOLDER or set LAYALIGN_DATA"
+            )
+        place = folder / place
+    if not place.exists():
+        raise ValueError(f"{place} does not exist; data.path is below --data or $LAYALIGN_DATA, or absolute")
+    return place
+
+
+def one_file(candidates: list[Path], folder: Path, rule: str) -> Path:
+    """The only candidate.
+
+    Raises:
+        ValueError: there is none or more than one.
+    """
+    if len(candidates) == 1:
+        return candidates[0]
+    found = ", ".join(sorted(path.name for path in candidates)) or "none"
+    raise ValueError(f"{folder}: {rule}; found {found}")
+
+
+def listing(folder: Path) -> list[Path]:
+    """What a folder holds, by name.
+
+    Raises:
+        ValueError: it is no folder.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder; this reader wants the one that holds a file per language")
+    return sorted(folder.iterdir())
+
+
+def twins(folder: Path, source: Language, target: Language) -> tuple[Path, Path]:
+    """Two files of one stem that end in codes of the two languages: `train.sw` and `train.en`.
+
+    Raises:
+        ValueError: not exactly one such pair, or line counts that differ.
+    """
+    paths = listing(folder)
+    rule = f"one file must end in a code of {source.name}, e.g. .{source.code}"
+    first = one_file([path for path in paths if find(path.suffix[1:]) is source], folder, rule)
+    rule = f"{first.name} must have one twin that ends in a code of {target.name}, e.g. .{target.code}"
+    same_stem = [path for path in paths if path.stem == first.stem and find(path.suffix[1:]) is target]
+    second = one_file(same_stem, folder, rule)
+    counts = count_lines(first), count_lines(second)
+    if counts[0] != counts[1]:
+        raise ValueError(
+            f"{first} has {counts[0]} lines, {second} has {counts[1]}; "
+            "line n of one must be the translation of line n of the other"
+        )
+    return first, second
+
+
+def count_lines(path: Path) -> int:
+    """Lines of a file, an unfinished last one included."""
+    count, last = 0, b"\n"
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            count, last = count + block.count(b"\n"), block
+    return count + (not last.endswith(b"\n"))
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Number (from 1) and text of each line, without its end. Only a line feed ends a line.
+
+    Raises:
+        ValueError: a line is not UTF-8.
+    """
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, 1):
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise fault(path, number, f"byte {error.start + 1} is not UTF-8", _UTF8) from None
+            yield number, text.rstrip("\r\n")
+
+
+def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line and content of each JSON object of a list, of `{"data": list}`, or of a file with one per line.
+
+    Raises:
+        ValueError: text that is no UTF-8 or no JSON, or a row that is no object.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD).decode("utf-8-sig", errors="replace")
+    for line, row in _items(path) if _ARRAY.match(head) else _json_lines(path):
+        if not isinstance(row, dict):
+            raise fault(path, line, f"found {type(row).__name__}", _JSON)
+        yield line, row
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    for number, line in lines(path):
+        try:
+            yield number, json.loads(line)
+        except json.JSONDecodeError as error:
+            raise fault(path, number, f"invalid JSON, {error.msg} at column {error.colno}", _JSON) from None
+
+
+def _items(path: Path) -> Iterator[tuple[int, Any]]:
+    """Items of a list one by one: the text is in memory, never all of its objects."""
+    text = _text(path)
+    opening = _ARRAY.match(text)
+    assert opening is not None
+    decoder, line, counted = json.JSONDecoder(), 1, 0
+    position = _skip(text, opening.end())
+    while text[position : position + 1] != "]":
+        line += text.count("\n", counted, position)
+        counted = position
+        try:
+            row, position = decoder.raw_decode(text, position)
+        except json.JSONDecodeError as error:
+            raise fault(path, error.lineno, f"invalid JSON, {error.msg}", _JSON) from None
+        yield line, row
+        position = _skip(text, position)
+        if text[position : position + 1] == ",":
+            position = _skip(text, position + 1)
+        elif text[position : position + 1] != "]":
+            raise fault(path, line, "invalid JSON after this row", "rows of a list are separated by commas")
+
+
+def _skip(text: str, position: int) -> int:
+    space = _SPACE.match(text, position)
+    assert space is not None
+    return space.end()
+
+
+def _text(path: Path) -> str:
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise fault(path, line, "text that is not UTF-8", _UTF8) from None
