@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from layalign.config import ModelConfig
@@ -51,13 +52,19 @@ def load_tokenizers(config: ModelConfig) -> Tokenizers:
     return Tokenizers(encoder, decoder)
 
 
-def build(config: ModelConfig, bridge: Bridge) -> LayAlign:
-    """Backbones from disk or cache with a fresh bridge between them."""
+def build(
+    config: ModelConfig, bridge: Bridge, seed: int = 0, device: torch.device = torch.device("cpu")
+) -> LayAlign:
+    """Backbones from disk or cache on a device, with a fresh bridge between them, drawn from `seed`."""
     dtype = DTYPES[config.precision]
     encoder = load_encoder(config.encoder, config.encoder_revision, dtype) if bridge.trains else None
     decoder = load_decoder(config.decoder, config.decoder_revision, dtype, config.attention)
+    torch.manual_seed(seed)
     model = LayAlign(encoder, decoder, bridge, config)
-    return model.double() if config.precision == "fp64" else model
+    if config.precision == "fp64":
+        model.double()
+    nn.Module.to(model, device)
+    return model
 
 
 def save_bridge(folder: Path, model: LayAlign, tokenizers: Tokenizers) -> None:
