@@ -1,0 +1,160 @@
+"""Answers to the items of a benchmark: greedy, batched by length, handed over as they come."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from layalign.data.batch import Batch, collate
+from layalign.data.tokenise import encode_sources, encode_texts
+from layalign.evaluation.benchmarks import Item
+from layalign.evaluation.scoring import correct, official_number, strict_number
+
+Record = dict[str, Any]
+"""What is kept of one answer: plain data, `id` to `truncated` as `_record` writes them."""
+
+
+class Answering(Protocol):
+    """What of a model is needed here: `layalign.model.layalign.LayAlign`."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its batches must lie."""
+
+    def answer(self, batch: Batch, **generate_kwargs: Any) -> Tensor:
+        """Ids of the generated tokens `[B, new]`, padded on the right."""
+
+
+@dataclass(frozen=True)
+class _Question:
+    """An item as tokens."""
+
+    item: Item
+    source_ids: list[int]
+    prompt_ids: list[int]
+    truncated: bool
+
+
+def answer_items(
+    model: Answering,
+    items: Sequence[Item],
+    encoder_tokenizer: PreTrainedTokenizerBase,
+    decoder_tokenizer: PreTrainedTokenizerBase,
+    *,
+    batch_size: int,
+    max_new_tokens: int,
+    max_source: int,
+    text: bool,
+    on_batch: Callable[[list[Record]], None],
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Answer all items, longest first, so that what does not fit into memory fails at once.
+
+    A batch that runs out of GPU memory is tried again with half as many items, and so are those after it.
+
+    Args:
+        model: in eval mode.
+        items: what `remaining` left to do.
+        encoder_tokenizer: left set to the language of some item, where it knows languages.
+        decoder_tokenizer: the LLM's.
+        batch_size: items that are answered together.
+        max_new_tokens: longest answer.
+        max_source: tokens of the encoder's input; longer ones are cut and their records say so.
+        text: whether the LLM reads the prompt. It is never cut: its end is where the answer begins.
+        on_batch: takes the records of each batch as soon as they are there.
+        should_stop: asked before each batch.
+
+    Returns:
+        Whether all items are answered; False if `should_stop` said so.
+
+    Raises:
+        torch.cuda.OutOfMemoryError: not even one item fits.
+    """
+    questions = _questions(items, encoder_tokenizer, decoder_tokenizer, max_source, text)
+    pads = (encoder_tokenizer.pad_token_id or 0, decoder_tokenizer.pad_token_id or 0)
+    done = 0
+    while done < len(questions):
+        if should_stop():
+            return False
+        batch = questions[done : done + batch_size]
+        rows = {
+            name: [getattr(question, name) for question in batch] for name in ("source_ids", "prompt_ids")
+        }
+        ids = _answer(model, collate(rows, *pads), max_new_tokens, last_try=len(batch) == 1)
+        if ids is None:
+            batch_size = len(batch) // 2
+            torch.cuda.empty_cache()
+            continue
+        on_batch([_record(question, row, decoder_tokenizer) for question, row in zip(batch, ids)])
+        done += len(batch)
+    return True
+
+
+def remaining(items: Sequence[Item], done: Collection[str]) -> list[Item]:
+    """The items whose ids are not among those already answered."""
+    done = set(done)
+    return [item for item in items if item.id not in done]
+
+
+def shard(items: Sequence[Item], rank: int, processes: int) -> list[Item]:
+    """The items of one of several processes: dealt out by length, so that all have about equal work."""
+    assert 0 <= rank < processes
+    ordered = sorted(items, key=lambda item: (-len(item.source) - len(item.prompt), item.id))
+    return ordered[rank::processes]
+
+
+def _questions(
+    items: Sequence[Item],
+    encoder_tokenizer: PreTrainedTokenizerBase,
+    decoder_tokenizer: PreTrainedTokenizerBase,
+    max_source: int,
+    text: bool,
+) -> list[_Question]:
+    """Items as tokens, longest first."""
+    questions = []
+    for item in items:
+        sources, cut = encode_sources([item.source], [item.language], encoder_tokenizer, max_source)
+        prompts = encode_texts([item.prompt], decoder_tokenizer, sys.maxsize)[0] if text else [[]]
+        questions.append(_Question(item, sources[0], prompts[0], bool(cut)))
+    return sorted(questions, key=lambda q: (-len(q.source_ids) - len(q.prompt_ids), q.item.id))
+
+
+def _answer(model: Answering, batch: Batch, max_new_tokens: int, last_try: bool) -> list[list[int]] | None:
+    """Generated ids of a batch, or None where memory ran out and a smaller one may fit."""
+    try:
+        with torch.no_grad():
+            ids: list[list[int]] = model.answer(
+                batch.to(model.device), max_new_tokens=max_new_tokens
+            ).tolist()
+    except torch.cuda.OutOfMemoryError:
+        if last_try:
+            raise
+        return None
+    return ids
+
+
+def _record(question: _Question, ids: list[int], tokenizer: PreTrainedTokenizerBase) -> Record:
+    """One scored answer."""
+    stops = {tokenizer.eos_token_id, tokenizer.pad_token_id}
+    length = next((place for place, token in enumerate(ids) if token in stops), len(ids))
+    output = tokenizer.batch_decode([ids[:length]], skip_special_tokens=True)[0]
+    item, strict, official = question.item, strict_number(output), official_number(output)
+    return {
+        "id": item.id,
+        "language": item.language,
+        "gold": item.gold,
+        "output": output,
+        "strict": strict,
+        "strict_correct": correct(strict, item.gold),
+        "official": official if math.isfinite(official) else None,
+        "official_correct": correct(official, item.gold),
+        "tokens": length,
+        "truncated": question.truncated,
+    }
