@@ -271,7 +271,7 @@ def parse_override(text: str) -> tuple[str, Any]:
 def _check(config: RunConfig) -> None:
     """Rules that span fields or bound a number."""
     bridge = config.bridge
-    training, data = config.training, config.data
+    training, data, answering = config.training, config.data, config.evaluation
     rules = [
         (training.lr > 0, "training.lr", training.lr, "must be above 0"),
         (training.epochs > 0, "training.epochs", training.epochs, "must be at least 1"),
@@ -287,6 +287,19 @@ def _check(config: RunConfig) -> None:
         (data.max_target > 1, "data.max_target", data.max_target, "must be at least 2"),
         (data.dev >= 0, "data.dev", data.dev, "must not be negative"),
         (bool(data.languages), "data.languages", data.languages, "must name a language"),
+        (
+            answering.max_new_tokens > 0,
+            "evaluation.max_new_tokens",
+            answering.max_new_tokens,
+            "must be at least 1",
+        ),
+        (answering.batch_size > 0, "evaluation.batch_size", answering.batch_size, "must be at least 1"),
+        (
+            answering.limit is None or answering.limit > 0,
+            "evaluation.limit",
+            answering.limit,
+            "must be at least 1",
+        ),
         (config.gpus > 0, "gpus", config.gpus, "must be at least 1"),
     ]
     for holds, key, value, rule in rules:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +14,15 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from layalign.evaluation.scoring import wilson
 from layalign.evaluation.table import Summary
+
+class Curve(NamedTuple):
+    """Losses of one training."""
+
+    train: Sequence[tuple[int, float]]
+    """Step and loss of every step."""
+    dev: Sequence[tuple[int, float]]
+    """Step and loss of every evaluation, possibly none."""
+
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
 GREY = "#333333"
@@ -54,35 +64,39 @@ def accuracy_plot(summaries: Mapping[str, Summary], path: Path, rule: str = "str
     _save(figure, path)
 
 
-def loss_plot(curves: Mapping[str, Sequence[tuple[int, float]]], path: Path) -> None:
-    """Losses over the steps, on a logarithmic scale.
+def loss_plot(stages: Mapping[str, Mapping[str, Curve]], path: Path) -> None:
+    """Losses over the steps, a panel per stage, on a logarithmic scale.
 
     Args:
-        curves: (step, loss) by name. A name that begins with `dev` has few points and is drawn with markers; long
-            curves stand as faint points under their running mean.
+        stages: curves by method, by the title of their panel.
         path: the PNG to write.
     """
-    figure = Figure(figsize=(6.0, 3.6))
-    axes = figure.add_subplot()
-    for index, (name, points) in enumerate(curves.items()):
-        steps, losses = np.array(points, dtype=float).reshape(-1, 2).T
-        colour = _colour(index)
-        if name.startswith("dev"):
-            axes.plot(steps, losses, "o-", color=colour, markersize=4, linewidth=1.5, label=name, zorder=3)
-            continue
-        smooth = _running_mean(losses, len(losses) // 50)
-        axes.plot(steps, losses, ".", color=colour, alpha=0.25, markersize=3, markeredgewidth=0)
-        axes.plot(steps, smooth, "-", color=colour, linewidth=1.5, label=name)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0), numticks=20))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss per answer token (nats)")
-    _plain(axes)
-    axes.legend(frameon=False)
+    figure = Figure(figsize=(3.0 + 3.4 * len(stages), 3.6))
+    panels = figure.subplots(1, len(stages), squeeze=False)[0]
+    methods = list(dict.fromkeys(method for curves in stages.values() for method in curves))
+    for axes, (title, curves) in zip(panels, stages.items()):
+        for method, curve in curves.items():
+            _draw_curve(axes, curve, _colour(methods.index(method)), method)
+        axes.set_title(title, loc="left", fontsize="medium")
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0), numticks=20))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+        axes.set_xlabel("step")
+        _plain(axes)
+    panels[0].set_ylabel("loss per answer token (nats)")
+    panels[-1].legend(frameon=False, title="line: training, marks: dev")
     _save(figure, path)
+
+
+def _draw_curve(axes: Axes, curve: Curve, colour: str, label: str) -> None:
+    """Training losses as faint points under their running mean, dev losses as marks."""
+    steps, losses = np.array(curve.train, dtype=float).reshape(-1, 2).T
+    axes.plot(steps, losses, ".", color=colour, alpha=0.25, markersize=3, markeredgewidth=0)
+    axes.plot(steps, _running_mean(losses, len(losses) // 50), "-", color=colour, linewidth=1.5, label=label)
+    if curve.dev:
+        axes.plot(*np.array(curve.dev, dtype=float).T, "D", color=colour, markersize=5, markeredgecolor="white")
 
 
 def bridge_plot(gates: np.ndarray, weights: np.ndarray, path: Path) -> None:

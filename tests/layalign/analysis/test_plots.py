@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from layalign.analysis.plots import accuracy_plot, bridge_plot, loss_plot
+from layalign.analysis.plots import Curve, accuracy_plot, bridge_plot, loss_plot
 from layalign.evaluation.table import Score, Summary
 
 LANGUAGES = ("bn", "th", "sw", "de", "es", "en")
@@ -48,12 +48,12 @@ def test_a_language_without_answers_leaves_a_gap(tmp_path):
 @pytest.mark.parametrize("steps", [1, 3, 500])
 def test_losses_are_drawn_for_short_and_long_runs(tmp_path, steps):
     train = [(step, 3 / (step + 1) + 0.1) for step in range(steps)]
-    loss_plot({"train": train, "dev": train[::100]}, tmp_path / "loss.png")
+    loss_plot({"stage 1": {"a": Curve(train, train[::100])}, "stage 2": {"a": Curve(train, [])}}, tmp_path / "loss.png")
     drawn(tmp_path / "loss.png")
 
 
 def test_a_run_without_dev_losses_is_drawn(tmp_path):
-    loss_plot({"train": [(1, 2.0), (2, 1.0)], "dev": []}, tmp_path / "loss.png")
+    loss_plot({"stage 1": {"a": Curve([(1, 2.0), (2, 1.0)], [])}}, tmp_path / "loss.png")
     drawn(tmp_path / "loss.png")
 
 
@@ -71,4 +71,4 @@ def test_an_untrained_bridge_is_drawn(tmp_path):
 
 def test_a_folder_that_does_not_exist_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
-        loss_plot({"train": [(1, 2.0)]}, tmp_path / "nowhere" / "loss.png")
+        loss_plot({"stage 1": {"a": Curve([(1, 2.0)], [])}}, tmp_path / "nowhere" / "loss.png")
