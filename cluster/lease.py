@@ -1,0 +1,187 @@
+"""Who is working on a run: at most one at a time, and never locked out by one that is gone.
+
+A lease is a folder of numbered files; the highest number counts. Taking it is making the next number, which
+the file system grants to one taker only (a hard link to a finished file: no reader sees half of it). Nothing
+is ever taken away from under a name that another may hold: a stale lease is simply followed by the next.
+No flock (it is lost or absent on network file systems) and no test of a process id from another machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from cluster.errors import ClusterError
+from cluster.files import read_json, write_atomic, write_json_atomic
+
+SILENCE_S = 30 * 60.0
+"""After this many seconds without a heartbeat a holder is taken for gone, where nothing better can be asked."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process, so told that another process can find out whether it still lives."""
+
+    host: str
+    pid: int
+    started: int | None
+    """Start of the process in clock ticks since boot: a later process with the same number has another."""
+    boot: str
+    """Random number that the kernel draws at each boot."""
+    namespace: str
+    """Where `pid` is a process number: a container may have its own numbering."""
+    since: str
+    job: str | None = None
+    """Job id of the scheduler, None without one."""
+    unit: int = 0
+    released: bool = False
+
+
+def this_process(job: str | None = None, unit: int = 0) -> Holder:
+    """The calling process as a holder."""
+    return Holder(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        started=process_start(os.getpid()),
+        boot=_boot(),
+        namespace=os.readlink("/proc/self/ns/pid"),
+        since=datetime.now(UTC).isoformat(timespec="seconds"),
+        job=job,
+        unit=unit,
+    )
+
+
+def process_start(pid: int) -> int | None:
+    """When a process of this machine started (clock ticks since boot, proc(5)); None if it is gone."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state in "ZX" else int(rest[18])
+
+
+class Lease:
+    """The right to work on a folder, held inside `with`.
+
+    Args:
+        folder: where the numbered files lie.
+        heartbeat: a file that the holder writes now and then.
+        name: what is leased, for the message of a refusal.
+        job: the scheduler's id of the job that asks; a job that was started anew follows itself.
+        unit: its place in a chain of jobs.
+        job_is_alive: asks the scheduler; None where it cannot tell.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        heartbeat: Path,
+        name: str,
+        job: str | None = None,
+        unit: int = 0,
+        job_is_alive: Callable[[str], bool | None] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.heartbeat = heartbeat
+        self.name = name
+        self.job_is_alive = job_is_alive
+        self.me = this_process(job, unit)
+        self._number = 0
+
+    def __enter__(self) -> Lease:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            number, holder = self._latest()
+            if holder and self._alive(holder):
+                raise ClusterError(self.refusal(holder))
+            if self._claim(number + 1):
+                return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if os.getpid() == self.me.pid and self._latest()[0] == self._number:
+            write_json_atomic(self._path(self._number), asdict(replace(self.me, released=True)))
+
+    def living_holder(self) -> Holder | None:
+        """Who works on the folder now, if anybody does."""
+        _, holder = self._latest()
+        return holder if holder and self._alive(holder) else None
+
+    def refusal(self, holder: Holder) -> str:
+        """What to tell a second comer."""
+        job = f", job {holder.job}" if holder.job else ""
+        return (
+            f"{self.name} is being worked on by process {holder.pid} on {holder.host}{job}, since {holder.since}: "
+            "wait until it ends, or stop it"
+        )
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.json"
+
+    def _numbers(self) -> list[int]:
+        return sorted(int(path.stem) for path in self.folder.glob("[0-9]*.json"))
+
+    def _latest(self) -> tuple[int, Holder | None]:
+        while True:
+            numbers = self._numbers()
+            if not numbers:
+                return 0, None
+            told = read_json(self._path(numbers[-1]))
+            if told is not None:
+                known = {f.name for f in fields(Holder)}
+                return numbers[-1], Holder(**{key: value for key, value in told.items() if key in known})
+            if self._path(numbers[-1]).exists():
+                return numbers[-1], None
+
+    def _claim(self, number: int) -> bool:
+        """Make the lease of this number ours, unless another was faster."""
+        finished = self.folder / f".{uuid.uuid4().hex[:12]}.tmp"
+        write_atomic(finished, json.dumps(asdict(self.me)))
+        try:
+            os.link(finished, self._path(number))
+        except FileExistsError:
+            return False
+        finally:
+            finished.unlink()
+        numbers = self._numbers()
+        if numbers[-1] != number:  # ours was free only because the winner of a later one tidied up
+            self._path(number).unlink(missing_ok=True)
+            return False
+        for older in numbers[:-1]:
+            self._path(older).unlink(missing_ok=True)
+        self._number = number
+        return True
+
+    def _alive(self, holder: Holder) -> bool:
+        if holder.released:
+            return False
+        if (holder.boot, holder.namespace) == (self.me.boot, self.me.namespace):
+            return holder.started is not None and process_start(holder.pid) == holder.started
+        if holder.host == self.me.host and holder.boot != self.me.boot:
+            return False
+        if holder.job and holder.job == self.me.job:
+            return False
+        answer = self.job_is_alive(holder.job) if holder.job and self.job_is_alive else None
+        return time.time() - self._last_sign() < SILENCE_S if answer is None else answer
+
+    def _last_sign(self) -> float:
+        """When the holder last wrote its lease or heartbeat, in seconds since 1970."""
+        signs = [0.0]
+        for path in (self._path(self._latest()[0]), self.heartbeat):
+            with contextlib.suppress(FileNotFoundError):
+                signs.append(path.stat().st_mtime)
+        return max(signs)
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

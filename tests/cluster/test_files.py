@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cluster.files import append_jsonl, read_json, read_jsonl, write_atomic, write_json_atomic
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_write_replaces_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "a 'b' \"c\""
+    write_atomic(path, "old")
+    write_atomic(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_failed_write_keeps_the_old_content(tmp_path):
+    path = tmp_path / "folder"
+    path.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_atomic(path, "x")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_reader_never_sees_half_of_a_file_that_a_killed_writer_replaces(tmp_path):
+    path = tmp_path / "state.json"
+    code = (
+        "import sys, pathlib; from cluster.files import write_json_atomic\n"
+        "n = 0\n"
+        "while True:\n"
+        "    n += 1; write_json_atomic(pathlib.Path(sys.argv[1]), {'n': n, 'fill': 'x' * 100_000, 'again': n})\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT)
+    end = time.monotonic() + 1.0
+    seen = set()
+    while time.monotonic() < end or not seen:
+        told = read_json(path)
+        if told:
+            assert told["n"] == told["again"]
+            seen.add(told["n"])
+    writer.send_signal(signal.SIGKILL)
+    writer.wait()
+    told = read_json(path)
+    assert told["n"] == told["again"] >= max(seen)
+
+
+def test_json_of_a_missing_or_torn_file_is_none(tmp_path):
+    assert read_json(tmp_path / "none") is None
+    (tmp_path / "torn").write_text('{"a":')
+    assert read_json(tmp_path / "torn") is None
+    write_json_atomic(tmp_path / "whole", {"a": 1})
+    assert read_json(tmp_path / "whole") == {"a": 1}
+
+
+def test_records_survive_a_line_torn_at_any_byte(tmp_path):
+    whole = b'{"step": 2, "note": "\\u00e9 {} []"}\n'
+    for cut in range(len(whole)):
+        path = tmp_path / f"{cut}.jsonl"
+        append_jsonl(path, {"step": 1})
+        with path.open("ab") as file:
+            file.write(whole[:cut])
+        expected = [1, 2] if cut == len(whole) - 1 else [1]
+        assert [record["step"] for record in read_jsonl(path)] == expected
+        append_jsonl(path, {"step": 3})
+        append_jsonl(path, {"step": 4})
+        assert [record["step"] for record in read_jsonl(path)] == [*expected, 3, 4]
+
+
+def test_zeros_left_by_a_power_cut_spoil_nothing(tmp_path):
+    path = tmp_path / "events.jsonl"
+    append_jsonl(path, {"step": 1})
+    with path.open("ab") as file:
+        file.write(bytes(100))
+    append_jsonl(path, {"step": 2})
+    assert [record["step"] for record in read_jsonl(path)] == [1, 2]
+
+
+def test_no_file_is_no_records(tmp_path):
+    assert read_jsonl(tmp_path / "none") == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_full_disk_is_an_error_not_a_lost_record():
+    with pytest.raises(OSError, match="space"):
+        append_jsonl(Path("/dev/full"), {"a": 1})

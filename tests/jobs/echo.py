@@ -1,0 +1,44 @@
+"""A job for tests: it does what its config says, without the training core."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.interrupt import Interrupts
+from cluster.rendezvous import rendezvous
+
+
+def run(config: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
+    rank = rendezvous(os.environ)
+    act = config.get("act", "tell")
+    print(f"rank {rank.rank} of {rank.world}: {act}")
+    if rank.rank == config.get("dies", 0):
+        if act == "raise":
+            raise RuntimeError(f"rank {rank.rank} broke\n  in two lines")
+        if act == "mistake":
+            raise ClusterError("no such data: give\n  another")
+        if act == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+    if act in ("raise", "killed") or act == "wait":
+        Path(config["ready"], str(rank.rank)).touch()
+        for _ in range(600):
+            if interrupts.cause and not config.get("deaf"):
+                time.sleep(config.get("slow_s", 0))
+                return {"interrupted": interrupts.cause}
+            time.sleep(0.05)
+    names = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "MASTER_PORT")
+    told = {name: os.environ.get(name) for name in names}
+    return {
+        **told,
+        "rank": rank.rank,
+        "world": rank.world,
+        "port": rank.port,
+        "path": sys.path,
+        "cwd": os.getcwd(),
+    }
