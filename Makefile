@@ -1,0 +1,36 @@
+# Two commands: `make demo` shows the whole job in the miniature, `make test` runs the everyday suite.
+SHELL := bash
+PYTHON := .venv/bin/python
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: demo test test-slow test-alliance lint format clean
+
+demo: .venv
+	$(PYTHON) launch.py demo
+
+test: .venv
+	$(PYTHON) -m pytest -q -n 2
+
+test-slow: .venv
+	$(PYTHON) -m pytest -q -m slow
+
+test-alliance:
+	envs/venv.sh .venv-alliance envs/alliance.txt
+	.venv-alliance/bin/python -m pytest -q -n 2 -m "core and not slow"
+
+lint: .venv
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+format: .venv
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+.PHONY: .venv
+.venv:
+	@envs/venv.sh .venv envs/local.txt
+
+clean:
+	rm -rf .venv .venv-alliance .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,76 @@
+"""Curves elsewhere, when asked: TensorBoard, and W&B offline."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from cluster.runs import RunFolder
+from layalign.config import TrainingConfig
+
+
+class Tracker(Protocol):
+    """Takes the records of a training."""
+
+    def log(self, record: dict[str, Any]) -> None:
+        """One record; its `step` is the place on the axis."""
+
+    def close(self) -> None:
+        """Write what is left."""
+
+
+def trackers_for(folder: RunFolder, config: TrainingConfig) -> list[Tracker]:
+    """The trackers that a config asks for.
+
+    Raises:
+        ValueError: one whose package is not installed.
+    """
+    wanted = [("tensorboard", TensorBoard)] * config.tensorboard + [("wandb", WandB)] * config.wandb
+    trackers: list[Tracker] = []
+    for package, tracker in wanted:
+        try:
+            trackers.append(tracker(folder))
+        except ImportError:
+            raise ValueError(
+                f"training.{package} is true, but the package {package} is not installed: install it or leave it out"
+            ) from None
+    return trackers
+
+
+class TensorBoard:
+    """Event files below the run folder."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(str(folder.trackers / "tensorboard"))
+
+    def log(self, record: dict[str, Any]) -> None:
+        for key, value in _numbers(record).items():
+            self.writer.add_scalar(key, value, record["step"])
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class WandB:
+    """An offline run below the run folder, for `wandb sync` where there is internet."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        import wandb
+
+        folder.trackers.mkdir(exist_ok=True)
+        self.run = wandb.init(
+            mode="offline", dir=str(folder.trackers), name=folder.name, id=folder.signature, resume="allow"
+        )
+
+    def log(self, record: dict[str, Any]) -> None:
+        self.run.log(_numbers(record), step=record["step"])
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+def _numbers(record: dict[str, Any]) -> dict[str, float]:
+    return {
+        key: float(value) for key, value in record.items() if key not in ("step", "total", "digest", "best")
+    }

@@ -1,0 +1,1 @@
+from tests.world import recipe, world  # noqa: F401

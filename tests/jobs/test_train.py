@@ -1,0 +1,215 @@
+"""`launch.py train` end to end on the tiny world: the run folder, every interruption, every mistake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cluster.files import read_jsonl
+from tests.world import launch, write_recipe
+
+STEPS = 9
+
+
+def train(recipe: Path, *words: str, **kwargs):
+    return launch(
+        "train", "--recipe", recipe, "--runs", recipe.parent / "runs", *words, cwd=recipe.parent, **kwargs
+    )
+
+
+def folder(recipe: Path, stage: int) -> Path:
+    (found,) = (recipe.parent / "runs").glob(f"*-s{stage}-????????")
+    return found
+
+
+def events(run: Path, kind: str) -> list[dict]:
+    return [event for event in read_jsonl(run / "events.jsonl") if event["event"] == kind]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(max(run.glob("checkpoints/step-*")) / "bridge.safetensors")
+
+
+def trajectory(run: Path) -> dict[int, int]:
+    """Digest of the samples of each step; of a replayed step the last one counts."""
+    return {r["step"]: r["digest"] for r in read_jsonl(run / "metrics.jsonl") if "digest" in r}
+
+
+def test_both_stages_leave_whole_run_folders_and_are_not_done_twice(recipe):
+    told = train(recipe, "--stage", "all")
+    assert told.returncode == 0, told.told
+    for stage in (1, 2):
+        run = folder(recipe, stage)
+        for name in ("config.yaml", "starts.jsonl", "events.jsonl", "DONE", "bridge/bridge.safetensors"):
+            assert (run / name).exists(), name
+        assert [r["step"] for r in read_jsonl(run / "metrics.jsonl") if "loss" in r] == list(
+            range(1, STEPS + 1)
+        )
+        assert read_jsonl(run / "starts.jsonl")[0]["packages"]["torch"] == torch.__version__
+        assert len(list(run.glob("checkpoints/step-*"))) in (2, 3)
+    assert f"step {STEPS}/{STEPS}" in told.told
+    assert train(recipe, "--stage", "all").told.count("already done") == 2
+
+
+def test_the_dev_loss_falls_and_the_best_is_handed_on(recipe):
+    told = train(recipe, "--stage", "1", "--inline", "-o", "training.epochs=4", "training.select=best")
+    assert told.returncode == 0, told.told
+    losses = {
+        r["step"]: r["dev_loss"] for r in read_jsonl(folder(recipe, 1) / "metrics.jsonl") if "dev_loss" in r
+    }
+    best = min(losses, key=losses.get)
+    assert best > 7
+    handed = load_file(folder(recipe, 1) / "bridge/bridge.safetensors")
+    kept = load_file(folder(recipe, 1) / f"checkpoints/step-{best:08d}/bridge.safetensors")
+    assert all(torch.equal(handed[name], kept[name].float()) for name in kept)
+
+
+def test_tensorboard_has_the_curves_when_asked(recipe):
+    assert train(recipe, "--stage", "1", "--inline", "-o", "training.tensorboard=true").returncode == 0
+    assert list(folder(recipe, 1).glob("trackers/tensorboard/events*"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world, tmp_path_factory):
+    """Weights and samples of both stages, trained by one process without interruption."""
+    recipe = write_recipe(world, tmp_path_factory.mktemp("undisturbed"), epochs=6)
+    told = train(recipe, "--stage", "all", "--inline")
+    assert told.returncode == 0, told.told
+    return {stage: (weights(folder(recipe, stage)), trajectory(folder(recipe, stage))) for stage in (1, 2)}
+
+
+def interrupt(recipe: Path, number: signal.Signals, stage: int, step: int, tasks: int):
+    """Train on `tasks` processes; send a signal when `stage` has done `step` (SIGKILL to one process of the job)."""
+    process = train(recipe, "--stage", "all", "--tasks", str(tasks), wait=False)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        runs = list((recipe.parent / "runs").glob(f"*-s{stage}-*"))
+        if runs and len(trajectory(runs[0])) >= step:
+            break
+        time.sleep(0.02)
+    if number is signal.SIGKILL:
+        os.kill(a_process_of_the_job(process.pid), number)
+    else:
+        process.send_signal(number)
+    process.told = process.communicate(timeout=120)[0]
+    return process
+
+
+def a_process_of_the_job(launcher: int) -> int:
+    """The last process of the controller that submitit's launcher started."""
+    (controller,) = children(launcher)
+    return children(controller)[-1]
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+EVERYDAY = [(signal.SIGKILL, 1, 23, 1, 1), (signal.SIGTERM, 2, 17, 2, 1), (signal.SIGUSR2, 1, 31, 1, 2)]
+ALL = [
+    (number, stage, 11 * stage + 7 * before + 3 * after, before, after)
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR2)
+    for stage in (1, 2)
+    for before, after in ((1, 1), (2, 2), (2, 1), (1, 2))
+]
+
+
+def resumes(world, tmp_path, undisturbed, number, stage, step, before, after):
+    recipe = write_recipe(world, tmp_path, epochs=6)
+    stopped = interrupt(recipe, number, stage, step, before)
+    assert stopped.returncode != 0, stopped.told
+    assert not (folder(recipe, stage) / "DONE").exists()
+    told = train(recipe, "--stage", "all", "--tasks", str(after))
+    assert told.returncode == 0, told.told
+    (resumed,) = events(folder(recipe, stage), "resumed")
+    if number is signal.SIGKILL:
+        assert step - 7 <= resumed["step"]
+    else:
+        assert events(folder(recipe, stage), "stopping")[0]["step"] == resumed["step"]
+    for done in (1, 2):
+        expected, samples = undisturbed[done]
+        assert trajectory(folder(recipe, done)) == samples
+        for name, value in weights(folder(recipe, done)).items():
+            exact = before == after == 1
+            assert (
+                torch.equal(value, expected[name]) if exact else (value - expected[name]).abs().max() < 1e-9
+            ), name
+
+
+@pytest.mark.parametrize(("number", "stage", "step", "before", "after"), EVERYDAY)
+def test_an_interrupted_run_ends_as_if_it_had_not_been(
+    world, tmp_path, undisturbed, number, stage, step, before, after
+):
+    resumes(world, tmp_path, undisturbed, number, stage, step, before, after)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "stage", "step", "before", "after"), ALL)
+def test_every_interruption_on_any_number_of_processes(
+    world, tmp_path, undisturbed, number, stage, step, before, after
+):
+    resumes(world, tmp_path, undisturbed, number, stage, step, before, after)
+
+
+def test_a_second_start_on_a_run_is_refused_and_a_stale_lease_is_not(world, tmp_path):
+    recipe = write_recipe(world, tmp_path, epochs=40)
+    first = train(recipe, "--stage", "1", wait=False)
+    while not list((tmp_path / "runs").glob("*-s1-*/metrics.jsonl")):
+        time.sleep(0.05)
+    second = train(recipe, "--stage", "1")
+    assert second.returncode == 2
+    assert "error: " in second.told
+    assert "Traceback" not in second.told
+    os.kill(a_process_of_the_job(first.pid), signal.SIGKILL)
+    first.communicate(timeout=60)
+    third = train(recipe, "--stage", "1", wait=False)
+    while third.poll() is None and len(read_jsonl(folder(recipe, 1) / "starts.jsonl")) < 2:
+        time.sleep(0.05)
+    assert third.poll() is None
+    third.send_signal(signal.SIGTERM)
+    third.communicate(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--stage", "2"), "stage 1, run tiny"),
+        (("--stage", "1", "-o", "trainin.lr=1"), "did you mean training?"),
+        (("--stage", "1", "-o", "training.lr=fast"), "training.lr is 'fast': it must be a number"),
+        (("--stage", "1", "-o", "model.encoder=nobody/nothing"), "--recipe mini"),
+        (("--stage", "1", "-o", "data.path=nowhere"), "nowhere"),
+        (("--stage", "1", "-o", "data.languages=[Klingon]"), "Klingon"),
+        (("--stage", "1", "-o", "model.method=llm"), "nothing to train"),
+        (("--stage", "1", "--runs", "/proc/runs"), "cannot be written"),
+    ],
+)
+def test_a_mistake_is_told_in_a_line_and_nothing_is_started(recipe, words, said):
+    told = train(recipe, *words)
+    assert told.returncode == 2
+    assert said in told.told
+    assert "Traceback" not in told.told
+    assert not list(recipe.parent.glob("runs/*/starts.jsonl"))
+
+
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_checkpoint(recipe):
+    told = train(
+        recipe, "--stage", "1", "-o", "training.lr=1e200", "training.clip=1e300", "training.save_every=1"
+    )
+    assert told.returncode != 0
+    assert "in step" in told.told
+    assert "rows [" in told.told
+    assert (folder(recipe, 1) / "FAILED").exists()
+    assert list(folder(recipe, 1).glob("checkpoints/step-*"))
+
+
+def test_cut_sources_are_counted(recipe):
+    told = train(recipe, "--stage", "1", "--inline", "-o", "data.max_source=8")
+    assert told.returncode == 0, told.told
+    assert events(folder(recipe, 1), "truncated")[0]["source"] > 0
+    assert "longer than the limit and cut" in told.told
