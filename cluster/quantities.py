@@ -1,0 +1,90 @@
+"""Times and memory as people and Slurm write them."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from cluster.errors import ClusterError
+
+LETTERS = {"d": 1440.0, "h": 60.0, "m": 1.0, "s": 1 / 60}
+MEGABYTES = {"": 1.0, "K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0 * 1024}
+
+
+def parse_time(text: str) -> int:
+    """Minutes, rounded up, of `3h`, `1d12h`, `90` (minutes), or Slurm's `12:00:00`, `30:00` and `1-12:00:00`.
+
+    Source: https://slurm.schedmd.com/sbatch.html, `--time`.
+
+    Raises:
+        ClusterError: it is none of these, or no time at all.
+    """
+    minutes = _letters(text.strip()) or _slurm(text.strip())
+    if not minutes:
+        raise ClusterError(
+            f"time {text!r} is no time above 0; write 3h, 1d12h, 12:00:00, 1-12:00:00, or 90 for minutes"
+        )
+    return math.ceil(minutes - 1e-9)
+
+
+def _letters(text: str) -> float | None:
+    parts = re.fullmatch(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m(?:in)?)?(?:([\d.]+)s)?", text)
+    if not parts or not any(parts.groups()):
+        return None
+    try:
+        return sum(
+            float(number) * LETTERS[letter] for number, letter in zip(parts.groups(), LETTERS) if number
+        )
+    except ValueError:
+        return None
+
+
+def _slurm(text: str) -> float | None:
+    """minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]]"""
+    whole = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text)
+    if not whole:
+        return None
+    days, *clock = (int(number) for number in whole.groups(default="0"))
+    given = sum(number is not None for number in whole.groups()[1:])
+    if whole.group(1) or given == 3:
+        hours, minutes, seconds = clock
+    else:
+        hours, (minutes, seconds) = 0, clock[:2]
+    return days * 1440 + hours * 60 + minutes + seconds / 60
+
+
+def parse_memory(text: str) -> int:
+    """MB of `64G`, `64000M`, `1T` or, as Slurm reads a bare number, `64000`.
+
+    Raises:
+        ClusterError: it is none of these.
+    """
+    parts = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)B?", text.strip().upper())
+    size = math.ceil(float(parts[1]) * MEGABYTES[parts[2]]) if parts else 0
+    if not size:
+        raise ClusterError(f"memory {text!r} is no size above 0; write 64G, or 64000M")
+    return size
+
+
+def slurm_time(minutes: int) -> str:
+    """`1-12:00:00`, as `--time` takes it."""
+    days, rest = divmod(minutes, 1440)
+    clock = f"{rest // 60:02d}:{rest % 60:02d}:00"
+    return f"{days}-{clock}" if days else clock
+
+
+def human_time(minutes: float) -> str:
+    """`3 h`, `45 min`, `7 d`, `1 d 12 h`."""
+    whole = round(minutes)
+    parts = ((whole // 1440, "d"), (whole % 1440 // 60, "h"), (whole % 60, "min"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 min"
+
+
+def short_time(minutes: int) -> str:
+    """`24h`, or minutes where it is no whole number of hours; `parse_time` reads it back."""
+    return f"{minutes // 60}h" if minutes % 60 == 0 else str(minutes)
+
+
+def human_memory(mb: int) -> str:
+    """`124G`, or MB where it is no whole number of GB; can be given back as `mem`."""
+    return f"{mb // 1024}G" if mb % 1024 == 0 else f"{mb}M"

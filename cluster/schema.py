@@ -1,0 +1,144 @@
+"""Text of a YAML file becomes a tree of frozen dataclasses; what does not fit is an error that names the rule.
+
+YAML's own guesses are kept out: every scalar is read as the text that stands there and converted by the type of
+its field, so `12:00:00` is a time and never 43200, and `no` is what the field takes it for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from cluster.errors import ClusterError
+
+UNKNOWN = ("unknown", "none", "null", "")
+"""Words for None: what no page says, or what a site does not have."""
+YES, NO = ("true", "yes"), ("false", "no")
+
+
+def read_yaml(text: str, where: str) -> Any:
+    """Mappings, lists and texts of a YAML document.
+
+    Raises:
+        ClusterError: it is no YAML; `where` says whose it is.
+    """
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+    except yaml.YAMLError as error:
+        raise ClusterError(f"{where} is no YAML: {' '.join(str(error).split())}") from error
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; an empty file is an empty one.
+
+    Raises:
+        ClusterError: the file cannot be read, or holds something else.
+    """
+    try:
+        values = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise ClusterError(f"{path} cannot be read: {error.strerror}") from error
+    if values and not isinstance(values, dict):
+        raise ClusterError(f"{path} must hold `name: value` lines, not {type(values).__name__}")
+    return values or {}
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` laid over `below`, section by section; lists are replaced whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def build(cls: type, values: Any, path: str) -> Any:
+    """An instance of a dataclass.
+
+    Args:
+        cls: the dataclass.
+        values: mapping of texts, lists and mappings.
+        path: name of the section with its final dot, such as `cluster.walltime.`, for messages.
+
+    Raises:
+        ClusterError: an unknown key (the nearest is named), a missing key, a wrong value.
+    """
+    if not isinstance(values, Mapping):
+        raise ClusterError(f"{path.rstrip('.')} is {values!r}: it must be a section of `key: value` lines")
+    known = {f.name: f for f in fields(cls)}
+    for key in values:
+        if key not in known:
+            raise ClusterError(f"unknown key {path}{key}; {_hint(str(key), known, path)}")
+    for name, one in known.items():
+        if name not in values and one.default is MISSING and one.default_factory is MISSING:
+            raise ClusterError(f"{path}{name} is missing; write `{name}: unknown` where nobody has said it")
+    hints = get_type_hints(cls)
+    return cls(**{key: _convert(hints[key], value, f"{path}{key}") for key, value in values.items()})
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The one of `words` that is most like `word`, if any is."""
+    known = list(words)
+    lower = {one.lower(): one for one in reversed(known)}
+    near = difflib.get_close_matches(word.lower(), lower, n=1)
+    return lower[near[0]] if near else None
+
+
+def _hint(key: str, known: Iterable[str], path: str) -> str:
+    near = nearest(key, known)
+    return f"did you mean {path}{near}?" if near else f"valid keys: {', '.join(known)}"
+
+
+def _convert(kind: Any, value: Any, path: str) -> Any:
+    """A value as the type of its field."""
+    if get_origin(kind) in (Union, types.UnionType):
+        others = [arg for arg in get_args(kind) if arg is not type(None)]
+        if len(others) < len(get_args(kind)) and isinstance(value, str) and value.lower() in UNKNOWN:
+            return None
+        assert len(others) == 1, f"{path}: a schema has one type besides None"
+        return _convert(others[0], value, path)
+    if is_dataclass(kind):
+        assert isinstance(kind, type)
+        return build(kind, value, f"{path}.")
+    if get_origin(kind) is tuple:
+        if isinstance(value, str) or not isinstance(value, list | tuple):
+            raise ClusterError(f"{path} is {value!r}: it must be a list")
+        return tuple(_convert(get_args(kind)[0], one, f"{path}[{at}]") for at, one in enumerate(value))
+    return _scalar(kind, value, path)
+
+
+def _scalar(kind: Any, value: Any, path: str) -> Any:
+    if not isinstance(value, str):
+        raise ClusterError(f"{path} is {value!r}: it must be one value")
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ClusterError(f"{path} is {value!r}: it must be one of {', '.join(get_args(kind))}")
+        return value
+    if kind is bool:
+        if value.lower() not in YES + NO:
+            raise ClusterError(f"{path} is {value!r}: it must be yes or no")
+        return value.lower() in YES
+    if kind is int:
+        if not value.isdecimal() or int(value) < 1:
+            raise ClusterError(f"{path} is {value!r}: it must be a whole number, at least 1")
+        return int(value)
+    if kind is float:
+        return _positive(value, path)
+    assert kind is str, f"{path}: no rule for {kind}"
+    return value
+
+
+def _positive(value: str, path: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise ClusterError(f"{path} is {value!r}: it must be a number above 0")
+    return number
