@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from layalign.evaluation.scoring import wilson
 from layalign.evaluation.table import Summary
 
+
 class Curve(NamedTuple):
     """Losses of one training."""
 

@@ -30,6 +30,11 @@ from layalign.model.methods import Gate
 BASES = ("sdpa", "eager", "flash_attention_2")
 
 
+recomputed = partial(checkpoint, use_reentrant=False, determinism_check="none")
+"""`torch.utils.checkpoint`: called again in backward. Its check compares shapes, which ZeRO-3 takes away and gives back
+between the two calls (DeepSpeed 0.18.1 fails on it)."""
+
+
 class Gates(nn.Module):
     """How much of the cross-attention each adapted LLM layer takes: zero at the start.
 
@@ -77,7 +82,7 @@ class Cross:
         """Gated cross-attention of one layer, [B, T, N, H]."""
         row = self.rows[module.layer_idx]  # type: ignore[index]
         if self.recompute and torch.is_grad_enabled():
-            out = checkpoint(self._attention, module, row, query_BNTH, scaling, use_reentrant=False)
+            out = recomputed(self._attention, module, row, query_BNTH, scaling)
         else:
             out = self._attention(module, row, query_BNTH, scaling)
         return self.gates(row, self.hidden_BTD) * out

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 from transformers import GenerationConfig, GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -28,7 +26,7 @@ from layalign.model.adapter import Adapter
 from layalign.model.aligner import LayerWiseAligner
 from layalign.model.decoder import logits
 from layalign.model.encoder import chosen_states, encode
-from layalign.model.gated_attention import Cross, Gates, remember_hidden
+from layalign.model.gated_attention import Cross, Gates, recomputed, remember_hidden
 from layalign.model.methods import Bridge
 
 IGNORED = -100
@@ -163,7 +161,7 @@ class LayAlign(PreTrainedModel, GenerationMixin):
         for module in self.decoder.modules():
             if isinstance(module, GradientCheckpointingLayer):
                 module.gradient_checkpointing = True
-                module._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)  # type: ignore[assignment]
+                module._gradient_checkpointing_func = recomputed  # type: ignore[assignment]
 
     def loss(self, batch: Batch, chunk: int) -> tuple[Tensor, int]:
         """Cross entropy summed over the answer tokens, and their number.
@@ -186,7 +184,7 @@ class LayAlign(PreTrainedModel, GenerationMixin):
         total = hidden_XD.new_zeros((), dtype=torch.promote_types(hidden_XD.dtype, torch.float32))
         for hidden, labels in zip(hidden_XD.split(chunk), labels_X.split(chunk)):
             if torch.is_grad_enabled():
-                total = total + checkpoint(self._cross_entropy, hidden, labels, use_reentrant=False)
+                total = total + recomputed(self._cross_entropy, hidden, labels)
             else:
                 total = total + self._cross_entropy(hidden, labels)
         return total, len(labels_X)

@@ -18,6 +18,7 @@ from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from layalign.config import ModelConfig
+from layalign.model.convert import load_converted
 from layalign.model.decoder import load_decoder
 from layalign.model.encoder import load_encoder
 from layalign.model.layalign import LayAlign
@@ -57,7 +58,7 @@ def build(
 ) -> LayAlign:
     """Backbones from disk or cache on a device, with a fresh bridge between them, drawn from `seed`."""
     dtype = DTYPES[config.precision]
-    encoder = load_encoder(config.encoder, config.encoder_revision, dtype) if bridge.trains else None
+    encoder = _encoder(config, dtype) if bridge.trains else None
     decoder = load_decoder(config.decoder, config.decoder_revision, dtype, config.attention)
     torch.manual_seed(seed)
     model = LayAlign(encoder, decoder, bridge, config)
@@ -138,6 +139,12 @@ def load_bridge(folder: Path, **changes: Any) -> tuple[LayAlign, Tokenizers]:
         AutoTokenizer.from_pretrained(folder / DECODER_TOKENIZER),
     )
     return model, tokenizers
+
+
+def _encoder(config: ModelConfig, dtype: torch.dtype) -> nn.Module:
+    """The encoder, from its converted half where that has been made."""
+    name, revision = config.encoder, config.encoder_revision
+    return load_converted(name, revision, dtype) or load_encoder(name, revision, dtype)
 
 
 def _tuples(value: Any) -> Any:
