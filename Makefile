@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test test-slow test-alliance lint format clean
+.PHONY: demo test test-slow test-slurm test-alliance lint format clean
 
 demo: .venv
 	$(PYTHON) launch.py demo
@@ -13,7 +13,11 @@ test: .venv
 	$(PYTHON) -m pytest -q -n 2
 
 test-slow: .venv
-	$(PYTHON) -m pytest -q -m slow
+	$(PYTHON) -m pytest -q -m "slow and not slurm"
+
+# Every cause of interruption with every way of going on; as root, with the packages that the sandbox names.
+test-slurm: .venv
+	$(PYTHON) -m pytest -q -m slurm
 
 test-alliance:
 	envs/venv.sh .venv-alliance envs/alliance.txt
