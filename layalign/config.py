@@ -16,16 +16,15 @@ nearest valid one. Sizes of the models are read from the models, never configure
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
-import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from layalign.model.methods import Aligner, Bridge, Compat, Gate, bridge_of
+from layalign.strict import build, merge, nested, plain
 
 Layers = Literal["all", "last", "mean"] | tuple[int, ...]
 NO_EFFECT = {"result": False}
@@ -179,7 +178,7 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as written to `config.yaml`; `from_dict` reads it back."""
-        return _plain(dataclasses.asdict(self))
+        return plain(dataclasses.asdict(self))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
@@ -188,7 +187,7 @@ class RunConfig:
         Raises:
             ValueError: an unknown key (the nearest valid one is named), a wrong type, an impossible value.
         """
-        config: RunConfig = _build(cls, values, "")
+        config: RunConfig = build(cls, values, "")
         _check(config)
         return config
 
@@ -202,7 +201,7 @@ class RunConfig:
         del told["name"]
         told["model"] = {**told["model"], **dataclasses.asdict(self.bridge), "method": None}
         told["parent"] = parent
-        return hashlib.sha256(json.dumps(_plain(told), sort_keys=True).encode()).hexdigest()[:8]
+        return hashlib.sha256(json.dumps(plain(told), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -237,7 +236,7 @@ def resolve(recipe: Mapping[str, Any], stage: int, overrides: Iterable[str] = ()
     """
     common = {key: value for key, value in recipe.items() if key != "stages"}
     stages = recipe.get("stages") or {}
-    merged = _merge(_merge(common, stages.get(stage) or {}), {"stage": stage})
+    merged = merge(merge(common, stages.get(stage) or {}), {"stage": stage})
     for override in overrides:
         key, value = parse_override(override)
         keys = key.split(".")
@@ -247,7 +246,7 @@ def resolve(recipe: Mapping[str, Any], stage: int, overrides: Iterable[str] = ()
             if int(keys[1]) != stage:
                 continue
             keys = keys[2:]
-        merged = _merge(merged, _nested(keys, value))
+        merged = merge(merged, nested(keys, value))
     return RunConfig.from_dict(merged)
 
 
@@ -317,100 +316,3 @@ def _result_fields(value: Any) -> dict[str, Any]:
             inner = getattr(value, f.name)
             told[f.name] = _result_fields(inner) if dataclasses.is_dataclass(inner) else inner
     return told
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, so that JSON, YAML and memory agree."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value
-
-
-def _nested(keys: list[str], value: Any) -> dict[str, Any]:
-    for key in reversed(keys):
-        value = {key: value}
-    return value
-
-
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        inner = merged.get(key)
-        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merge(inner, value) if both else value  # type: ignore[arg-type]
-    return merged
-
-
-def _build(cls: type, values: Any, where: str) -> Any:
-    """A dataclass from plain data, strictly."""
-    if not isinstance(values, Mapping):
-        raise ValueError(f"{where or 'the recipe'} is {values!r}: it must be keys and values")
-    hints = get_type_hints(cls)
-    known = {f.name: f for f in fields(cls)}
-    for key in values:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-            hint = f"did you mean {where}{near[0]}?" if near else f"valid keys: {', '.join(known)}"
-            raise ValueError(f"unknown key {where}{key}; {hint}")
-    missing = [name for name, f in known.items() if _required(f) and name not in values]
-    if missing:
-        raise ValueError(f"{where}{missing[0]} is missing: the recipe must set it")
-    return cls(**{key: _convert(hints[key], value, f"{where}{key}") for key, value in values.items()})
-
-
-def _required(f: dataclasses.Field[Any]) -> bool:
-    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    """One value as its type hint says, or an error that names key, value and type."""
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value, f"{where}.")  # type: ignore[arg-type]
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        for option in args:
-            try:
-                return _convert(option, value, where)
-            except ValueError:
-                continue
-    elif hint is type(None):
-        if value is None:
-            return None
-    elif origin is Literal:
-        if any(value == option and type(value) is type(option) for option in args):
-            return value
-    elif origin is tuple:
-        items = [value] if isinstance(value, str | int | float) else value
-        if isinstance(items, list | tuple):
-            kinds = [args[0]] * len(items) if args[-1] is Ellipsis else list(args)
-            if len(kinds) == len(items):
-                return tuple(_convert(kind, item, where) for kind, item in zip(kinds, items))
-    elif hint is float:
-        return _number(value, where)
-    elif type(value) is hint:
-        return value
-    raise ValueError(f"{where} is {value!r}: it must be {_describe(hint)}")
-
-
-def _number(value: Any, where: str) -> float:
-    """YAML 1.1 reads `1e-4` as a string: take it for the number that was meant."""
-    try:
-        if isinstance(value, int | float | str) and not isinstance(value, bool):
-            return float(value)
-    except ValueError:
-        pass
-    raise ValueError(f"{where} is {value!r}: it must be a number")
-
-
-def _describe(hint: Any) -> str:
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join(_describe(option) for option in args)
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, args))
-    if origin is tuple:
-        return f"a list of {_describe(args[0])}"
-    names = {type(None): "null", str: "text", int: "a whole number", float: "a number", bool: "true or false"}
-    return names.get(hint, str(hint))

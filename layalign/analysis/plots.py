@@ -97,7 +97,9 @@ def _draw_curve(axes: Axes, curve: Curve, colour: str, label: str) -> None:
     axes.plot(steps, losses, ".", color=colour, alpha=0.25, markersize=3, markeredgewidth=0)
     axes.plot(steps, _running_mean(losses, len(losses) // 50), "-", color=colour, linewidth=1.5, label=label)
     if curve.dev:
-        axes.plot(*np.array(curve.dev, dtype=float).T, "D", color=colour, markersize=5, markeredgecolor="white")
+        axes.plot(
+            *np.array(curve.dev, dtype=float).T, "D", color=colour, markersize=5, markeredgecolor="white"
+        )
 
 
 def bridge_plot(gates: np.ndarray, weights: np.ndarray, path: Path) -> None:

@@ -81,3 +81,17 @@ def logits(decoder: PreTrainedModel, hidden_XD: Tensor) -> Tensor:
         out_XV = out_XV / scale
     cap = getattr(decoder.config, "final_logit_softcapping", None)
     return out_XV if cap is None else cap * torch.tanh(out_XV / cap)
+
+
+def chosen_layers(choice: str | tuple[int, ...], layers: int) -> tuple[int, ...]:
+    """LLM layers that have cross-attention.
+
+    Raises:
+        ValueError: a layer that the LLM does not have.
+    """
+    if choice == "all":
+        return tuple(range(layers))
+    wrong = [layer for layer in choice if not 0 <= int(layer) < layers]
+    if wrong or not choice:
+        raise ValueError(f"model.decoder_layers is {list(choice)}: the LLM has layers 0 to {layers - 1}")
+    return tuple(int(layer) for layer in choice)

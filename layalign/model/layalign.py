@@ -24,7 +24,7 @@ from layalign.config import ModelConfig
 from layalign.data.batch import Batch
 from layalign.model.adapter import Adapter
 from layalign.model.aligner import LayerWiseAligner
-from layalign.model.decoder import logits
+from layalign.model.decoder import chosen_layers, logits
 from layalign.model.encoder import chosen_states, encode
 from layalign.model.gated_attention import Cross, Gates, recomputed, remember_hidden
 from layalign.model.methods import Bridge
@@ -100,7 +100,7 @@ class LayAlign(PreTrainedModel, GenerationMixin):
             self.adapter = Adapter(width, text.hidden_size, bridge.adapter_width)
         if bridge.aligner == "none":
             return
-        adapted = chosen_decoder_layers(bridge.decoder_layers, text.num_hidden_layers)
+        adapted = chosen_layers(bridge.decoder_layers, text.num_hidden_layers)
         states = 1 if bridge.encoder_states == "mean" else len(chosen_states(bridge.encoder_states, layers))
         self.rows = {layer: row for row, layer in enumerate(adapted)}
         self.aligner = LayerWiseAligner(
@@ -294,20 +294,6 @@ class LayAlign(PreTrainedModel, GenerationMixin):
         eos = self.generation_config.eos_token_id
         pad = self.generation_config.pad_token_id
         return pad if pad is not None else eos[0] if isinstance(eos, list) else eos
-
-
-def chosen_decoder_layers(choice: str | tuple[int, ...], layers: int) -> tuple[int, ...]:
-    """LLM layers that have cross-attention.
-
-    Raises:
-        ValueError: a layer that the LLM does not have.
-    """
-    if choice == "all":
-        return tuple(range(layers))
-    wrong = [layer for layer in choice if not 0 <= int(layer) < layers]
-    if wrong or not choice:
-        raise ValueError(f"model.decoder_layers is {list(choice)}: the LLM has layers 0 to {layers - 1}")
-    return tuple(int(layer) for layer in choice)
 
 
 def _pad_left(embeds_BTD: Tensor, mask_BT: Tensor, labels_BT: Tensor) -> Composed:

@@ -1,0 +1,113 @@
+"""Plain data to dataclasses and back, strictly: a key or a type that does not fit is an error that names it."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists, so that JSON, YAML and memory agree."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def nested(keys: list[str], value: Any) -> dict[str, Any]:
+    """`value` below its keys: `[a, b]` gives `{a: {b: value}}`."""
+    for key in reversed(keys):
+        value = {key: value}
+    return value
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, mappings inside them merged too."""
+    merged = dict(below)
+    for key, value in above.items():
+        inner = merged.get(key)
+        both = isinstance(inner, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(inner, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def build(cls: type, values: Any, where: str) -> Any:
+    """A dataclass from plain data; `where` is the path of keys that leads here, for messages.
+
+    Raises:
+        ValueError: an unknown or missing key, or a wrong type.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{where.rstrip('.') or 'the recipe'} is {values!r}: it must be keys and values")
+    hints = get_type_hints(cls)
+    known = {f.name: f for f in fields(cls)}
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+            hint = f"did you mean {where}{near[0]}?" if near else f"valid keys: {', '.join(known)}"
+            raise ValueError(f"unknown key {where}{key}; {hint}")
+    missing = [name for name, f in known.items() if _required(f) and name not in values]
+    if missing:
+        raise ValueError(f"{where}{missing[0]} is missing: the recipe must set it")
+    return cls(**{key: _convert(hints[key], value, f"{where}{key}") for key, value in values.items()})
+
+
+def _required(f: dataclasses.Field[Any]) -> bool:
+    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """One value as its type hint says, or an error that names key, value and type."""
+    if dataclasses.is_dataclass(hint):
+        return build(hint, value, f"{where}.")  # type: ignore[arg-type]
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        for option in args:
+            try:
+                return _convert(option, value, where)
+            except ValueError:
+                continue
+    elif hint is type(None):
+        if value is None:
+            return None
+    elif origin is Literal:
+        if any(value == option and type(value) is type(option) for option in args):
+            return value
+    elif origin is tuple:
+        items = [value] if isinstance(value, str | int | float) else value
+        if isinstance(items, list | tuple):
+            kinds = [args[0]] * len(items) if args[-1] is Ellipsis else list(args)
+            if len(kinds) == len(items):
+                return tuple(_convert(kind, item, where) for kind, item in zip(kinds, items))
+    elif hint is float:
+        return _number(value, where)
+    elif type(value) is hint:
+        return value
+    raise ValueError(f"{where} is {value!r}: it must be {_describe(hint)}")
+
+
+def _number(value: Any, where: str) -> float:
+    """YAML 1.1 reads `1e-4` as a string: take it for the number that was meant."""
+    try:
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            return float(value)
+    except ValueError:
+        pass
+    raise ValueError(f"{where} is {value!r}: it must be a number")
+
+
+def _describe(hint: Any) -> str:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_describe(option) for option in args)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, args))
+    if origin is tuple:
+        return f"a list of {_describe(args[0])}"
+    names = {type(None): "null", str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+    return names.get(hint, str(hint))
