@@ -1,0 +1,6 @@
+# shellcheck shell=bash
+# Narval: A100, no internet on compute nodes, 3.84 TB of local SSD (wiki: Narval).
+LAYALIGN_CLUSTER=narval LAYALIGN_KIND=node
+LAYALIGN_MODULES=${LAYALIGN_MODULES:-StdEnv/2023 gcc/12.3 arrow/24.0.0 cuda/12.6 python/3.11}
+# shellcheck source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh" && layalign_start

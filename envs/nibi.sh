@@ -1,0 +1,6 @@
+# shellcheck shell=bash
+# Nibi: H100 (torch 2.5.1 or newer), internet on compute nodes, 11 TB of local disk (wiki: Nibi).
+LAYALIGN_CLUSTER=nibi LAYALIGN_KIND=node
+LAYALIGN_MODULES=${LAYALIGN_MODULES:-StdEnv/2023 gcc/12.3 arrow/24.0.0 cuda/12.6 python/3.11}
+# shellcheck source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh" && layalign_start

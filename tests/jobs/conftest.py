@@ -1,0 +1,1 @@
+from tests.cluster.fake_slurm import slurm  # noqa: F401
