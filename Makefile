@@ -13,7 +13,7 @@ test: .venv
 	$(PYTHON) -m pytest -q -n 2
 
 test-slow: .venv
-	$(PYTHON) -m pytest -q -m "slow and not slurm"
+	$(PYTHON) -m pytest -q -n 2 --timeout 1500 -m "slow and not slurm"
 
 # Every cause of interruption with every way of going on; as root, with the packages that the sandbox names.
 test-slurm: .venv

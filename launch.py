@@ -4,210 +4,35 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shlex
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent
 if sys.path[0] != str(ROOT):  # `cluster` and `jobs` are those of this checkout, whatever is installed
     sys.path.insert(0, str(ROOT))
 
-if TYPE_CHECKING:
-    from cluster.profile import Profile
-    from jobs.plan import Plan
-
-FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
-
-
-class Place(NamedTuple):
-    """Where a command works."""
-
-    profile: Profile
-    runs: Path
-    data: Path | None
-    overrides: list[str]
-    """Those of the recipe."""
+WISHES = {
+    "account": ("NAME", "whom to charge; short for -o cluster.account=NAME, as are the next ones"),
+    "time": ("TIME", "of one unit: 3h, 12:00:00, 1-12:00:00, or minutes"),
+    "nodes": ("N", "nodes to spread the GPUs over (default: as few as hold them)"),
+    "gpus": ("N", "GPUs in all (default: the recipe's)"),
+    "gpu": ("WORD", "model or slice: a100, h100, ..."),
+    "mem": ("SIZE", "of a node: 64G"),
+    "units": ("N", "jobs that share a run one after another, or auto"),
+    "hours": ("HOURS", "estimate of the whole run, for --units auto"),
+}
+"""Options for a cluster with a queue: their values and what they are for."""
+PACKAGES = ("yaml", "submitit", "rich", "cloudpickle", "huggingface_hub")
+"""What the launcher needs beyond Python itself (envs/launcher.txt)."""
 
 
-def train(args: argparse.Namespace) -> int:
-    """Make the runs of one stage, or of both."""
-    from jobs.plan import load_recipe, plan_run, training_obstacles
-
-    place = _place(args)
-    recipe = load_recipe(args.recipe or "math")
-    stages = (1, 2) if args.stage == "all" else (int(args.stage),)
-    plans = [plan_run(recipe, stage, place.overrides, place.runs, args.name) for stage in stages]
-    command, obstacles = _command("train", args), []
-    for plan in plans:
-        wanted = args.force or not plan.run.done.exists()
-        if wanted:
-            obstacles += training_obstacles(plan, place.data, os.environ, len(plans) > 1, command)
-        if args.dry_run:
-            _describe(plan, place, "" if wanted else "already done")
-    if obstacles or args.dry_run:
-        return _refused(obstacles)
-    for plan in plans:
-        cause = _train_run(plan, place, args)
-        if cause:
-            print(f"interrupted by {cause}; to go on: {command} --stage {args.stage}")
-            return INTERRUPTED
-    return 0
-
-
-def _train_run(plan: Plan, place: Place, args: argparse.Namespace) -> str | None:
-    """One run, unless it is over already; returns the signal that interrupted it."""
-    run = plan.run
-    if run.done.exists() and not args.force:
-        print(f"already done: {run.path} (--force makes it anew)")
-        return None
-    if run.path.exists() and args.force:
-        print(f"moved aside: {run.move_aside()}")
-    run.create(plan.config.to_dict())
-    print(f"stage {plan.config.stage}: {run.path}")
-    parent = str(plan.weights) if plan.weights else None
-    result = _run("train", plan, place, args.inline, parent=parent)
-    if not result.get("interrupted"):
-        print(f"done: {run.path}")
-    return result.get("interrupted")
-
-
-def evaluate(args: argparse.Namespace) -> int:
-    """Answer benchmarks with a run, or with the bare LLM of a recipe."""
-    from cluster.errors import ClusterError
-    from cluster.runs import find_run
-    from jobs.plan import Plan, evaluated_config, evaluation_obstacles, load_recipe, plan_run
-
-    place = _place(args)
-    if args.limit is not None:
-        place.overrides.append(f"evaluation.limit={args.limit}")
-    if args.run:
-        if args.recipe or args.name:
-            raise ClusterError(
-                "--run names a run that exists, --recipe and --name tell of another: leave one out"
-            )
-        run = find_run(place.runs, args.run)
-        plan = Plan(evaluated_config(run, place.overrides), run)
-        command = "the train command that began it"
-    else:
-        recipe = load_recipe(args.recipe or "math")
-        plan = plan_run(recipe, 2, place.overrides, place.runs, args.name)
-        command = f"{_command('train', args)} --stage all"
-    benchmarks = args.benchmark or list(plan.config.evaluation.benchmarks)
-    obstacles = evaluation_obstacles(plan, benchmarks, place.data, os.environ, command)
-    if args.dry_run:
-        _describe(plan, place, ", ".join(benchmarks))
-    if obstacles or args.dry_run:
-        return _refused(obstacles)
-    if not plan.run.config.exists():
-        plan.run.create(plan.config.to_dict())
-    result = _run("evaluate", plan, place, args.inline, benchmarks=benchmarks, languages=args.languages)
-    if result.get("interrupted"):
-        print(f"interrupted by {result['interrupted']}; the same command goes on")
-        return INTERRUPTED
-    print(f"results: {plan.run.results}")
-    return 0
-
-
-def demo(args: argparse.Namespace) -> int:
-    """The whole main job in the miniature."""
-    from cluster.runs import runs_root
-    from cluster.submit import run_inline
-    from jobs.call import JobCall
-
-    runs = Path(args.runs).expanduser().absolute() if args.runs else runs_root(os.environ)
-    told = {"runs": str(runs), "seeds": args.seeds, "out": str(runs / "demo")}
-    result = run_inline(JobCall("demo", told))
-    if result.get("interrupted"):
-        print(f"interrupted by {result['interrupted']}; the same command goes on")
-        return INTERRUPTED
-    return 0
-
-
-def _place(args: argparse.Namespace) -> Place:
-    from cluster.errors import ClusterError
-    from cluster.profile import detect, load_profile, split_overrides
-    from cluster.runs import runs_root
-
-    ours, overrides = split_overrides(args.override)
-    if args.tasks is not None:
-        ours.append(f"cluster.tasks={args.tasks}")
-    profile = load_profile(args.cluster or detect(os.environ), ours)
-    if args.inline and profile.tasks != 1:
-        raise ClusterError(
-            f"--inline is this one process, but cluster.tasks is {profile.tasks}: leave one out"
-        )
-    runs = Path(args.runs).expanduser().absolute() if args.runs else runs_root(os.environ)
-    given = args.data or os.environ.get("LAYALIGN_DATA")
-    data = Path(given).expanduser().absolute() if given else None
-    if data and not data.is_dir():
-        raise ClusterError(f"data folder {data} does not exist; name another with --data or LAYALIGN_DATA")
-    return Place(profile, runs, data, overrides)
-
-
-def _run(job: str, plan: Plan, place: Place, inline: bool, **facts: Any) -> dict[str, Any]:
-    """Start a job for a run and wait for it."""
-    from cluster.submit import run_inline, submit_local
-    from jobs.call import JobCall
-
-    told = {"run": str(plan.run.path), "config": plan.config.to_dict()}
-    call = JobCall(job, {**told, "data": str(place.data) if place.data else None, **facts})
-    return run_inline(call) if inline else submit_local(call, plan.run, place.profile)
-
-
-def _describe(plan: Plan, place: Place, note: str) -> None:
-    """What a dry run prints of one run."""
-    config, bridge, training, profile = plan.config, plan.config.bridge, plan.config.training, place.profile
-    gate = f" with {bridge.gate} gates" if bridge.aligner != "none" else ""
-    switches = f"adapter {bridge.adapter}, aligner {bridge.aligner}{gate}, text {bridge.text}"
-    rows = {
-        "run": f"{plan.run.path} ({note or plan.run.state()})",
-        "method": f"{config.model.method}: {switches}",
-        "models": f"{config.model.encoder} and {config.model.decoder} in {config.model.precision}",
-        "data": f"{config.data.path} ({config.data.reader}), {len(config.data.languages)} languages",
-        "training": f"lr {training.lr:g}, epochs {training.epochs}, max_steps {training.max_steps or 'none'}, "
-        f"batch {training.batch_size}, seed {config.seed}; the steps are counted when the data is read",
-        "starts from": plan.weights or "a fresh bridge",
-        "cluster": f"{profile.name}: processes {profile.tasks}, threads of each {profile.threads()}",
-    }
-    print(f"stage {config.stage} of {config.name}")
-    for key, value in rows.items():
-        print(f"  {key:<12} {value}")
-
-
-def _refused(obstacles: list[str]) -> int:
-    """Tell each thing that stands in the way, once."""
-    for text in dict.fromkeys(obstacles):
-        print(f"error: {text}", file=sys.stderr)
-    return MISTAKE if obstacles else 0
-
-
-def _command(name: str, args: argparse.Namespace) -> str:
-    """The user's choice of a run as a command, less its stage."""
-    words = ["python", "launch.py", name, "--recipe", args.recipe or "math"]
-    for option in ("cluster", "name", "data", "runs", "tasks"):
-        if getattr(args, option) is not None:
-            words += [f"--{option}", str(getattr(args, option))]
-    return shlex.join([*words, *(word for text in args.override for word in ("-o", text))])
-
-
-def _common(parser: argparse.ArgumentParser) -> None:
+def _cluster_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster", metavar="NAME", help="where to run (default: the cluster detected, else local)"
     )
-    parser.add_argument("--recipe", metavar="NAME|PATH", help="math, mini, or a YAML file (default: math)")
-    parser.add_argument(
-        "--name", metavar="N", help="name of the run (default: the recipe's and its method's)"
-    )
-    parser.add_argument("--data", metavar="FOLDER", help="data folder (default: $LAYALIGN_DATA)")
-    parser.add_argument(
-        "--runs", metavar="FOLDER", help="folder of all runs (default: $LAYALIGN_RUNS or ./runs)"
-    )
-    parser.add_argument("--tasks", type=int, metavar="N", help="processes; short for -o cluster.tasks=N")
-    parser.add_argument("--inline", action="store_true", help="run in this process")
-    parser.add_argument("--dry-run", action="store_true", help="tell what would run; start and write nothing")
     parser.add_argument(
         "-o",
         "--override",
@@ -217,6 +42,33 @@ def _common(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change the recipe (training.lr=1e-4, stages.1.training.lr=1e-4) or the profile (cluster.tasks=2)",
     )
+
+
+def _recipe_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--recipe", metavar="NAME|PATH", help="math, mini, or a YAML file (default: math)")
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    _cluster_options(parser)
+    _recipe_option(parser)
+    parser.add_argument(
+        "--name", metavar="N", help="name of the run (default: the recipe's and its method's)"
+    )
+    parser.add_argument("--data", metavar="FOLDER", help="data folder (default: $LAYALIGN_DATA)")
+    parser.add_argument(
+        "--runs", metavar="FOLDER", help="folder of all runs (default: $LAYALIGN_RUNS or ./runs)"
+    )
+    parser.add_argument("--tasks", type=int, metavar="N", help="processes; short for -o cluster.tasks=N")
+    for name, (value, text) in WISHES.items():
+        parser.add_argument(f"--{name}", metavar=value, help=text)
+    parser.add_argument("--inline", action="store_true", help="run in this process")
+    look = parser.add_mutually_exclusive_group()
+    look.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="tell what would run and what stands in the way; start and write nothing",
+    )
+    look.add_argument("--test-only", action="store_true", help="ask Slurm whether and when it would start")
 
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
@@ -242,6 +94,40 @@ def _demo_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _prefetch_options(parser: argparse.ArgumentParser) -> None:
+    _cluster_options(parser)
+    _recipe_option(parser)
+    parser.add_argument(
+        "--update", action="store_true", help="move on from the commits that were fetched before"
+    )
+
+
+def _env_options(parser: argparse.ArgumentParser) -> None:
+    _cluster_options(parser)
+    parser.add_argument("--build", action="store_true", help="build it; on a login node")
+
+
+def _doctor_options(parser: argparse.ArgumentParser) -> None:
+    _cluster_options(parser)
+    parser.add_argument("--compute", action="store_true", help="also run a one-minute job")
+
+
+def _sandbox_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("up", "down", "status"))
+    parser.add_argument(
+        "--like", default="sandbox", metavar="NAME", help="cluster to imitate (default: sandbox)"
+    )
+    parser.add_argument(
+        "--nodes", type=_items, default=4, metavar="N", help="nodes of each kind (default: 4)"
+    )
+    parser.add_argument(
+        "--no-accounting", action="store_true", help="without accounts, limits, QOS and sacct"
+    )
+    parser.add_argument(
+        "--warn-preempted", action="store_true", help="preempted jobs get the signal of their --signal"
+    )
+
+
 def _commas(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -255,19 +141,20 @@ def _items(text: str) -> int:
 
 
 class Command(NamedTuple):
-    """One word after `launch.py`."""
+    """One word after `launch.py`; `jobs.commands` has a function of its name."""
 
-    run: Callable[[argparse.Namespace], int]
     options: Callable[[argparse.ArgumentParser], None]
     help: str
 
 
 COMMANDS = {
-    "train": Command(train, _train_options, "train one stage of a recipe, or both"),
-    "evaluate": Command(evaluate, _evaluate_options, "answer benchmarks with a run"),
-    "demo": Command(
-        demo, _demo_options, "both stages of every method in the miniature, with table and plots"
-    ),
+    "train": Command(_train_options, "train one stage of a recipe, or both"),
+    "evaluate": Command(_evaluate_options, "answer benchmarks with a run"),
+    "demo": Command(_demo_options, "both stages of every method in the miniature, with table and plots"),
+    "prefetch": Command(_prefetch_options, "fetch a recipe's models and data sets; on a login node"),
+    "env": Command(_env_options, "tell how jobs come by their Python on a cluster, or build it"),
+    "doctor": Command(_doctor_options, "compare a profile with its cluster"),
+    "sandbox": Command(_sandbox_options, "a throwaway Slurm on this machine ($LAYALIGN_SANDBOX)"),
 }
 
 
@@ -282,13 +169,22 @@ def main(words: list[str] | None = None) -> int:
         command.options(added)
     args = parser.parse_args(words)
 
-    from cluster.errors import ClusterError, JobFailed
+    from cluster.errors import FAILED, INTERRUPTED, MISTAKE, ClusterError, JobFailed
 
     try:
-        return COMMANDS[args.command].run(args)
+        run: Callable[[argparse.Namespace], int] = getattr(
+            importlib.import_module("jobs.commands"), args.command
+        )
+        return run(args)
     except (ClusterError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED if isinstance(error, JobFailed) else MISTAKE
+    except ModuleNotFoundError as error:
+        if error.name not in PACKAGES:
+            raise
+        launcher = "make an environment that has it with: sh envs/bootstrap"
+        print(f"error: {sys.executable} has no package {error.name}; {launcher}", file=sys.stderr)
+        return MISTAKE
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return INTERRUPTED

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
+"""Exit statuses of `launch.py` besides 0."""
+
 
 class ClusterError(Exception):
     """What happened, the value, the rule and the next step; `launch.py` prints it without a traceback."""

@@ -26,6 +26,22 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     sync_folder(path.parent)
 
 
+def create_atomic(path: Path, content: str | bytes) -> bool:
+    """Make a file that nobody else has made: False, and nothing is changed, if it is there.
+
+    A hard link to a finished file: the file system grants it to one maker only, and no reader sees half of it.
+    """
+    finished = path.with_name(f".{uuid.uuid4().hex[:12]}.tmp")
+    write_atomic(finished, content)
+    try:
+        os.link(finished, path)
+    except FileExistsError:
+        return False
+    finally:
+        finished.unlink()
+    return True
+
+
 def sync_folder(folder: Path) -> None:
     """Put the names in a folder on disk: a rename is only durable after this."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -20,6 +20,8 @@ class Interrupts:
         """Name of the first signal, such as `SIGTERM`; None as long as nothing asks to stop."""
         self.time: float | None = None
         """When it came, in seconds since 1970."""
+        self.continued = False
+        """Whether SIGCONT came, which Slurm sends when it ends a job of its own accord."""
         self._presses = 0
         self._before: dict[signal.Signals, object] = {}
 
@@ -27,7 +29,7 @@ class Interrupts:
         """Take over the signals, also from handlers that a launcher has put in place."""
         for number in SIGNALS:
             self._before[number] = signal.signal(number, self._note)
-        self._before[signal.SIGCONT] = signal.signal(signal.SIGCONT, signal.SIG_IGN)
+        self._before[signal.SIGCONT] = signal.signal(signal.SIGCONT, self._note_continued)
         return self
 
     def __enter__(self) -> Interrupts:
@@ -46,3 +48,6 @@ class Interrupts:
             self._presses += 1
             if self._presses > 1:
                 raise KeyboardInterrupt
+
+    def _note_continued(self, number: int, frame: FrameType | None) -> None:
+        self.continued = True

@@ -1,8 +1,8 @@
 """Who is working on a run: at most one at a time, and never locked out by one that is gone.
 
 A lease is a folder of numbered files; the highest number counts. Taking it is making the next number, which
-the file system grants to one taker only (a hard link to a finished file: no reader sees half of it). Nothing
-is ever taken away from under a name that another may hold: a stale lease is simply followed by the next.
+the file system grants to one taker only. Nothing is ever taken away from under a name that another may hold: a
+stale lease is simply followed by the next.
 No flock (it is lost or absent on network file systems) and no test of a process id from another machine.
 """
 
@@ -13,7 +13,6 @@ import json
 import os
 import socket
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -21,10 +20,13 @@ from pathlib import Path
 from types import TracebackType
 
 from cluster.errors import ClusterError
-from cluster.files import read_json, write_atomic, write_json_atomic
+from cluster.files import create_atomic, read_json, write_json_atomic
 
+LOOK_S = 1.0
 SILENCE_S = 30 * 60.0
 """After this many seconds without a heartbeat a holder is taken for gone, where nothing better can be asked."""
+KIN_SILENCE_S = 2 * 60.0
+"""The same for an earlier unit of the asker's own chain: it is over, and has at most a moment left to end."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Lease:
         job: the scheduler's id of the job that asks; a job that was started anew follows itself.
         unit: its place in a chain of jobs.
         job_is_alive: asks the scheduler; None where it cannot tell.
+        wait_s: how long to wait for a holder that may be about to end.
     """
 
     def __init__(
@@ -89,21 +92,26 @@ class Lease:
         job: str | None = None,
         unit: int = 0,
         job_is_alive: Callable[[str], bool | None] | None = None,
+        wait_s: float = 0.0,
     ) -> None:
         self.folder = folder
         self.heartbeat = heartbeat
         self.name = name
         self.job_is_alive = job_is_alive
+        self.wait_s = wait_s
         self.me = this_process(job, unit)
         self._number = 0
 
     def __enter__(self) -> Lease:
         self.folder.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + self.wait_s
         while True:
             number, holder = self._latest()
             if holder and self._alive(holder):
-                raise ClusterError(self.refusal(holder))
-            if self._claim(number + 1):
+                if time.monotonic() >= deadline:
+                    raise ClusterError(self.refusal(holder))
+                time.sleep(LOOK_S)
+            elif self._claim(number + 1):
                 return self
 
     def __exit__(
@@ -145,14 +153,8 @@ class Lease:
 
     def _claim(self, number: int) -> bool:
         """Make the lease of this number ours, unless another was faster."""
-        finished = self.folder / f".{uuid.uuid4().hex[:12]}.tmp"
-        write_atomic(finished, json.dumps(asdict(self.me)))
-        try:
-            os.link(finished, self._path(number))
-        except FileExistsError:
+        if not create_atomic(self._path(number), json.dumps(asdict(self.me))):
             return False
-        finally:
-            finished.unlink()
         numbers = self._numbers()
         if numbers[-1] != number:  # ours was free only because the winner of a later one tidied up
             self._path(number).unlink(missing_ok=True)
@@ -172,7 +174,8 @@ class Lease:
         if holder.job and holder.job == self.me.job:
             return False
         answer = self.job_is_alive(holder.job) if holder.job and self.job_is_alive else None
-        return time.time() - self._last_sign() < SILENCE_S if answer is None else answer
+        silence = KIN_SILENCE_S if holder.job and _array(holder.job) == _array(self.me.job) else SILENCE_S
+        return time.time() - self._last_sign() < silence if answer is None else answer
 
     def _last_sign(self) -> float:
         """When the holder last wrote its lease or heartbeat, in seconds since 1970."""
@@ -181,6 +184,11 @@ class Lease:
             with contextlib.suppress(FileNotFoundError):
                 signs.append(path.stat().st_mtime)
         return max(signs)
+
+
+def _array(job: str | None) -> str | None:
+    """The array that an element (`14_2`) belongs to."""
+    return job.partition("_")[0] if job else None
 
 
 def _boot() -> str:

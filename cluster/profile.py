@@ -156,7 +156,9 @@ def slurm_only(profile: Profile) -> SlurmProfile:
         ClusterError: it is this machine's own.
     """
     if not isinstance(profile, SlurmProfile):
-        raise ClusterError(f"{profile.name} is this machine, which has no Slurm: name a cluster with --cluster")
+        raise ClusterError(
+            f"{profile.name} is this machine, which has no Slurm: name a cluster with --cluster"
+        )
     return profile
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 import socket
 import subprocess
@@ -11,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("layalign", "cluster", "jobs", "launch.py")
+ROOMS = ("layalign", "cluster", "jobs", "envs", "launch.py", "pyproject.toml")
+KINDS = (".py", ".yaml", ".sh", ".txt")
+"""Endings of the files of a room that are code: all that a job needs."""
+COMMIT = "LAYALIGN_COMMIT"
+"""Variable that tells a job, whose snapshot has no git, its commit; `+` at its end stands for changes."""
 PACKAGES = (
     "torch",
     "transformers",
@@ -26,9 +31,10 @@ PACKAGES = (
 
 def provenance(root: Path = ROOT) -> dict[str, Any]:
     """A record for `starts.jsonl` and for results, of plain data."""
+    commit, dirty = commit_of(root)
     return {
-        "commit": _git(root, "rev-parse", "HEAD"),
-        "dirty": _dirty(root),
+        "commit": commit,
+        "dirty": dirty,
         "tree": tree_hash(root),
         "python": platform.python_version(),
         "packages": _versions(),
@@ -36,22 +42,36 @@ def provenance(root: Path = ROOT) -> dict[str, Any]:
     }
 
 
+def commit_of(root: Path = ROOT) -> tuple[str | None, bool | None]:
+    """The commit that the code is of, and whether it differs from it; without git what a launcher has told."""
+    commit = _git(root, "rev-parse", "HEAD")
+    if commit:
+        return commit, bool(_git(root, "status", "--porcelain", "--", *ROOMS))
+    told = os.environ.get(COMMIT) if root == ROOT else None
+    return (told.rstrip("+"), told.endswith("+")) if told else (None, None)
+
+
 def tree_hash(root: Path = ROOT) -> str:
     """Hash of the code that can change a result: names and content of all sources. Needs no git."""
-    digest = hashlib.sha256()
-    for path in _sources(root):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(root)}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()[:16]
+    return tree_of(sources(root))
 
 
-def _sources(root: Path) -> list[Path]:
+def sources(root: Path = ROOT) -> dict[str, bytes]:
+    """The code: content of each file by its path below `root`, in the order of the paths."""
     found = []
     for room in ROOMS:
         path = root / room
-        found += [path] if path.is_file() else [p for p in path.rglob("*") if p.suffix in (".py", ".yaml")]
-    return sorted(found)
+        found += [path] if path.is_file() else [p for p in path.rglob("*") if p.suffix in KINDS]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(found)}
+
+
+def tree_of(files: dict[str, bytes]) -> str:
+    """`tree_hash` of code that has been read."""
+    digest = hashlib.sha256()
+    for name, content in files.items():
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
 
 
 def _versions() -> dict[str, str]:
@@ -62,12 +82,6 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _dirty(root: Path) -> bool | None:
-    """Whether the code differs from its commit; None without one."""
-    changed = _git(root, "status", "--porcelain", "--", *ROOMS)
-    return None if changed is None else bool(changed)
 
 
 def _git(root: Path, *command: str) -> str | None:

@@ -108,7 +108,7 @@ def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def account_obstacle(profile: SlurmProfile, accounts: Accounts) -> str | None:
+def account_obstacle(profile: SlurmProfile, accounts: Accounts | None) -> str | None:
     """Why jobs cannot be charged, with the next step; None where they can."""
     try:
         find_account(profile, accounts)
@@ -145,11 +145,12 @@ def summary(resources: Resources, profile: SlurmProfile) -> str:
     open_to = f", in partitions of up to {human_time(limit)}" if limit else ""
     units = f"{resources.units} units of {human_time(resources.time_min)}, one after another"
     kind = "GPU-hours" if resources.gpu else "task-hours"
+    cost = round(gpu_hours(resources), 1)
     rows = {
         "where": profile.title,
         "what": f"{resources.nodes} node{'s' * (resources.nodes > 1)}, on each {each}{cores} cores, {memory}",
         "tasks": f"{resources.tasks}, with {resources.cpus_per_task} cores each",
         "how long": (units if resources.units > 1 else human_time(resources.time_min)) + open_to,
-        "cost": f"at most {gpu_hours(resources):g} {kind}, charged to {resources.account or 'your only account'}",
+        "cost": f"at most {cost:g} {kind}, charged to {resources.account or 'your only account'}",
     }
     return "\n".join(f"  {key:<12} {value}" for key, value in rows.items())

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cluster.errors import ClusterError
-from cluster.files import append_jsonl, read_json, read_jsonl, write_atomic, write_json_atomic
+from cluster.files import (
+    append_jsonl,
+    create_atomic,
+    read_json,
+    read_jsonl,
+    write_atomic,
+    write_json_atomic,
+)
 from cluster.lease import Lease
 from cluster.provenance import provenance
 
@@ -51,6 +58,10 @@ class RunFolder:
         """Files of TensorBoard and W&B."""
         self.slurm = path / "slurm"
         """Scripts and logs of jobs."""
+        self.submission = path / "submission.json"
+        """Its training in a queue (`cluster.slurm.Submission`)."""
+        self.evaluation = path / "evaluation.json"
+        """Its latest evaluation in a queue, likewise."""
         self.done = path / "DONE"
         self.failed = path / "FAILED"
         self._beaten = 0.0
@@ -81,7 +92,7 @@ class RunFolder:
             self.slurm.mkdir(parents=True, exist_ok=True)
             write_atomic(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
             if self.failed.exists():
-                self.event("retried", reason=self.failed.read_text(encoding="utf-8"))
+                self.event("retried", reason=self.reason())
                 self.failed.unlink()
         except OSError as error:
             raise self._unwritable(error) from None
@@ -108,7 +119,7 @@ class RunFolder:
         """Record that a process starts to work here: code, versions, machine, and what the caller adds."""
         append_jsonl(self.starts, {"time": _now(), **provenance(), **facts})
 
-    def event(self, kind: str, **facts: Any) -> None:
+    def event(self, kind: str, /, **facts: Any) -> None:
         """Record what happened to the run, with the time."""
         append_jsonl(self.events, {"time": _now(), "event": kind, **facts})
 
@@ -127,13 +138,14 @@ class RunFolder:
         job: str | None = None,
         unit: int = 0,
         job_is_alive: Callable[[str], bool | None] | None = None,
+        wait_s: float = 0.0,
     ) -> Lease:
         """The right to work on this run, held inside `with`; `cluster.lease.Lease` has the arguments.
 
         Raises:
             ClusterError: on entering, when another process works on the run.
         """
-        return Lease(self.leases, self.heartbeat, f"run {self.path.name}", job, unit, job_is_alive)
+        return Lease(self.leases, self.heartbeat, f"run {self.path.name}", job, unit, job_is_alive, wait_s)
 
     def finish(self, **outcome: Any) -> None:
         """The run is over: record it, and write `DONE` last."""
@@ -141,10 +153,29 @@ class RunFolder:
         self.failed.unlink(missing_ok=True)
         write_json_atomic(self.done, {"time": _now(), **outcome})
 
-    def fail(self, reason: str) -> None:
-        """The run cannot go on: later units of its chain see it and stop at once."""
-        self.event("failed", reason=reason)
-        write_atomic(self.failed, reason)
+    def fail(self, told: str, **facts: Any) -> bool:
+        """The run cannot go on: later units of its chain see it and stop at once.
+
+        Any process of a job may call it, as the one that writes the events may be stuck; the first to do so is heard.
+
+        Args:
+            told: the reason in its first line, then what helps.
+            facts: for the record.
+
+        Returns:
+            Whether this is the first reason.
+        """
+        first = create_atomic(self.failed, told)
+        if first:
+            self.event("failed", reason=told.partition("\n")[0], **facts)
+        return first
+
+    def reason(self) -> str:
+        """Why it failed, in a line; empty if it did not."""
+        try:
+            return self.failed.read_text(encoding="utf-8").partition("\n")[0]
+        except FileNotFoundError:
+            return ""
 
     def state(self) -> State:
         """What the files say."""

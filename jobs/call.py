@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from cluster.interrupt import Interrupts
 
@@ -16,6 +19,9 @@ class JobCall:
     Its first act is to take over the signals: submitit's own handlers checkpoint inside the handler, and on
     rank 0 only. The result is a plain dict; `interrupted`, where it is set, names the signal that ended the
     job at a safe point before its end.
+
+    In a unit on Slurm (`terms` in its config) a job whose run is done or has failed ends at once, before anything
+    heavy is imported.
     """
 
     job: str
@@ -24,6 +30,41 @@ class JobCall:
 
     def __call__(self) -> dict[str, Any]:
         interrupts = Interrupts().install()
+        if not self.config.get("terms"):
+            return self._work(interrupts)
+        return self._work_as_unit(interrupts)
+
+    def _work(self, interrupts: Interrupts) -> dict[str, Any]:
         module = importlib.import_module(self.job if "." in self.job else f"jobs.{self.job}")
         result: dict[str, Any] = module.run(self.config, interrupts)
         return result
+
+    def _work_as_unit(self, interrupts: Interrupts) -> dict[str, Any]:
+        from cluster.life import UnitLife
+        from cluster.runs import RunFolder
+        from cluster.units import find_unit
+
+        unit = find_unit(self.config, os.environ)
+        assert unit
+        life = UnitLife(unit, RunFolder(Path(self.config["run"])), self.job, interrupts)
+        if life.over():
+            return {"interrupted": None}
+        try:
+            with life.working():
+                result = self._work(interrupts)
+                life.ended(result)
+        except Exception as error:
+            _leave(life.failed(error))
+        life.go_on(result)
+        return result
+
+
+def _leave(told: str) -> NoReturn:
+    """End this process now: what other processes have left unfinished would keep an orderly exit waiting."""
+    import traceback
+
+    traceback.print_exc()
+    print(told, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)

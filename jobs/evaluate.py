@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,6 +15,7 @@ from cluster.files import append_jsonl, read_jsonl, write_atomic
 from cluster.interrupt import Interrupts
 from cluster.provenance import provenance
 from cluster.runs import RunFolder
+from cluster.units import find_unit
 from jobs.start import data_folder, started, within_reach
 from layalign.config import RunConfig
 from layalign.evaluation import table
@@ -69,7 +71,7 @@ def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
     """
     folder, config = RunFolder(Path(told["run"])), RunConfig.from_dict(told["config"])
     summaries: dict[str, str] = {}
-    with started(folder, "evaluate") as processes:
+    with started(folder, "evaluate", config, find_unit(told, os.environ)) as processes:
         local = within_reach(config, processes)
         questions = {
             name: read_benchmark(name, data_folder(told, config), told["languages"], config.evaluation.limit)

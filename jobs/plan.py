@@ -6,13 +6,13 @@ Imports nothing heavy: a login node answers at once, before anything is queued.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.cache import has_model
 from cluster.runs import RunFolder, find_signature
+from jobs.prefetch import missing
 from layalign.config import RunConfig, read_recipe, resolve
 from layalign.data.files import locate
 from layalign.evaluation.benchmarks import find_benchmark
@@ -20,6 +20,7 @@ from layalign.languages import language
 from layalign.mini import is_mini
 
 RECIPES = Path(__file__).parent / "recipes"
+JobIsAlive = Callable[[str], bool | None]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,14 @@ class Plan:
     run: RunFolder
     parent: RunFolder | None = None
     """The run of the stage before, whose weights this one starts from."""
+
+    def told(self, data: Path | None) -> dict[str, Any]:
+        """What every job on the run is told; `data` is the data folder."""
+        return {
+            "run": str(self.run.path),
+            "config": self.config.to_dict(),
+            "data": str(data) if data else None,
+        }
 
     @property
     def weights(self) -> Path | None:
@@ -106,7 +115,12 @@ def evaluated_config(run: RunFolder, overrides: Iterable[str]) -> RunConfig:
 
 
 def training_obstacles(
-    plan: Plan, data: Path | None, environ: Mapping[str, str], parent_first: bool, command: str
+    plan: Plan,
+    data: Path | None,
+    environ: Mapping[str, str],
+    parent_first: bool,
+    command: str,
+    job_is_alive: JobIsAlive | None = None,
 ) -> list[str]:
     """Why a training would be refused, with the next step for each reason.
 
@@ -116,6 +130,7 @@ def training_obstacles(
         environ: where the model cache is looked up.
         parent_first: the same command makes the parent before.
         command: the user's command less its stage.
+        job_is_alive: asks the scheduler about the job of another process that works on the run.
     """
     found = []
     if not plan.config.bridge.trains:
@@ -134,16 +149,28 @@ def training_obstacles(
             f"training.init is {plan.config.training.init!r}: no such folder; it is a bridge of another run"
         )
     return (
-        found + _missing_models(plan.config, environ) + _missing_data(plan.config, data) + _worker(plan.run)
+        found
+        + _missing_models(plan.config, environ)
+        + _missing_data(plan.config, data)
+        + _worker(plan.run, job_is_alive)
     )
 
 
 def evaluation_obstacles(
-    plan: Plan, benchmarks: Sequence[str], data: Path | None, environ: Mapping[str, str], command: str
+    plan: Plan,
+    benchmarks: Sequence[str],
+    data: Path | None,
+    environ: Mapping[str, str],
+    command: str,
+    trained_first: bool = False,
+    job_is_alive: JobIsAlive | None = None,
 ) -> list[str]:
-    """Why an evaluation would be refused; arguments as in `training_obstacles`."""
+    """Why an evaluation would be refused; arguments as in `training_obstacles`.
+
+    With `trained_first` the run is in a queue before the evaluation.
+    """
     found = []
-    if plan.config.bridge.trains and not plan.run.done.exists():
+    if plan.config.bridge.trains and not plan.run.done.exists() and not trained_first:
         state = plan.run.state()
         what = "has not been trained" if state == "new" else f"is not finished ({state})"
         found.append(f"run {plan.run.path.name} {what}; first run: {command}")
@@ -154,28 +181,24 @@ def evaluation_obstacles(
             found.append(str(error))
     if data is None and not is_mini(plan.config.model.decoder):
         found.append("the benchmarks need the data folder: give --data FOLDER or set LAYALIGN_DATA")
-    return found + _missing_models(plan.config, environ) + _worker(plan.run)
+    worker = [] if trained_first else _worker(plan.run, job_is_alive)
+    return found + _missing_models(plan.config, environ) + worker
 
 
-def _worker(run: RunFolder) -> list[str]:
+def _worker(run: RunFolder, job_is_alive: JobIsAlive | None) -> list[str]:
     """The refusal if another process works on the run."""
-    lease = run.lease()
+    lease = run.lease(job_is_alive=job_is_alive)
     holder = lease.living_holder()
     return [lease.refusal(holder)] if holder else []
 
 
 def _missing_models(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
-    model = config.model
-    wanted = [(model.encoder, model.encoder_revision), (model.decoder, model.decoder_revision)]
-    missing = [
-        name for name, revision in wanted if not is_mini(name) and not has_model(name, revision, environ)
-    ]
-    if not missing:
+    lines = missing(config, environ)
+    if not lines:
         return []
-    fetch = " and ".join(f"hf download {name}" for name in missing)
     return [
-        f"not in the model cache, and no folder: {', '.join(missing)}; fetch with {fetch}, "
-        "or try the miniature, which needs no download: --recipe mini"
+        f"not in the cache, and no folder: {'; '.join(lines)}; where there is internet: python launch.py prefetch "
+        "with the same --recipe and -o, or try the miniature, which needs no download: --recipe mini"
     ]
 
 

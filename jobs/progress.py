@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from datetime import timedelta
 from typing import Any
 
 from cluster.runs import RunFolder
+from cluster.units import COMMENT_S, Unit
 from jobs.trackers import trackers_for
 from layalign.config import TrainingConfig
 
@@ -14,8 +17,9 @@ from layalign.config import TrainingConfig
 class TrainingProgress:
     """Callbacks of `layalign.training.fit` that write into the run folder and tell the user."""
 
-    def __init__(self, folder: RunFolder, config: TrainingConfig) -> None:
-        self.folder, self.config = folder, config
+    def __init__(self, folder: RunFolder, config: TrainingConfig, unit: Unit | None) -> None:
+        self.folder, self.config, self.unit = folder, config, unit
+        self.commented = -math.inf
         self.trackers = trackers_for(folder, config)
         self.bar: Any = None
         self.task: Any = None
@@ -26,6 +30,7 @@ class TrainingProgress:
         self.folder.beat(**{key: record[key] for key in ("step", "loss", "tokens_per_s", "eta_s")})
         for tracker in self.trackers:
             tracker.log(record)
+        self._comment(record)
         if sys.stdout.isatty():
             self._draw(record)
         elif record["step"] % self.config.log_every == 0 or record["step"] in (1, record["total"]):
@@ -55,6 +60,14 @@ class TrainingProgress:
             self.bar.stop()
         for tracker in self.trackers:
             tracker.close()
+
+    def _comment(self, record: dict[str, Any]) -> None:
+        """Let squeue show the progress, now and then; a cluster that does not allow it is not asked again."""
+        now = time.monotonic()
+        if self.unit is None or now - self.commented < COMMENT_S:
+            return
+        told = self.unit.set_comment(f"{self.folder.path.name}: {_line(record)}")
+        self.commented = now if told else math.inf
 
     def _say(self, text: str) -> None:
         (self.bar.console.print if self.bar is not None else print)(text)

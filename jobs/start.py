@@ -14,8 +14,10 @@ import torch
 from transformers.utils.logging import disable_progress_bar
 
 from cluster.errors import ClusterError
+from cluster.life import record_failure
 from cluster.rendezvous import export, rendezvous
 from cluster.runs import RunFolder
+from cluster.units import Unit
 from layalign import mini
 from layalign.config import RunConfig
 from layalign.mini.build import build
@@ -23,12 +25,14 @@ from layalign.training.distributed import Processes
 
 
 @contextmanager
-def started(folder: RunFolder, kind: str) -> Iterator[Processes]:
-    """The processes of a job on a run, rank 0 of them with the run's lease; how it ends is recorded.
+def started(folder: RunFolder, kind: str, config: RunConfig, unit: Unit | None) -> Iterator[Processes]:
+    """The processes of a job on a run, rank 0 of them with the run's lease; that it fails is recorded.
 
     Args:
         folder: of the run.
         kind: `train` or `evaluate`, for the record.
+        config: of the run.
+        unit: of the job, if it is one on Slurm; its rank 0 has the lease already.
 
     Raises:
         ClusterError: another process works on the run, or what was `ValueError`: a mistake of the user.
@@ -39,17 +43,34 @@ def started(folder: RunFolder, kind: str) -> Iterator[Processes]:
     processes = Processes.start()
     with ExitStack() as stack:
         stack.callback(processes.close)
-        processes.on_first(lambda: stack.enter_context(folder.lease()) and None)
+        if unit is None:
+            processes.on_first(lambda: stack.enter_context(folder.lease()) and None)
         if processes.first:
-            folder.start(job=kind, processes=processes.world, device=str(processes.device))
+            slurm = unit.facts() if unit else {}
+            folder.start(kind=kind, processes=processes.world, device=str(processes.device), **slurm)
         try:
             yield processes
         except Exception as error:
-            if processes.first and kind == "train":
-                folder.fail(f"{type(error).__name__}: {error}")
+            record_failure(folder, kind, error, unit, _advice(error, config))
+            if unit:
+                stack.pop_all()  # the others may never come to leave the group: this one must not wait for them
             if isinstance(error, ValueError):
                 raise ClusterError(str(error)) from error
             raise
+
+
+def _advice(error: Exception, config: RunConfig) -> str | None:
+    """What helps against an error whose message does not say it."""
+    if not isinstance(error, torch.OutOfMemoryError):
+        return None
+    training = config.training
+    if training.micro_batch > 1:
+        change = f"-o training.micro_batch={training.micro_batch // 2}"
+    elif not training.gradient_checkpointing:
+        change = "-o training.gradient_checkpointing=true"
+    else:
+        change = "--gpu with one that has more memory"
+    return f"the GPU's memory is too small: give the same launch command again with {change}; nothing is lost"
 
 
 def within_reach(config: RunConfig, processes: Processes) -> RunConfig:

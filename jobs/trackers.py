@@ -29,9 +29,9 @@ def trackers_for(folder: RunFolder, config: TrainingConfig) -> list[Tracker]:
     for package, tracker in wanted:
         try:
             trackers.append(tracker(folder))
-        except ImportError:
+        except ImportError as error:
             raise ValueError(
-                f"training.{package} is true, but the package {package} is not installed: install it or leave it out"
+                f"training.{package} is true, but {package} cannot be imported ({error}): install it or leave it out"
             ) from None
     return trackers
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from cluster.interrupt import Interrupts
 from cluster.runs import RunFolder
+from cluster.units import find_unit
 from jobs.progress import TrainingProgress
 from jobs.start import cache_folder, data_folder, started, within_reach
 from layalign.config import RunConfig
@@ -26,20 +27,21 @@ def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
 
     Args:
         told: `run` (folder), `config` (of `RunConfig.to_dict`), `data` (data folder or None), `parent` (bridge to
-            start from or None).
+            start from or None), in a unit on Slurm `terms` (`cluster.units.terms`).
         interrupts: signals as flags, already installed.
 
     Returns:
-        `step`, and `interrupted` with the name of the signal if there was one.
+        `step` of `total`, and `interrupted` with the name of the signal if there was one.
     """
     folder, config = RunFolder(Path(told["run"])), RunConfig.from_dict(told["config"])
-    with started(folder, "train") as processes:
+    unit = find_unit(told, os.environ)
+    with started(folder, "train", config, unit) as processes:
         local = within_reach(config, processes)
         tokenizers = load_tokenizers(local.model)
         data = _data(local, data_folder(told, config), tokenizers, processes, folder)
         model = _model(local, told["parent"], processes)
         checkpoints = Checkpoints(folder.checkpoints)
-        progress = TrainingProgress(folder, config.training)
+        progress = TrainingProgress(folder, config.training, unit)
         result = fit(
             model,
             data,
@@ -54,7 +56,7 @@ def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
         progress.close()
         if result.finished:
             processes.on_first(lambda: _hand_on(folder, local, model, tokenizers, checkpoints))
-    return {"step": result.step, "interrupted": result.reason}
+    return {"step": result.step, "total": result.total, "interrupted": result.reason}
 
 
 def _data(

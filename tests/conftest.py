@@ -4,4 +4,4 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from tests.world import recipe, world  # noqa: E402, F401
+from tests.world import recipe, world  # noqa: F401

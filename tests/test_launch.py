@@ -165,7 +165,7 @@ def test_dry_run_tells_what_would_refuse_it(go, tmp_path):
     status, printed = go("train", "--stage", "2", "--dry-run", "-o", "model.encoder=google/none", data=None)
     assert status == 2
     assert "stage 2 starts from the weights of stage 1" in printed
-    assert "google/none; fetch with hf download google/none, or" in printed
+    assert "model google/none at main: all files; where there is internet: python launch.py prefetch" in printed
     assert "--recipe mini" in printed
     assert "there is no data folder" in printed
 
@@ -174,7 +174,7 @@ def test_recipe_math_is_the_default_and_names_the_models_that_are_missing(go, ca
     status = launch.main(["train", "--stage", "1", "--data", "data"])
     printed = capsys.readouterr().err
     assert status == 2
-    assert "google/mt5-xl, meta-math/MetaMath-7B-V1.0; fetch with" in printed
+    assert "model google/mt5-xl at main: all files; model meta-math/MetaMath-7B-V1.0 at main: all" in printed
     assert "--recipe mini" in printed
 
 
@@ -295,3 +295,12 @@ def test_evaluate_of_an_unfinished_run_says_so(go, job):
 def test_cluster_without_profile_is_local(go):
     os.environ["CC_CLUSTER"] = "no such cluster"
     assert "local: processes 1" in go("train", "--stage", "1", "--dry-run")[1]
+
+
+def test_the_sandbox_is_named_where_there_is_none(go, monkeypatch, tmp_path):
+    monkeypatch.setenv("LAYALIGN_SANDBOX", str(tmp_path / "none"))
+    monkeypatch.delenv("SLURM_CONF", raising=False)
+    status, printed = go("train", "--stage", "1", "--cluster", "sandbox")
+    assert status == 2
+    assert "there is no sandbox in" in printed
+    assert "launch.py sandbox up" in printed

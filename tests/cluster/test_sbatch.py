@@ -14,12 +14,16 @@ from cluster.errors import ClusterError
 from cluster.profile import load_profile
 from cluster.resources import plan_resources
 from cluster.sbatch import script, signal_seconds, slurm_executor, submit_environ
+from cluster.slurm import setup_lines
+from cluster.snapshot import Snapshot
 from tests.cluster.test_profile import CLUSTERS
 
 GOLDEN = Path(__file__).parent / "golden"
+FOLDER = Path("/scratch/someuser/runs/math-layalign-s2-1a2b3c4d/slurm")
+CODE = FOLDER.parents[1] / ".code" / "00112233aabbccdd.tar"
+SNAPSHOT = Snapshot(CODE, CODE.stem, "0123456789" * 4, True, {})
 REGENERATE = "LAYALIGN_GOLDEN"
 """Set to 1 to write the golden texts anew; look at `git diff` before you commit them."""
-FOLDER = Path("/scratch/someuser/runs/math-layalign-s2-1a2b3c4d/slurm")
 
 
 def text_of(name: str, *overrides: str, folder: Path = FOLDER, gpus: int = 8, **job: str) -> str:
@@ -28,11 +32,11 @@ def text_of(name: str, *overrides: str, folder: Path = FOLDER, gpus: int = 8, **
     told = {
         "name": "math-layalign-s2",
         "comment": "layalign math, stage 2 of 2",
-        "setup": [f"source {folder.parent / 'code'}/envs/{name}.sh", f"cd {folder.parent / 'code'}"],
-        "python": '"$SLURM_TMPDIR"/env/bin/python',
+        "setup": setup_lines(folder / "call-0123456789ab.pkl", SNAPSHOT, profile, resources, {}),
+        "python": "python",
         **job,
     }
-    return script(folder, resources, profile, **told)
+    return script(folder, resources, profile, **told).replace(sys.prefix, "/opt/env")
 
 
 def options(text: str) -> dict[str, str | None]:
@@ -46,7 +50,7 @@ def options(text: str) -> dict[str, str | None]:
 
 
 def srun(text: str) -> list[str]:
-    (line,) = (line for line in text.splitlines() if line.startswith("srun "))
+    (line,) = (line for line in text.splitlines() if line.startswith("srun --unbuffered"))
     return shlex.split(line)
 
 
@@ -113,7 +117,9 @@ def test_further_options_and_a_partition_of_the_users_own():
 
 def test_paths_and_words_are_quoted():
     folder = Path("/scratch/some user/it's $HOME/slurm")
-    text = text_of("narval", folder=folder, comment='50 % of "math"; $(reboot)')
+    text = text_of(
+        "narval", folder=folder, comment='50 % of "math"; $(reboot)', python='"$SLURM_TMPDIR"/env/bin/python'
+    )
     assert options(text)["output"] == f"{folder}/%j_0_log.out"
     assert options(text)["comment"] == '50 % of "math"; $(reboot)'
     assert srun(text)[srun(text).index("--output") + 1] == f"{folder}/%j_%t_log.out"

@@ -37,7 +37,11 @@ def evaluate(base: Path, world: Path, *words: str, **kwargs):
 
 
 def answers(base: Path) -> list[dict]:
-    return [record for path in base.glob("runs/*-s2-*/results/mini/answers-*.jsonl") for record in read_jsonl(path)]
+    return [
+        record
+        for path in base.glob("runs/*-s2-*/results/mini/answers-*.jsonl")
+        for record in read_jsonl(path)
+    ]
 
 
 def outputs(records: list[dict]) -> dict[str, str]:
@@ -65,7 +69,12 @@ def undisturbed(trained, world):
 
 def test_tables_carry_their_origin(trained, world, undisturbed):
     (folder,) = trained.glob("runs/*-s2-*/results/mini")
-    assert {path.name for path in folder.glob("table.*")} == {"table.json", "table.csv", "table.md", "table.tex"}
+    assert {path.name for path in folder.glob("table.*")} == {
+        "table.json",
+        "table.csv",
+        "table.md",
+        "table.tex",
+    }
     told = json.loads((folder / "table.json").read_text())["provenance"]
     assert told["config"]["evaluation"]["max_new_tokens"] == 16
     assert told["packages"]["transformers"]
@@ -77,7 +86,9 @@ def test_tables_carry_their_origin(trained, world, undisturbed):
     ("number", "before", "after"),
     [(signal.SIGKILL, 1, 1), (signal.SIGTERM, 2, 1), (signal.SIGUSR2, 1, 2)],
 )
-def test_an_interrupted_evaluation_goes_on_where_it_stopped(trained, world, undisturbed, number, before, after):
+def test_an_interrupted_evaluation_goes_on_where_it_stopped(
+    trained, world, undisturbed, number, before, after
+):
     clear(trained)
     process = evaluate(trained, world, "--tasks", str(before), wait=False)
     while process.poll() is None and len(answers(trained)) < 7 + before:

@@ -29,7 +29,12 @@ pytestmark = [
 def write_tokenizer(folder: Path, pieces: Path, **ends: bool) -> None:
     folder.mkdir()
     (folder / "tokenizer.model").write_bytes(pieces.read_bytes())
-    told = {"tokenizer_class": "LlamaTokenizer", "pad_token": "<pad>", "eos_token": "</s>", "bos_token": "<s>"}
+    told = {
+        "tokenizer_class": "LlamaTokenizer",
+        "pad_token": "<pad>",
+        "eos_token": "</s>",
+        "bos_token": "<s>",
+    }
     (folder / "tokenizer_config.json").write_text(json.dumps({**told, "unk_token": "<unk>", **ends}))
 
 
@@ -67,7 +72,14 @@ def recipe(tmp_path_factory) -> Path:
     told = {
         "name": "real",
         "model": {"encoder": str(base / "encoder"), "decoder": str(base / "decoder"), "precision": "fp32"},
-        "training": {"lr": 1e-3, "batch_size": 64, "micro_batch": 64, "epochs": 1, "eval_every": 25, "window": 4},
+        "training": {
+            "lr": 1e-3,
+            "batch_size": 64,
+            "micro_batch": 64,
+            "epochs": 1,
+            "eval_every": 25,
+            "window": 4,
+        },
         "stages": {1: {"data": {**stage, "dev": 300}}, 2: {"data": {**stage, "dev": 300}}},
     }
     (base / "real.yaml").write_text(yaml.safe_dump(told))
@@ -84,7 +96,9 @@ def test_stage_1_learns_from_real_pairs_and_mgsm_runs_to_its_table(recipe: Path)
     assert losses[-1] < losses[0] < 9.0
 
     words = ("-o", "evaluation.max_new_tokens=24", "evaluation.batch_size=100")
-    told = launch("evaluate", "--run", "real-layalign", "--benchmark", "mgsm", *common, *words, cwd=recipe.parent)
+    told = launch(
+        "evaluate", "--run", "real-layalign", "--benchmark", "mgsm", *common, *words, cwd=recipe.parent
+    )
     assert told.returncode == 0, told.told
     print(told.told[-1500:])
     answered = [record for path in run.glob("results/mgsm/answers-*.jsonl") for record in read_jsonl(path)]

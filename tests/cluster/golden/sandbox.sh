@@ -19,9 +19,17 @@
 #SBATCH --time=60
 
 # setup
-source /scratch/someuser/runs/math-layalign-s2-1a2b3c4d/code/envs/sandbox.sh
-cd /scratch/someuser/runs/math-layalign-s2-1a2b3c4d/code
+unset RANK WORLD_SIZE LOCAL_RANK MASTER_ADDR MASTER_PORT
+ln -sfn call-0123456789ab.pkl /scratch/someuser/runs/math-layalign-s2-1a2b3c4d/slurm/"${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}_submitted.pkl" || exit 1
+code=${SLURM_TMPDIR:-/scratch/someuser/runs/.code}/code-00112233aabbccdd
+srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --cpus-per-task=1 bash -c '[ -d "$1" ] && exit; draft=$1.$SLURMD_NODENAME; rm -rf "$draft" && mkdir -p "$draft" && tar -xf "$2" --no-same-owner -C "$draft" || exit 1; mv -T "$draft" "$1" 2> /dev/null || rm -rf "$draft"; [ -d "$1" ]' unpack "$code" /scratch/someuser/runs/.code/00112233aabbccdd.tar || exit 1
+cd "$code" || exit 1
+export LAYALIGN_COMMIT=0123456789012345678901234567890123456789+
+export LAYALIGN_MODULES=''
+export LAYALIGN_VENV=/opt/env
+. envs/sandbox.sh || exit 1
+export PYTHONPATH="$code${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output /scratch/someuser/runs/math-layalign-s2-1a2b3c4d/slurm/%A_%a_%t_log.out --cpus-per-task=1 --open-mode=append --kill-on-bad-exit=1 --wait=60 "$SLURM_TMPDIR"/env/bin/python -u -m submitit.core._submit /scratch/someuser/runs/math-layalign-s2-1a2b3c4d/slurm
+srun --unbuffered --output /scratch/someuser/runs/math-layalign-s2-1a2b3c4d/slurm/%A_%a_%t_log.out --cpus-per-task=1 --open-mode=append --kill-on-bad-exit=1 --wait=60 python -u -m submitit.core._submit /scratch/someuser/runs/math-layalign-s2-1a2b3c4d/slurm

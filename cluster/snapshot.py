@@ -1,0 +1,79 @@
+"""The code of a job: one archive for each distinct tree, shared by all runs, unpacked on the job's nodes.
+
+A job changes directory into what it unpacked, because the working directory precedes PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.files import write_atomic
+from cluster.provenance import COMMIT, ROOT, commit_of, sources, tree_of
+
+UNPACK = (
+    '[ -d "$1" ] && exit; draft=$1.$SLURMD_NODENAME; '
+    'rm -rf "$draft" && mkdir -p "$draft" && tar -xf "$2" --no-same-owner -C "$draft" || exit 1; '
+    'mv -T "$draft" "$1" 2> /dev/null || rm -rf "$draft"; [ -d "$1" ]'
+)
+"""Takes the folder and the archive. Whole or not at all, also where several nodes share the folder's disk."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The code as it was when a job was submitted, uncommitted changes included."""
+
+    archive: Path
+    tree: str
+    """Hash of the code (`cluster.provenance.tree_hash`)."""
+    commit: str | None
+    dirty: bool | None
+    """Whether it differs from the commit."""
+    files: dict[str, bytes]
+
+    @classmethod
+    def of(cls, runs: Path, root: Path = ROOT) -> Snapshot:
+        """The code below `root`, to be kept below the folder of all runs. Writes nothing."""
+        files = sources(root)
+        tree = tree_of(files)
+        return cls(runs / ".code" / f"{tree}.tar", tree, *commit_of(root), files)
+
+    def write(self) -> None:
+        """Make the archive unless it is there."""
+        if not self.archive.exists():
+            self.archive.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.archive, self._tar())
+
+    def lines(self, nodes: int) -> list[str]:
+        """Shell lines of a job that unpack the archive on each of its nodes and change directory into it.
+
+        On the node's own disk; where a site gives none, once, beside the archive: nobody else can write there.
+        """
+        each = (
+            f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --cpus-per-task=1 "
+            if nodes > 1
+            else ""
+        )
+        lines = [
+            f"code=${{SLURM_TMPDIR:-{shlex.quote(str(self.archive.parent))}}}/code-{self.tree}",
+            f'{each}bash -c {shlex.quote(UNPACK)} unpack "$code" {shlex.quote(str(self.archive))} || exit 1',
+            'cd "$code" || exit 1',
+        ]
+        if self.commit:
+            lines.append(f"export {COMMIT}={self.commit}{'+' * bool(self.dirty)}")
+        return lines
+
+    def _tar(self) -> bytes:
+        """The same bytes for the same tree, on every machine."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            for name, content in self.files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                entry.mode = 0o755 if os.path.splitext(name)[1] == ".sh" else 0o644
+                tar.addfile(entry, io.BytesIO(content))
+        return buffer.getvalue()

@@ -1,0 +1,78 @@
+"""Commands of Slurm that do what a real one cannot be made to do: lose an answer, refuse, be silent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SBATCH = r"""
+echo "$*" >> calls
+env > environ
+[ "$1" = --test-only ] && { echo "sbatch: Job 7 to start at noon" >&2; exit 0; }
+for word; do script=$word; done
+cp "$script" seen.sh
+case $(cat mode 2> /dev/null) in
+  refuse) echo "sbatch: error: Batch job submission failed: Invalid qos specification" >&2; exit 1 ;;
+  lose) echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1 ;;
+esac
+id=$((7 + $(grep -vc -e --test-only calls) - 1))
+printf '%s\t%s\tPENDING\tPriority\tname\t%s\n' $id $id "$script" >> queue
+[ "$(cat mode 2> /dev/null)" = accept-and-lose ] && {
+  echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1; }
+echo "$id;cluster"
+"""
+SQUEUE = r"""
+echo "squeue $*" >> asked
+[ -f silent ] && { echo "slurm_load_jobs error: Unable to contact slurm controller (connect failure)" >&2; exit 1; }
+[ -f unknown ] && { echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1; }
+jobs=$(sed -n 's/.*--jobs=\([0-9,]*\).*/\1/p' <<< "$*")
+[ -f queue ] && awk -F'\t' -v jobs=",$jobs," 'jobs == ",," || index(jobs, "," $2 ",")' queue
+exit 0
+"""
+SACCT = r"""
+echo "sacct $*" >> asked
+[ -f accounting ] || { echo "Slurm accounting storage is disabled" >&2; exit 1; }
+cat accounting
+"""
+
+
+SCANCEL = r"""
+echo "$1" >> cancelled
+[ -f queue ] && grep -v "^$1[^0-9]" queue > rest; mv rest queue 2> /dev/null
+exit 0
+"""
+
+
+class FakeSlurm:
+    """What the commands are told, and what they remember, in files of a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def set(self, name: str, text: str = "") -> None:
+        (self.folder / name).write_text(text)
+
+    def lines(self, name: str) -> list[str]:
+        path = self.folder / name
+        return path.read_text().splitlines() if path.exists() else []
+
+    def forget(self, name: str) -> None:
+        (self.folder / name).unlink()
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    folder = tmp_path / "slurm"
+    folder.mkdir()
+    for name, body in {
+        "sbatch": SBATCH,
+        "squeue": SQUEUE,
+        "sacct": SACCT,
+        "scancel": SCANCEL,
+    }.items():
+        path = folder / name
+        path.write_text(f'#!/bin/bash\ncd "{folder}"\n{body}')
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return FakeSlurm(folder)

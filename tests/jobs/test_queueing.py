@@ -1,0 +1,288 @@
+"""What a command does on a login node; its Slurm only remembers what it was told."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+import launch
+from cluster.runs import RunFolder, all_runs
+from cluster.submission import Submission
+from tests.cluster.test_sbatch import options
+from tests.test_layers import HEAVY, modules_after
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path, monkeypatch):
+    for name in (
+        "LAYALIGN_RUNS",
+        "LAYALIGN_DATA",
+        "CC_CLUSTER",
+        "SBATCH_ACCOUNT",
+        "HF_HOME",
+        "LAYALIGN_CACHE",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    os.environ.update(
+        HF_HUB_CACHE=str(tmp_path / "hub"), HOME=str(tmp_path), SCRATCH=str(tmp_path / "scratch")
+    )
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    for name in ("encoder", "decoder", "data"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data" / "pairs.jsonl").write_text("")
+    data = {"reader": "jsonl", "path": "pairs.jsonl", "languages": ["sw"], "max_source": 8, "max_target": 8}
+    values = {
+        "name": "tiny",
+        "model": {"encoder": str(tmp_path / "encoder"), "decoder": str(tmp_path / "decoder")},
+        "data": data,
+        "training": {"lr": 1e-3},
+        "stages": {2: {"training": {"lr": 2e-3}}},
+    }
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture
+def go(recipe, tmp_path, capsys):
+    """Run a command on the recipe; gives its status and what it printed."""
+
+    def go(command, *words, cluster="narval", account="def-prof"):
+        words = ("--cluster", cluster, "--recipe", str(recipe), "--data", str(tmp_path / "data"), *words)
+        status = launch.main([command, *words, *(["--account", account] if account else [])])
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    return go
+
+
+def runs(tmp_path):
+    """The runs by stage."""
+    return {run.stage: run for run in all_runs(tmp_path / "runs")}
+
+
+def done(run):
+    run.create({"name": "tiny"})
+    run.finish()
+
+
+def test_both_stages_are_queued_at_once_the_second_behind_the_first(go, slurm, tmp_path):
+    status, printed = go("train", "--stage", "all", "--units", "3", "--time", "3h")
+    assert status == 0
+    one, two = (Submission.read(runs(tmp_path)[stage].submission) for stage in (1, 2))
+    assert (one.dependency, two.dependency) == (None, "afterok:7_2")
+    assert (two.job, two.units, two.resources.nodes) == ("8", 3, 2)
+    assert "queued: job 8 tiny-layalign-s2, after afterok:7_2" in printed
+    assert 'squeue --me -o "%.18i %.30j %.10T %.10M %k"' in printed
+    assert "144 GPU-hours" not in printed
+    assert "at most 72 GPU-hours, charged to def-prof" in printed
+    assert one.tree == two.tree
+
+
+def test_second_time_says_so_and_stops(go, slurm, tmp_path):
+    go("train", "--stage", "all")
+    status, printed = go("train", "--stage", "all")
+    assert (status, len(slurm.lines("calls"))) == (0, 2)
+    assert f"already queued: job 7 (PENDING, Priority), {runs(tmp_path)[1].path}" in printed
+    assert "to take it back: scancel 8" in printed
+
+
+def test_run_that_is_done_is_not_made_again(go, slurm, tmp_path):
+    go("train", "--stage", "1")
+    slurm.set("queue")
+    runs(tmp_path)[1].finish()
+    status, printed = go("train", "--stage", "all")
+    assert status == 0
+    assert "already done: " in printed
+    assert Submission.read(runs(tmp_path)[2].submission).dependency is None
+
+
+def test_stage_2_waits_for_a_stage_1_that_is_queued(go, slurm, tmp_path):
+    assert "has not been run; first run" in go("train", "--stage", "2")[1]
+    go("train", "--stage", "1")
+    assert go("train", "--stage", "2")[0] == 0
+    assert Submission.read(runs(tmp_path)[2].submission).dependency == "afterok:7"
+
+
+def test_force_takes_a_waiting_job_back(go, slurm, tmp_path):
+    go("train", "--stage", "1")
+    status, printed = go("train", "--stage", "1", "--force")
+    assert (status, slurm.lines("cancelled")) == (0, ["7"])
+    assert "cancelled: job 7 (PENDING, Priority)" in printed
+    assert "moved aside: " in printed
+    assert Submission.read(runs(tmp_path)[1].submission).job == "8"
+
+
+def test_force_does_not_touch_a_running_job(go, slurm):
+    go("train", "--stage", "1")
+    slurm.set("queue", "\n".join(slurm.lines("queue")).replace("PENDING", "RUNNING") + "\n")
+    status, printed = go("train", "--stage", "1", "--force")
+    assert status == 2
+    assert "is running: job 7 (RUNNING); end it first: scancel 7" in printed
+    assert "already running: job 7" in go("train", "--stage", "1")[1]
+    assert len(slurm.lines("calls")) == 1
+
+
+def test_job_that_can_never_start_is_replaced(go, slurm, tmp_path):
+    go("train", "--stage", "all")
+    rows = [line.replace("Priority", "DependencyNeverSatisfied") for line in slurm.lines("queue")]
+    slurm.set("queue", rows[1] + "\n")
+    status, printed = go("train", "--stage", "all")
+    assert status == 0
+    assert "cancelled: job 8 (PENDING, DependencyNeverSatisfied)" in printed
+    assert Submission.read(runs(tmp_path)[2].submission).dependency == "afterok:9"
+
+
+def test_every_obstacle_is_told_before_anything_is_queued(go, slurm, tmp_path):
+    words = ("--gpus", "5", "-o", "model.encoder=google/none", "data.path=none.jsonl", "--time", "8d")
+    status, printed = go("train", "--stage", "2", *words, account="def-other_gpu")
+    assert status == 2
+    for text in (
+        "account def-other_gpu: jobs are submitted by the bare name",
+        "stage 2 starts from the weights of stage 1",
+        "not in the cache, and no folder: model google/none at main: all files",
+        "none.jsonl",
+        "5 x a100",
+    ):
+        assert text in printed
+    assert not slurm.lines("calls")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_folder_and_environment_that_nodes_cannot_use_are_refused(go, slurm, tmp_path):
+    os.environ.update(PROJECT=str(tmp_path / "project"))
+    status, printed = go("train", "--stage", "1", cluster="trillium")
+    assert status == 2
+    assert (
+        "$HOME is read-only on the compute nodes of trillium; the nearest is --runs $SCRATCH/runs" in printed
+    )
+    assert "python launch.py env --cluster trillium --build" in printed
+
+
+def test_laptop_is_told_what_is_missing_and_still_gets_the_script(go, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", "")
+    status, printed = go(
+        "train", "--stage", "all", "--dry-run", "-o", "model.encoder=google/none", account=None
+    )
+    assert status == 2
+    assert "no account: there is no sacctmgr here that could say which are yours on narval" in printed
+    assert "model google/none at main: all files" in printed
+    assert printed.count("#!/bin/bash") == 2
+    assert "--dependency=afterok:JOB-OF-STAGE-1" in printed
+    assert "8, with 12 cores each" in printed
+    assert not (tmp_path / "runs").exists()
+    assert (
+        "there is no sbatch here: give the command on a login node of narval"
+        in go("train", "--stage", "1")[1]
+    )
+
+
+def test_laptop_with_a_copy_of_the_runs_asks_nobody(go, slurm, monkeypatch):
+    go("train", "--stage", "all")
+    monkeypatch.setenv("PATH", "")
+    status, printed = go("train", "--stage", "all", "--dry-run")
+    assert (status, printed.count("#!/bin/bash")) == (0, 2)
+
+
+def test_nothing_is_queued_while_squeue_is_silent(go, slurm):
+    go("train", "--stage", "all")
+    slurm.set("silent")
+    status, printed = go("train", "--stage", "all")
+    assert (status, len(slurm.lines("calls"))) == (2, 2)
+    assert "squeue does not answer" in printed
+
+
+def test_dry_run_shows_exactly_what_is_submitted(go, slurm, tmp_path):
+    status, printed = go("train", "--stage", "1", "--dry-run")
+    assert (status, slurm.lines("calls")) == (0, [])
+    go("train", "--stage", "1")
+    (script,) = runs(tmp_path)[1].slurm.glob("*.sh")
+    assert script.read_text() in printed
+
+
+def test_dry_run_is_fast_and_light(recipe, tmp_path):
+    words = ["train", "--stage", "all", "--dry-run", "--cluster", "narval", "--account", "def-prof"]
+    words += ["--recipe", str(recipe), "--data", str(tmp_path / "data")]
+    assert not modules_after(f"import launch; launch.main({words})") & (HEAVY - {"submitit"})
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, str(launch.ROOT / "launch.py"), *words], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    worked_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert worked_s < 0.5  # not time on the clock, which depends on what else the machine does
+
+
+def test_controller_is_asked_and_nothing_queued(go, slurm, tmp_path):
+    status, printed = go("train", "--stage", "all", "--test-only")
+    assert status == 0
+    assert printed.count("Job 7 to start at noon") == 2
+    assert not slurm.lines("queue")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_evaluation_takes_one_gpu_unless_more_are_asked_for(go, slurm, tmp_path):
+    go("train", "--stage", "all")
+    assert go("evaluate", "--limit", "5")[0] == 0
+    run = runs(tmp_path)[2]
+    submission = Submission.read(run.evaluation)
+    assert (submission.name, submission.dependency) == ("tiny-layalign-s2-eval", "afterok:8")
+    assert submission.resources.tasks == 1
+    assert "already queued: job 9" in go("evaluate")[1]
+    slurm.set("queue")
+    run.finish()
+    assert go("evaluate", "--gpus", "4")[0] == 0
+    submission = Submission.read(run.evaluation)
+    assert (submission.resources.tasks, submission.dependency) == (4, None)
+    assert Submission.read(run.submission).job == "8"
+
+
+def test_evaluation_takes_the_least_that_a_cluster_gives(go, tmp_path, recipe, slurm):
+    words = ("-o", "model.method=llm", "--dry-run", "--runs", str(tmp_path / "elsewhere"))
+    printed = go("evaluate", *words, cluster="tamia", account="aip-prof")[1]
+    assert options(printed[printed.index("#!/bin/bash") :])["ntasks-per-node"] == "4"
+
+
+def test_evaluation_of_what_nobody_trains_is_refused(go, slurm):
+    status, printed = go("evaluate")
+    assert status == 2
+    assert "has not been trained; first run: python launch.py train" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--inline",), "--inline is this process, but narval has a queue"),
+        (("--tasks", "2"), "each GPU has one process"),
+        (("--cluster", "local", "--gpus", "2"), "local has none: name a cluster by --cluster"),
+        (("--cluster", "local", "--test-only"), "--test-only asks a Slurm, and local has none"),
+    ],
+)
+def test_options_of_the_other_kind_are_refused(go, slurm, words, message):
+    status, printed = go("train", "--stage", "1", *words, account=None)
+    assert status == 2
+    assert message in printed
+
+
+def test_lease_of_a_job_that_slurm_no_longer_knows_is_no_obstacle(go, slurm, tmp_path, monkeypatch):
+    go("train", "--stage", "1")
+    run = RunFolder(runs(tmp_path)[1].path)
+    holder = run.lease(job="7")
+    with holder:
+        (path,) = run.leases.glob("*.json")
+        path.write_text(
+            path.read_text().replace(holder.me.boot, "another machine").replace(holder.me.host, "node1")
+        )
+        status, printed = go("train", "--stage", "1", "--force")
+        assert status == 2
+        assert "is being worked on by process" in printed
+        slurm.set("queue")
+        assert go("train", "--stage", "1")[0] == 0
