@@ -49,6 +49,7 @@ LOOK_S = 1.0
 """Accounting lags: how often and how far apart it is asked for the end of a job that is over."""
 MEMORY_SIGNS = re.compile(r"oom[-_ ]kill|exceeded memory limit|Out Of Memory", re.IGNORECASE)
 NODE_SIGNS = re.compile(r"Node failure on|DUE TO NODE FAILURE", re.IGNORECASE)
+KILL_SIGNS = re.compile(r"srun: error: .*: tasks? [\d,-]+: Killed")
 PEER_SIGNS = re.compile(
     r"Connection (?:closed|reset) by peer|Broken pipe|ncclRemoteError|remote process exited|communicator was aborted"
     r"|Socket Timeout|failed to recv|Timed out waiting|timed out after \d+ ?ms|Application timeout",
@@ -114,6 +115,8 @@ def cause_of_ending(ending: Ending, log: str) -> str:
         return OUT_OF_MEMORY
     if NODE_SIGNS.search(log):
         return NODE_FAILURE
+    if KILL_SIGNS.search(log):
+        return KILLED
     return BY_STATE.get(ending.state or "", KILLED)
 
 

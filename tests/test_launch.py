@@ -165,7 +165,9 @@ def test_dry_run_tells_what_would_refuse_it(go, tmp_path):
     status, printed = go("train", "--stage", "2", "--dry-run", "-o", "model.encoder=google/none", data=None)
     assert status == 2
     assert "stage 2 starts from the weights of stage 1" in printed
-    assert "model google/none at main: all files; where there is internet: python launch.py prefetch" in printed
+    assert (
+        "model google/none at main: all files; where there is internet: python launch.py prefetch" in printed
+    )
     assert "--recipe mini" in printed
     assert "there is no data folder" in printed
 

@@ -48,7 +48,10 @@ def test_a_language_without_answers_leaves_a_gap(tmp_path):
 @pytest.mark.parametrize("steps", [1, 3, 500])
 def test_losses_are_drawn_for_short_and_long_runs(tmp_path, steps):
     train = [(step, 3 / (step + 1) + 0.1) for step in range(steps)]
-    loss_plot({"stage 1": {"a": Curve(train, train[::100])}, "stage 2": {"a": Curve(train, [])}}, tmp_path / "loss.png")
+    loss_plot(
+        {"stage 1": {"a": Curve(train, train[::100])}, "stage 2": {"a": Curve(train, [])}},
+        tmp_path / "loss.png",
+    )
     drawn(tmp_path / "loss.png")
 
 
