@@ -57,5 +57,5 @@ def launch(*words: str | Path, cwd: Path, wait: bool = True, **environ: str) -> 
         text=True,
     )
     if wait:
-        process.told = process.communicate(timeout=240)[0]  # type: ignore[attr-defined]
+        process.told = process.communicate(timeout=900)[0]  # type: ignore[attr-defined]
     return process

@@ -97,7 +97,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(
         os.kill(a_process_of_the_job(process.pid), number)
     else:
         process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode != 0
     assert 0 < len(answers(trained)) < ITEMS
     told = evaluate(trained, world, "--tasks", str(after))

@@ -68,7 +68,14 @@ def recipe(tmp_path_factory) -> Path:
             num_attention_heads=4, **ends,
         )
     ).save_pretrained(base / "decoder")  # fmt: skip
-    stage = {"reader": "pairs", "path": "tatoeba", "languages": LANGUAGES, "max_source": 64, "max_target": 64}
+    stage = {
+        "reader": "pairs",
+        "path": "tatoeba",
+        "languages": LANGUAGES,
+        "limit": 400,
+        "max_source": 64,
+        "max_target": 64,
+    }
     told = {
         "name": "real",
         "model": {"encoder": str(base / "encoder"), "decoder": str(base / "decoder"), "precision": "fp32"},
@@ -77,7 +84,7 @@ def recipe(tmp_path_factory) -> Path:
             "batch_size": 64,
             "micro_batch": 64,
             "epochs": 1,
-            "eval_every": 25,
+            "eval_every": 10,
             "window": 4,
         },
         "stages": {1: {"data": {**stage, "dev": 300}}, 2: {"data": {**stage, "dev": 300}}},

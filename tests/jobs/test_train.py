@@ -97,7 +97,7 @@ def interrupt(recipe: Path, number: signal.Signals, stage: int, step: int, tasks
         os.kill(a_process_of_the_job(process.pid), number)
     else:
         process.send_signal(number)
-    process.told = process.communicate(timeout=120)[0]
+    process.told = process.communicate(timeout=300)[0]
     return process
 
 
@@ -167,13 +167,13 @@ def test_a_second_start_on_a_run_is_refused_and_a_stale_lease_is_not(world, tmp_
     assert "error: " in second.told
     assert "Traceback" not in second.told
     os.kill(a_process_of_the_job(first.pid), signal.SIGKILL)
-    first.communicate(timeout=60)
+    first.communicate(timeout=300)
     third = train(recipe, "--stage", "1", wait=False)
     while third.poll() is None and len(read_jsonl(folder(recipe, 1) / "starts.jsonl")) < 2:
         time.sleep(0.05)
     assert third.poll() is None
     third.send_signal(signal.SIGTERM)
-    third.communicate(timeout=60)
+    third.communicate(timeout=300)
 
 
 @pytest.mark.parametrize(
