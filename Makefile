@@ -3,6 +3,8 @@ SHELL := bash
 PYTHON := .venv/bin/python
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
+# DeepSpeed compiles an extension once; two versions of it must not share one folder.
+export TORCH_EXTENSIONS_DIR = $(CURDIR)/.venv/torch_extensions
 
 .PHONY: demo test test-slow test-slurm test-alliance lint format clean
 
@@ -19,6 +21,7 @@ test-slow: .venv
 test-slurm: .venv
 	$(PYTHON) -m pytest -q -m slurm
 
+test-alliance: export TORCH_EXTENSIONS_DIR = $(CURDIR)/.venv-alliance/torch_extensions
 test-alliance:
 	envs/venv.sh .venv-alliance envs/alliance.txt
 	.venv-alliance/bin/python -m pytest -q -n 2 -m "core and not slow"
