@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cluster.files import read_jsonl
-from tests.jobs.test_train import a_process_of_the_job
+from tests.jobs.test_train import send
 from tests.world import launch, write_recipe
 
 ITEMS = 48
@@ -93,10 +92,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(
     process = evaluate(trained, world, "--tasks", str(before), wait=False)
     while process.poll() is None and len(answers(trained)) < 7 + before:
         time.sleep(0.01)
-    if number is signal.SIGKILL:
-        os.kill(a_process_of_the_job(process.pid), number)
-    else:
-        process.send_signal(number)
+    send(number, process.pid)
     process.communicate(timeout=300)
     assert process.returncode != 0
     assert 0 < len(answers(trained)) < ITEMS

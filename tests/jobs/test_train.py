@@ -85,7 +85,7 @@ def undisturbed(world, tmp_path_factory):
 
 
 def interrupt(recipe: Path, number: signal.Signals, stage: int, step: int, tasks: int):
-    """Train on `tasks` processes; send a signal when `stage` has done `step` (SIGKILL to one process of the job)."""
+    """Train on `tasks` processes; send a signal when `stage` has done `step`."""
     process = train(recipe, "--stage", "all", "--tasks", str(tasks), wait=False)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
@@ -93,18 +93,22 @@ def interrupt(recipe: Path, number: signal.Signals, stage: int, step: int, tasks
         if runs and len(trajectory(runs[0])) >= step:
             break
         time.sleep(0.02)
-    if number is signal.SIGKILL:
-        os.kill(a_process_of_the_job(process.pid), number)
-    else:
-        process.send_signal(number)
+    send(number, process.pid)
     process.told = process.communicate(timeout=300)[0]
     return process
 
 
-def a_process_of_the_job(launcher: int) -> int:
-    """The last process of the controller that submitit's launcher started."""
+def send(number: signal.Signals, launcher: int) -> None:
+    """SIGKILL to one process of a job, any other signal to all: directly, so that none is done before it comes."""
+    processes = processes_of_the_job(launcher)
+    for pid in processes[-1:] if number is signal.SIGKILL else processes:
+        os.kill(pid, number)
+
+
+def processes_of_the_job(launcher: int) -> list[int]:
+    """Children of the controller that submitit's launcher started."""
     (controller,) = children(launcher)
-    return children(controller)[-1]
+    return children(controller)
 
 
 def children(pid: int) -> list[int]:
@@ -113,7 +117,7 @@ def children(pid: int) -> list[int]:
 
 EVERYDAY = [(signal.SIGKILL, 1, 23, 1, 1), (signal.SIGTERM, 2, 17, 2, 1), (signal.SIGUSR2, 1, 31, 1, 2)]
 ALL = [
-    (number, stage, 11 * stage + 7 * before + 3 * after, before, after)
+    (number, stage, 9 * stage + 5 * before + 2 * after, before, after)
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR2)
     for stage in (1, 2)
     for before, after in ((1, 1), (2, 2), (2, 1), (1, 2))
@@ -166,7 +170,7 @@ def test_a_second_start_on_a_run_is_refused_and_a_stale_lease_is_not(world, tmp_
     assert second.returncode == 2
     assert "error: " in second.told
     assert "Traceback" not in second.told
-    os.kill(a_process_of_the_job(first.pid), signal.SIGKILL)
+    send(signal.SIGKILL, first.pid)
     first.communicate(timeout=300)
     third = train(recipe, "--stage", "1", wait=False)
     while third.poll() is None and len(read_jsonl(folder(recipe, 1) / "starts.jsonl")) < 2:
