@@ -29,8 +29,9 @@ from cluster.causes import (
 from cluster.errors import ClusterError
 from cluster.files import read_jsonl
 from cluster.interrupt import Interrupts
+from cluster.queue import job_is_alive
 from cluster.runs import RunFolder
-from cluster.units import Unit, works
+from cluster.units import Unit
 
 FRUITLESS = 3
 """Starts in a row that may end before the next checkpoint."""
@@ -85,7 +86,7 @@ class UnitLife:
         if self.unit.rank:
             yield
             return
-        with self.run.lease(self.unit.job, self.unit.number, works, LEASE_S):
+        with self.run.lease(self.unit.job, self.unit.number, job_is_alive, LEASE_S):
             begin = self.unit.log.stat().st_size if self.unit.log.exists() else 0
             before = settle(self.run, self.kind, self.unit, begin)
             if before:

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.commands import ask
-from cluster.errors import ClusterError
 from cluster.profile import SlurmProfile
-from cluster.queue import queued
 from cluster.resources import Resources
 from cluster.sbatch import SIGNAL_S
 
@@ -124,14 +122,6 @@ def find_unit(told: Mapping[str, Any], environ: Mapping[str, str]) -> Unit | Non
         requeue=facts["requeue"],
         scontrol=facts["scontrol"],
     )
-
-
-def works(job: str) -> bool | None:
-    """Whether processes of a job may still be there, be it only to end; None if Slurm does not say."""
-    try:
-        return any(found.state != "PENDING" for found in queued([job]))
-    except ClusterError:
-        return None
 
 
 def slurm_time(text: str) -> float | None:

@@ -14,7 +14,7 @@ from jobs.progress import TrainingProgress
 from jobs.start import cache_folder, data_folder, started, within_reach
 from layalign.config import RunConfig
 from layalign.data.batching import groups, split_dev
-from layalign.data.tokenise import prepare
+from layalign.data.tokenise import Tokenised, prepare
 from layalign.model.layalign import LayAlign
 from layalign.model.store import Tokenizers, build, load_tokenizers, load_weights, put_weights, save_bridge
 from layalign.training.checkpoint import Checkpoints
@@ -62,21 +62,18 @@ def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
 def _data(
     config: RunConfig, folder: Path | None, tokenizers: Tokenizers, processes: Processes, run: RunFolder
 ) -> TrainData:
-    """Tokens of the stage: rank 0 makes them if need be, the others find them in the cache."""
+    """Tokens of the stage: rank 0 makes them if need be, then the others find them in the cache."""
 
-    def tokens() -> dict[str, int]:
+    def tokens() -> Tokenised:
         text = config.bridge.text
-        return prepare(
-            config.data, folder, text, tokenizers.encoder, tokenizers.decoder, cache_folder()
-        ).truncated
+        return prepare(config.data, folder, text, tokenizers.encoder, tokenizers.decoder, cache_folder())
 
-    truncated = processes.on_first(tokens)
-    if processes.first and any(truncated.values()):
-        run.event("truncated", **truncated)
-        print(f"longer than the limit and cut: {truncated}", flush=True)
-    tokenised = prepare(
-        config.data, folder, config.bridge.text, tokenizers.encoder, tokenizers.decoder, cache_folder()
-    )
+    made: list[Tokenised] = []
+    processes.on_first(lambda: made.append(tokens()))
+    tokenised = made[0] if made else tokens()
+    if processes.first and any(tokenised.truncated.values()):
+        run.event("truncated", **tokenised.truncated)
+        print(f"longer than the limit and cut: {tokenised.truncated}", flush=True)
     train, dev = split_dev(groups(tokenised.dataset), config.data.dev, config.seed)
     return TrainData(tokenised.dataset, train, dev, *tokenizers.pads)
 

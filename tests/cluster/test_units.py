@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from cluster.profile import load_profile
+from cluster.queue import job_is_alive
 from cluster.resources import plan_resources
-from cluster.units import find_unit, slurm_time, terms, works
+from cluster.units import find_unit, slurm_time, terms
 
 TERMS = {"requeue": False, "scontrol": True, "time_min": 60, "signal_s": 120}
 ELEMENT = {
@@ -68,7 +69,7 @@ def test_terms_follow_the_profile():
 
 def test_without_slurms_commands_nothing_is_known(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert works("14_2") is None
+    assert job_is_alive("14_2") is None
     assert unit().shown() is None
     assert not unit().ask_requeue()
     assert not unit().set_comment("step 1")
