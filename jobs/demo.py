@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,12 +18,11 @@ from jobs import evaluate, train
 from jobs.plan import Plan, load_recipe, plan_run
 from layalign.analysis.plots import Curve, accuracy_plot, bridge_plot, loss_plot
 from layalign.evaluation import table
+from layalign.evaluation.compare import spread
 from layalign.evaluation.table import AVERAGES, Summary
 from layalign.model.store import WEIGHTS
 
 METHODS = ("llm", "langbridge", "mindmerger", "layalign")
-T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
-"""Student's t, 97.5 %, by number of seeds."""
 
 
 def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
@@ -115,9 +113,8 @@ def means(by_seed: Sequence[Mapping[str, Summary]]) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
-    mean, sd = statistics.mean(values), statistics.stdev(values)
-    half = T_95[len(values)] * sd / len(values) ** 0.5
-    return f"{mean:.1f} ± {sd:.1f} [{mean - half:.1f}, {mean + half:.1f}]"
+    told = spread(values)
+    return f"{told.mean:.1f} ± {told.sd:.1f} [{told.low:.1f}, {told.high:.1f}]"
 
 
 def _curves(plans: Mapping[str, Sequence[Plan]]) -> dict[str, dict[str, Curve]]:
