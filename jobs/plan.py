@@ -88,8 +88,8 @@ def plan_run(
     """
     config = resolve(recipe, stage, overrides)
     parent = None
-    if stage == 2 and config.bridge.trains and config.training.init == "previous":
-        parent = plan_run(recipe, 1, overrides, root, name).run
+    if config.starts_from:
+        parent = plan_run(recipe, config.starts_from, overrides, root, name).run
     signature = config.signature(parent.signature if parent else None)
     run = find_signature(root, stage, signature) or RunFolder.at(
         root, name or f"{config.name}-{config.model.method}", stage, signature

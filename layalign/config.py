@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from layalign.model.methods import Aligner, Bridge, Compat, Gate, bridge_of
-from layalign.strict import build, merge, nested, plain
+from layalign.strict import build, loader, merge, nested, plain, read_mapping
 
 Layers = Literal["all", "last", "mean"] | tuple[int, ...]
 NO_EFFECT = {"result": False}
@@ -176,6 +176,12 @@ class RunConfig:
         """The switches of this run's model."""
         return self.model.bridge(self.stage)
 
+    @property
+    def starts_from(self) -> Literal[1] | None:
+        """The stage of the same recipe whose weights it starts from."""
+        follows = self.stage == 2 and self.bridge.trains and self.training.init == "previous"
+        return 1 if follows else None
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as written to `config.yaml`; `from_dict` reads it back."""
         return plain(dataclasses.asdict(self))
@@ -208,19 +214,9 @@ def read_recipe(path: Path) -> dict[str, Any]:
     """A recipe file as plain data.
 
     Raises:
-        ValueError: no such file, no YAML, or no mapping at its top.
+        ValueError: no such file, no YAML, a key that stands twice, or no mapping at its top.
     """
-    import yaml
-
-    try:
-        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"recipe {path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"recipe {path} is no valid YAML: {error}") from None
-    if not isinstance(recipe, dict):
-        raise ValueError(f"recipe {path} holds {type(recipe).__name__}, not keys and values")
-    return recipe
+    return read_mapping(path, "recipe")
 
 
 def resolve(recipe: Mapping[str, Any], stage: int, overrides: Iterable[str] = ()) -> RunConfig:
@@ -262,7 +258,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise ValueError(f"override {text!r} is not of the form section.key=value, e.g. training.lr=1e-4")
     try:
-        return key.strip(), yaml.safe_load(value)
+        return key.strip(), yaml.load(value, Loader=loader())
     except yaml.YAMLError:
         raise ValueError(f"the value of override {text!r} is no valid YAML") from None
 

@@ -4,10 +4,50 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import types
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+
+def read_mapping(path: Path, kind: str) -> dict[str, Any]:
+    """A YAML file as plain data; `kind` is what the file is, for messages.
+
+    Raises:
+        ValueError: no such file, no YAML, a key that stands twice, or no mapping at its top.
+    """
+    import yaml
+
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=loader())
+    except OSError as error:
+        raise ValueError(f"{kind} {path} cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{kind} {path} is no valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{kind} {path} holds {type(values).__name__}, not keys and values")
+    return values
+
+
+@functools.cache
+def loader() -> Any:
+    """YAML's safe loader, in C where there is one, that refuses a key that stands twice in a mapping."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen = set()
+            for key, _ in node.value:
+                if (key.tag, str(key.value)) in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {key.value!r} stands twice", key.start_mark
+                    )
+                seen.add((key.tag, str(key.value)))
+            return super().construct_mapping(node, deep)
+
+    return Loader
 
 
 def plain(value: Any) -> Any:
@@ -43,8 +83,8 @@ def build(cls: type, values: Any, where: str) -> Any:
         ValueError: an unknown or missing key, or a wrong type.
     """
     if not isinstance(values, Mapping):
-        raise ValueError(f"{where.rstrip('.') or 'the recipe'} is {values!r}: it must be keys and values")
-    hints = get_type_hints(cls)
+        raise ValueError(f"{where.rstrip('.') or 'the file'} is {values!r}: it must be keys and values")
+    hints = _hints(cls)
     known = {f.name: f for f in fields(cls)}
     for key in values:
         if key not in known:
@@ -53,8 +93,13 @@ def build(cls: type, values: Any, where: str) -> Any:
             raise ValueError(f"unknown key {where}{key}; {hint}")
     missing = [name for name, f in known.items() if _required(f) and name not in values]
     if missing:
-        raise ValueError(f"{where}{missing[0]} is missing: the recipe must set it")
+        raise ValueError(f"{where}{missing[0]} is missing: it must be set")
     return cls(**{key: _convert(hints[key], value, f"{where}{key}") for key, value in values.items()})
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _required(f: dataclasses.Field[Any]) -> bool:
@@ -109,5 +154,12 @@ def _describe(hint: Any) -> str:
         return "one of " + ", ".join(map(str, args))
     if origin is tuple:
         return f"a list of {_describe(args[0])}"
-    names = {type(None): "null", str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+    names = {
+        type(None): "null",
+        str: "text",
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        dict: "keys and values",
+    }
     return names.get(hint, str(hint))
