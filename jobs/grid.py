@@ -22,6 +22,7 @@ Points stand in the order of the file: axes first, their last one fastest, then 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,7 @@ from jobs.choices import (
 )
 from jobs.plan import load_recipe
 from layalign.config import EvaluationConfig, RunConfig, resolve
-from layalign.evaluation.benchmarks import find_benchmark
+from layalign.evaluation.benchmarks import find_benchmark, offered
 from layalign.languages import language
 from layalign.strict import build, read_mapping
 
@@ -196,18 +197,13 @@ def _twin(name: str | None, folder: Path) -> str | None:
 
 def _languages(names: tuple[str, ...] | None, benchmarks: Iterable[str]) -> tuple[str, ...] | None:
     """Codes of the languages to evaluate, which every benchmark must have."""
-    offered = {name: find_benchmark(name) for name in benchmarks}
+    asked = [find_benchmark(name) for name in benchmarks]
     if names is None:
         return None
     codes = tuple(language(name).code for name in names)
     require_distinct(codes, "evaluate.languages")
-    for name, benchmark in offered.items():
-        known = benchmark.languages + benchmark.extra
-        for code in codes:
-            if code not in known:
-                raise ValueError(
-                    f"evaluate.languages: benchmark {name} has no {code}; it has {', '.join(known)}"
-                )
+    for benchmark, code in itertools.product(asked, codes):
+        offered(benchmark, code)
     return codes
 
 

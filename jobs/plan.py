@@ -203,6 +203,8 @@ def _missing_models(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
 
 
 def _missing_data(config: RunConfig, folder: Path | None) -> list[str]:
+    if config.training.max_steps == 0:
+        return []
     try:
         for name in config.data.languages:
             language(name)

@@ -22,22 +22,29 @@ from layalign.training.distributed import Processes
 from layalign.training.fit import Callbacks, TrainData, fit
 
 
-def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
+def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = None) -> dict[str, Any]:
     """Train a run to its end or to the next safe point after a signal.
+
+    With `training.max_steps` 0 the weights that it starts from are its result, and no data are read.
 
     Args:
         told: `run` (folder), `config` (of `RunConfig.to_dict`), `data` (data folder or None), `parent` (bridge to
             start from or None), in a unit on Slurm `terms` (`cluster.units.terms`).
         interrupts: signals as flags, already installed.
+        group: the processes, where they were joined before (`jobs.slot`).
 
     Returns:
         `step` of `total`, and `interrupted` with the name of the signal if there was one.
     """
     folder, config = RunFolder(Path(told["run"])), RunConfig.from_dict(told["config"])
     unit = find_unit(told, os.environ)
-    with started(folder, "train", config, unit) as processes:
+    with started(folder, "train", config, unit, group) as processes:
         local = within_reach(config, processes)
         tokenizers = load_tokenizers(local.model)
+        if config.training.max_steps == 0:
+            model = _model(local, told["parent"], processes)
+            processes.on_first(lambda: _hand_on(folder, model, tokenizers, step=0))
+            return {"step": 0, "total": 0, "interrupted": None}
         data = _data(local, data_folder(told, config), tokenizers, processes, folder)
         model = _model(local, told["parent"], processes)
         checkpoints = Checkpoints(folder.checkpoints)
@@ -55,7 +62,7 @@ def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
         )
         progress.close()
         if result.finished:
-            processes.on_first(lambda: _hand_on(folder, local, model, tokenizers, checkpoints))
+            processes.on_first(lambda: _hand_on_trained(folder, local, model, tokenizers, checkpoints))
     return {"step": result.step, "total": result.total, "interrupted": result.reason}
 
 
@@ -86,10 +93,10 @@ def _model(config: RunConfig, parent: str | None, processes: Processes) -> LayAl
     return model
 
 
-def _hand_on(
+def _hand_on_trained(
     folder: RunFolder, config: RunConfig, model: LayAlign, tokenizers: Tokenizers, checkpoints: Checkpoints
 ) -> None:
-    """Write the bridge that the run is about, then that it is done."""
+    """Hand on the best or the last checkpoint, as the recipe says."""
     state = (
         checkpoints.best()
         if config.training.select == "best" and config.data.dev
@@ -97,9 +104,14 @@ def _hand_on(
     )
     assert state is not None
     put_weights(model, state.weights, str(folder.checkpoints))
+    best = {"best_step": state.best.step, "best_dev_loss": state.best.dev_loss} if state.best else {}
+    _hand_on(folder, model, tokenizers, step=state.step, **best)
+
+
+def _hand_on(folder: RunFolder, model: LayAlign, tokenizers: Tokenizers, **facts: Any) -> None:
+    """Write the bridge that the run is about, then that it is done."""
     draft = folder.bridge.with_name(f".{folder.bridge.name}-{os.getpid()}")
     save_bridge(draft, model, tokenizers)
     shutil.rmtree(folder.bridge, ignore_errors=True)
     draft.rename(folder.bridge)
-    best = {"best_step": state.best.step, "best_dev_loss": state.best.dev_loss} if state.best else {}
-    folder.finish(step=state.step, **best)
+    folder.finish(**facts)

@@ -101,7 +101,7 @@ class TrainingConfig:
     lr: float
     epochs: int = 3
     max_steps: int | None = None
-    """Stop after this many optimizer steps, schedule included; None is all epochs."""
+    """Stop after this many optimizer steps, schedule included; None is all epochs, 0 hands on what it starts from."""
     batch_size: int = 128
     """Examples of one optimizer step on all processes together."""
     window: int = 1
@@ -270,6 +270,12 @@ def _check(config: RunConfig) -> None:
     rules = [
         (training.lr > 0, "training.lr", training.lr, "must be above 0"),
         (training.epochs > 0, "training.epochs", training.epochs, "must be at least 1"),
+        (
+            training.max_steps is None or training.max_steps >= 0,
+            "training.max_steps",
+            training.max_steps,
+            "must not be negative",
+        ),
         (training.batch_size > 0, "training.batch_size", training.batch_size, "must be at least 1"),
         (training.window > 0, "training.window", training.window, "must be at least 1 (1 is no sorting)"),
         (training.micro_batch > 0, "training.micro_batch", training.micro_batch, "must be at least 1"),

@@ -22,7 +22,7 @@ __all__ = ["Callbacks", "FitResult", "TrainData", "TrainingDiverged", "fit"]
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a training ended. The weights are in the checkpoints: `best()` or `newest()`."""
+    """How a training ended. The weights are in the checkpoints, `best()` or `newest()`; of no steps there are none."""
 
     finished: bool
     """False if it was asked to stop: the same call goes on from there."""

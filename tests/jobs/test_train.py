@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -68,6 +69,28 @@ def test_the_dev_loss_falls_and_the_best_is_handed_on(recipe):
     handed = load_file(folder(recipe, 1) / "bridge/bridge.safetensors")
     kept = load_file(folder(recipe, 1) / f"checkpoints/step-{best:08d}/bridge.safetensors")
     assert all(torch.equal(handed[name], kept[name].float()) for name in kept)
+
+
+def test_a_stage_of_no_steps_hands_its_parents_weights_on(recipe):
+    task = ("stages.2.training.max_steps=0", "stages.2.data.path=nowhere")
+    told = train(recipe, "--stage", "all", "--inline", "-o", *task)
+    assert told.returncode == 0, told.told
+    first, second = (folder(recipe, stage) for stage in (1, 2))
+    parents, handed = (load_file(run / "bridge/bridge.safetensors") for run in (first, second))
+    assert parents.keys() == handed.keys()
+    assert all(torch.equal(value, parents[name]) for name, value in handed.items())
+    switches = [json.loads((run / "bridge/bridge.json").read_text())["bridge"] for run in (first, second)]
+    assert [told["text"] for told in switches] == [False, True]
+    assert json.loads((second / "DONE").read_text())["step"] == 0
+    assert len(read_jsonl(second / "starts.jsonl")) == len(events(second, "finished")) == 1
+    assert not (second / "checkpoints").exists()
+    assert "already done" in train(recipe, "--stage", "2", "--inline", "-o", *task).told
+
+
+def test_a_stage_of_no_steps_that_starts_from_nothing_has_the_weights_of_its_seed(recipe):
+    alone = ("--stage", "2", "--inline", "-o", "training.init=none", "training.max_steps=0")
+    assert train(recipe, *alone).returncode == 0
+    assert (folder(recipe, 2) / "bridge/bridge.safetensors").exists()
 
 
 def test_tensorboard_has_the_curves_when_asked(recipe):

@@ -41,6 +41,7 @@ def test_a_config_comes_back_from_plain_data() -> None:
         ("training.lr=true", "training.lr is True: it must be a number"),
         ("training.epochs=1.5", "training.epochs is 1.5: it must be a whole number"),
         ("training.batch_size=0", "training.batch_size is 0: it must be at least 1"),
+        ("training.max_steps=-1", "training.max_steps is -1: it must not be negative"),
         ("training.zero_stage=4", "must be one of 0, 1, 2, 3"),
         ("training.betas=[0.9]", "training.betas is [0.9]"),
         ("model.aligner=foo", "must be one of none, linear, silu, mlp"),
@@ -80,6 +81,14 @@ def test_the_parent_is_part_of_the_signature() -> None:
     assert signature(2, parent="0" * 8) != signature(2, parent="1" * 8)
 
 
+def test_a_second_stage_starts_from_the_first_unless_it_is_told_otherwise() -> None:
+    previous = "training.init=previous"
+    assert resolve(RECIPE, 2, [previous]).starts_from == 1
+    assert resolve(RECIPE, 1, [previous]).starts_from is None
+    assert resolve(RECIPE, 2).starts_from is None
+    assert resolve(RECIPE, 2, [previous, "model.method=llm"]).starts_from is None
+
+
 def test_numbers_in_scientific_notation_are_numbers() -> None:
     assert parse_override("training.lr=1e-4") == ("training.lr", "1e-4")
     assert resolve(RECIPE, 1, ["training.lr=1e-4"]).training.lr == 1e-4
@@ -104,7 +113,10 @@ def test_the_math_recipe_is_the_papers() -> None:
     assert (first.data.max_source, second.data.max_source) == (200, 512)
 
 
-@pytest.mark.parametrize(("text", "said"), [("[1, 2]", "not keys and values"), ("a: [", "no valid YAML")])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("[1, 2]", "not keys and values"), ("a: [", "no valid YAML"), ("a: 1\na: 2", "key 'a' stands twice")],
+)
 def test_a_file_that_is_no_recipe_is_named(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "r.yaml").write_text(text)
     with pytest.raises(ValueError, match=said):

@@ -100,6 +100,15 @@ def test_without_a_dev_set_the_last_is_all_there_is(tmp_path):
     assert Checkpoints(tmp_path).newest()[0].step == 3
 
 
+def test_no_steps_leave_the_model_and_the_folder_as_they_were(tmp_path):
+    model, log = Toy(), Log()
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    result = train(tmp_path, model=model, max_steps=0, log=log)
+    assert (result.finished, result.step, result.total, result.best) == (True, 0, 0, None)
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    assert Checkpoints(tmp_path).steps() == log.steps == log.devs == []
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, dropout):
     whole = Log()
