@@ -31,7 +31,7 @@ from tests.slurm.chains import (
 )
 from tests.world import write_recipe
 
-pytestmark = [pytest.mark.timeout(1200), pytest.mark.slow]
+pytestmark = pytest.mark.timeout(1200)
 PATIENCE_S = 900
 
 
