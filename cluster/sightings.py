@@ -72,27 +72,28 @@ class Sighting:
 class Sightings:
     """The sights that are shared by all processes of a user that work with one folder of runs.
 
+    What was answered and when it was asked are files of their own: a process that is about to ask undoes no answer.
+
     Args:
-        root: the folder of all runs, where the file is; one that cannot be written is kept for this process alone.
+        root: the folder of all runs, below which they are; where that cannot be written, this process alone knows.
         every_s: least number of seconds between two questions.
     """
 
     def __init__(self, root: Path, every_s: float = EVERY_S) -> None:
-        self.path = _path(root)
+        self.folder = _folder(root)
         self.every_s = every_s
-        self._mine: dict[str, Any] | None = None
-        """What could not be written."""
+        self._unwritten: dict[str, dict[str, Any]] = {}
 
     def take(self) -> Sighting:
         """The queue: as it is, or as it was when it was asked within the interval."""
-        if shutil.which("squeue") and self._due("squeue"):
-            with self._asking("squeue") as answer:
+        kept = self._read("squeue")
+        if shutil.which("squeue") and self._due("squeue", kept):
+            with self._asking("squeue", kept):
                 try:
                     jobs = [list(asdict(job).values()) for job in all_queued()]
-                    answer |= {"jobs": jobs, "seen": time.time(), "fault": ""}
+                    kept |= {"jobs": jobs, "seen": time.time(), "fault": ""}
                 except ClusterError as error:
-                    answer["fault"] = str(error).partition(": ")[2] or str(error)
-        kept = self._read()
+                    kept["fault"] = str(error).partition(": ")[2] or str(error)
         seen = tuple(QueuedJob(*row) for row in kept.get("jobs", ()))
         return Sighting(seen, kept.get("seen"), kept.get("fault", ""))
 
@@ -105,60 +106,65 @@ class Sightings:
             jobs: `14_2`, `15`, or `14` for whichever of its elements ended last.
         """
         wanted = list(dict.fromkeys(jobs))
-        kept = self._read()
-        known, missed = dict(kept.get("ended", {})), dict(kept.get("missed", {}))
+        kept = self._read("sacct")
+        known, missed = kept.get("ended", {}), kept.get("missed", {})
         asked = [job for job in wanted if job not in known and time.time() - missed.get(job, 0) > LONGEST_S]
-        if asked and shutil.which("sacct") and self._due("sacct"):
-            with self._asking("sacct") as answer:
+        if asked and shutil.which("sacct") and self._due("sacct", kept):
+            with self._asking("sacct", kept):
                 rows = ended(asked)
-                answer["silent"] = rows is None
-                for row in rows or ():
-                    for job in {row.id, row.job}.intersection(asked):
-                        known[job] = asdict(row)
-                final = {job: row for job, row in known.items() if row["state"] not in UNDECIDED}
-                if rows is not None:
-                    missed |= dict.fromkeys((job for job in asked if job not in known), time.time())
-                answer |= {"ended": final, "missed": missed}
+                kept["fault"] = "no answer" if rows is None else ""
+                known = {**known, **_by_id(rows or (), asked)}
+                unknown = [job for job in asked if job not in known] if rows is not None else []
+                kept["missed"] = {**missed, **dict.fromkeys(unknown, time.time())}
+                kept["ended"] = {job: row for job, row in known.items() if row["state"] not in UNDECIDED}
         return {job: EndedJob(**known[job]) for job in wanted if job in known}
 
     @contextlib.contextmanager
-    def _asking(self, what: str) -> Iterator[dict[str, Any]]:
-        """The time of one question, told to others before it; what the body finds out is kept after it."""
-        times = self._read().get(what, {}).get("times", 1)
-        self._write({what: {"asked": time.time(), "times": times}})
-        began, answer = time.monotonic(), dict[str, Any]()
-        yield answer
-        slow = answer.get("fault") or answer.get("silent") or time.monotonic() - began > SLOW_S
-        answer[what] = {"asked": time.time(), "times": min(times * 2, MOST) if slow else 1}
-        self._write(answer)
+    def _asking(self, what: str, kept: dict[str, Any]) -> Iterator[None]:
+        """The time of one question, told to others before it; what the body puts into `kept` is written after it."""
+        self._write(f"{what}-asked", {"time": time.time()})
+        began = time.monotonic()
+        yield
+        slow = kept["fault"] or time.monotonic() - began > SLOW_S
+        kept["times"] = min(kept.get("times", 1) * 2, MOST) if slow else 1
+        self._write(what, kept)
 
-    def _due(self, what: str) -> bool:
-        last = self._read().get(what, {})
-        wait = min(self.every_s * last.get("times", 1), LONGEST_S)
-        return not 0 <= time.time() - last.get("asked", 0.0) < wait
+    def _due(self, what: str, kept: dict[str, Any]) -> bool:
+        wait = min(self.every_s * kept.get("times", 1), LONGEST_S)
+        return not 0 <= time.time() - self._read(f"{what}-asked").get("time", 0.0) < wait
 
-    def _read(self) -> dict[str, Any]:
-        kept = (read_json(self.path) or {}) if self._mine is None else self._mine
+    def _read(self, name: str) -> dict[str, Any]:
+        kept = self._unwritten.get(name) or read_json(self.folder / f"{name}.json") or {}
         return kept if kept.get("of") == _origin() else {}
 
-    def _write(self, changed: dict[str, Any]) -> None:
-        kept = {**self._read(), **changed, "of": _origin()}
+    def _write(self, name: str, kept: dict[str, Any]) -> None:
+        kept["of"] = _origin()
         try:
-            write_json_atomic(self.path, kept)
+            self.folder.mkdir(exist_ok=True)
+            write_json_atomic(self.folder / f"{name}.json", kept)
         except OSError:
-            self._mine = kept
+            self._unwritten[name] = kept
 
 
 def forget(root: Path) -> None:
     """Have the next look ask anew: to be called by whoever has submitted or cancelled jobs of these runs."""
     with contextlib.suppress(OSError):
-        _path(root).unlink(missing_ok=True)
+        (_folder(root) / "squeue-asked.json").unlink(missing_ok=True)
 
 
-def _path(root: Path) -> Path:
-    return root / f".queue-{getpass.getuser()}.json"
+def _folder(root: Path) -> Path:
+    return root / f".queue-{getpass.getuser()}"
 
 
 def _origin() -> list[str]:
     """Whose answers are kept, in which form: a sandbox's are another's."""
     return [SQUEUE[-1], os.environ.get("SLURM_CONF", "")]
+
+
+def _by_id(rows: Iterable[EndedJob], asked: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The rows that were asked for, the last of each; `14` is any element of it."""
+    found = {}
+    for row in rows:
+        for job in {row.id, row.job}.intersection(asked):
+            found[job] = asdict(row)
+    return found

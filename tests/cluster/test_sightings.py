@@ -142,11 +142,13 @@ def test_a_file_that_is_torn_or_of_another_form_is_asked_for_anew(slurm, tmp_pat
     slurm.set("queue", RUNNING)
     seen = Sightings(tmp_path)
     seen.take()
-    whole = seen.path.read_text()
-    for text in (whole[:40], "[]", json.dumps({**json.loads(whole), "of": ["%i", ""]})):
-        seen.path.write_text(text)
+    paths = [seen.folder / f"{name}.json" for name in ("squeue", "squeue-asked")]
+    for number, path in enumerate((*paths, *paths)):
+        whole = path.read_text()
+        path.write_text(whole[:20] if number < 2 else json.dumps({**json.loads(whole), "of": ["%i", ""]}))
+        forget(tmp_path)
         assert [job.id for job in Sightings(tmp_path).take().jobs] == ["12_0"]
-    assert asked(slurm) == 4
+    assert asked(slurm) == 5
 
 
 def test_another_slurm_has_answers_of_its_own(slurm, tmp_path, monkeypatch):
@@ -174,8 +176,8 @@ def test_many_at_once_leave_a_whole_file(slurm, tmp_path):
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(look, range(24))) == {2}
-    assert json.loads(Sightings(tmp_path).path.read_text())["jobs"][0][0] == "12_0"
-    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
+    names = ["sacct-asked.json", "sacct.json", "squeue-asked.json", "squeue.json"]
+    assert sorted(path.name for path in Sightings(tmp_path).folder.iterdir()) == names
 
 
 def test_a_look_knows_who_lives_unless_the_sign_is_younger(slurm, tmp_path):
