@@ -11,7 +11,11 @@ from typing import Any
 from cluster.runs import RunFolder
 from cluster.units import COMMENT_S, Unit
 from jobs.trackers import trackers_for
+from jobs.usage import usage
 from layalign.config import TrainingConfig
+
+BEATEN = ("step", "total", "loss", "tokens_per_s", "eta_s")
+"""What a heartbeat tells of a step."""
 
 
 class TrainingProgress:
@@ -27,7 +31,7 @@ class TrainingProgress:
     def on_step(self, record: dict[str, Any]) -> None:
         """One optimizer step."""
         self.folder.log_metrics(record)
-        self.folder.beat(**{key: record[key] for key in ("step", "loss", "tokens_per_s", "eta_s")})
+        self.folder.beat(**{key: record[key] for key in BEATEN}, **usage())
         for tracker in self.trackers:
             tracker.log(record)
         self._comment(record)
