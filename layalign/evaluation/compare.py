@@ -87,14 +87,27 @@ def mcnemar(first_only: int, second_only: int) -> float:
 def bootstrap(values: Sequence[float], seed: int = 0, resamples: int = 2000) -> tuple[float, float, float]:
     """Percentile interval (95 %) of the mean of independent values, and a two-sided p of mean 0.
 
-    The smallest p is 2 / (resamples + 1).
+    Methods agree on most items, so it first draws how many of a resample differ, then only these. The smallest p
+    is 2 / (resamples + 1).
     """
-    drawn = random.Random(seed)
-    sums = sorted(sum(drawn.choices(values, k=len(values))) for _ in range(resamples))
+    drawn, different = random.Random(seed), [value for value in values if value]
+    sizes = drawn.choices(range(len(values) + 1), _binomial(len(values), len(different)), k=resamples)
+    sums = sorted(sum(drawn.choices(different, k=size)) if size else 0.0 for size in sizes)
     below, above = sum(s <= _ROUNDING for s in sums), sum(s >= -_ROUNDING for s in sums)
     cut = round(0.025 * resamples)
     p = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1))
     return sums[cut] / len(values), sums[resamples - 1 - cut] / len(values), p
+
+
+def _binomial(trials: int, hits: int) -> list[float]:
+    """Probabilities of 0 to `trials` hits, each trial being one with probability hits / trials."""
+    if hits in (0, trials):
+        return [float(count == hits) for count in range(trials + 1)]
+    yes, no = math.log(hits / trials), math.log1p(-hits / trials)
+    ways = [
+        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) for k in range(trials + 1)
+    ]
+    return [math.exp(way + k * yes + (trials - k) * no) for k, way in enumerate(ways)]
 
 
 def compare(first: Outcomes, second: Outcomes, languages: Sequence[str], seed: int = 0) -> Difference | None:

@@ -148,7 +148,7 @@ def from_json(text: str) -> dict[str, Summary]:
 def to_csv(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -> str:
     """One line per cell, below the provenance as lines that begin with `#`."""
     out = io.StringIO()
-    out.writelines(f"# {line}\n" for line in _told(provenance))
+    out.writelines(f"# {line}\n" for line in told_lines(provenance))
     writer = csv.DictWriter(out, [f.name for f in fields(Cell)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(cell) for cell in _cells(summaries))
@@ -158,10 +158,10 @@ def to_csv(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -> s
 def to_markdown(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -> str:
     """A table with the interval behind every accuracy, and the provenance below."""
     columns = _columns(summaries)
-    lines = [["Method", "Rule", *map(_heading, columns)], ["---", "---", *["---:"] * len(columns)]]
+    lines = [["Method", "Rule", *map(heading, columns)], ["---", "---", *["---:"] * len(columns)]]
     for (method, rule), row in _grid(summaries):
-        lines.append([_markdown(method), rule, *(_with_interval(row.get(column)) for column in columns)])
-    notes = map(_markdown, [*_notes(summaries), *_told(provenance)])
+        lines.append([markdown_text(method), rule, *(_with_interval(row.get(column)) for column in columns)])
+    notes = map(markdown_text, [*_notes(summaries), *told_lines(provenance)])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return table + "\n\n" + "".join(f"- {note}\n" for note in notes)
 
@@ -169,15 +169,15 @@ def to_markdown(summaries: Mapping[str, Summary], provenance: Mapping[str, Any])
 def to_latex(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -> str:
     """A `tabular` for the booktabs package; the provenance is a comment above it."""
     columns = _columns(summaries)
-    lines = [f"% {line}" for line in _told(provenance)]
+    lines = [f"% {line}" for line in told_lines(provenance)]
     lines += [rf"\begin{{tabular}}{{ll{'r' * len(columns)}}}", r"\toprule"]
-    lines += [" & ".join(["Method", "Rule", *map(_heading, columns)]) + r" \\", r"\midrule"]
+    lines += [" & ".join(["Method", "Rule", *map(heading, columns)]) + r" \\", r"\midrule"]
     for (method, rule), row in _grid(summaries):
         values = (_accuracy(row.get(column), none="--") for column in columns)
-        lines.append(" & ".join([_latex(method), rule, *values]) + r" \\")
+        lines.append(" & ".join([latex_text(method), rule, *values]) + r" \\")
     lines.append(r"\bottomrule")
     for note in _notes(summaries):
-        lines.append(rf"\multicolumn{{{len(columns) + 2}}}{{l}}{{\footnotesize {_latex(note)}}} \\")
+        lines.append(rf"\multicolumn{{{len(columns) + 2}}}{{l}}{{\footnotesize {latex_text(note)}}} \\")
     return "\n".join([*lines, r"\end{tabular}"]) + "\n"
 
 
@@ -189,13 +189,13 @@ def to_rich(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -> 
 
     columns = _columns(summaries)
     short = {key: value for key, value in provenance.items() if isinstance(value, str | int | float)}
-    caption = Text("\n".join([*_notes(summaries), *_told(short)]))
+    caption = Text("\n".join([*_notes(summaries), *told_lines(short)]))
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     table.caption, table.caption_justify = caption, "left"
     table.add_column("Method", min_width=8, overflow="fold")
     for column in columns:
         style = "bold" if column in AVERAGES else None
-        table.add_column(_heading(column), justify="right", no_wrap=True, style=style)
+        table.add_column(heading(column), justify="right", no_wrap=True, style=style)
     for rule in RULES:
         table.add_section()
         table.add_row(Text(f"{rule}:", style="italic"))
@@ -226,7 +226,8 @@ def _columns(summaries: Mapping[str, Summary]) -> list[str]:
     return [*AVERAGES, *filter(present.__contains__, benchmark.languages + benchmark.extra)]
 
 
-def _heading(column: str) -> str:
+def heading(column: str) -> str:
+    """A column as tables name it."""
     return column.capitalize()
 
 
@@ -258,8 +259,8 @@ def _notes(summaries: Mapping[str, Summary]) -> list[str]:
     return notes
 
 
-def _told(provenance: Mapping[str, Any]) -> list[str]:
-    """One line per entry."""
+def told_lines(provenance: Mapping[str, Any]) -> list[str]:
+    """The provenance, one line per entry."""
     return [
         f"{key}: {value if _is_line(value) else json.dumps(value, ensure_ascii=False)}"
         for key, value in provenance.items()
@@ -270,7 +271,8 @@ def _is_line(value: object) -> bool:
     return isinstance(value, str) and value.isprintable()
 
 
-def _markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """A text on one line that Markdown shows as it is."""
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(text.split()))
 
 
@@ -283,8 +285,12 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "±": r"$\pm$",
+    "†": r"\dag{}",
+    "‡": r"\ddag{}",
+    "–": "--",
 }
 
 
-def _latex(text: str) -> str:
+def latex_text(text: str) -> str:
+    """A text on one line that LaTeX shows as it is."""
     return "".join(_LATEX.get(char, char) for char in " ".join(text.split()))
