@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ from cluster.errors import ClusterError
 from cluster.files import read_jsonl
 from cluster.interrupt import Interrupts
 from cluster.queue import job_is_alive
-from cluster.runs import RunFolder
 from cluster.units import Unit
+from cluster.work import WorkFolder
 
 FRUITLESS = 3
 """Starts in a row that may end before the next checkpoint."""
@@ -41,7 +41,7 @@ PEERS_S = 60.0
 """How long a process that has lost another waits for Slurm to end the job: it knows why."""
 POLL_S = 0.1
 LINES = 15
-ENDS = ("interrupted", "failed", "finished", "over")
+ENDS = ("interrupted", "failed", "finished", "imported")
 """Events after which a start is accounted for."""
 SAME = "give the same launch command again: it goes on from the last checkpoint"
 MORE_MEMORY = "ask for more memory (-o cluster.mem=64G), or lower training.micro_batch"
@@ -52,13 +52,21 @@ class UnitLife:
 
     Args:
         unit: it.
-        run: the run.
-        kind: of job. A training ends by the run's `DONE`, or `FAILED`; others leave both alone.
+        run: the folder that it works on, of a run or a cell; the work ends by its `DONE`, or `FAILED`.
+        kind: of job, for the record.
         interrupts: signals as flags.
+        alive: asks Slurm about the job of another that may be at work.
     """
 
-    def __init__(self, unit: Unit, run: RunFolder, kind: str, interrupts: Interrupts) -> None:
-        self.unit, self.run, self.kind, self.interrupts = unit, run, kind, interrupts
+    def __init__(
+        self,
+        unit: Unit,
+        run: WorkFolder,
+        kind: str,
+        interrupts: Interrupts,
+        alive: Callable[[str], bool | None] = job_is_alive,
+    ) -> None:
+        self.unit, self.run, self.kind, self.interrupts, self.alive = unit, run, kind, interrupts, alive
         self.cause: str | None = None
         """Why the work was interrupted."""
 
@@ -68,16 +76,19 @@ class UnitLife:
         Raises:
             SystemExit: an earlier unit has found that the run cannot go on; with its reason.
         """
-        done, reason = self._verdict()
-        if done:
-            print(f"{self.unit}: nothing to do, run {self.run.path.name} is done", flush=True)
-        elif reason:
+        if self.run.done.exists():
+            print(f"{self.unit}: nothing to do, {self.run.title} is done", flush=True)
+            return True
+        if reason := self.run.reason():
             raise SystemExit(f"{self.unit} does not start: {reason}")
-        return done
+        return False
 
     @contextmanager
-    def working(self) -> Iterator[None]:
+    def working(self, wait_s: float = LEASE_S) -> Iterator[None]:
         """The time in which the unit may work: rank 0 holds the lease.
+
+        Args:
+            wait_s: how long to wait for somebody who may be about to end.
 
         Raises:
             SystemExit: the run cannot go on.
@@ -86,23 +97,19 @@ class UnitLife:
         if self.unit.rank:
             yield
             return
-        with self.run.lease(self.unit.job, self.unit.number, job_is_alive, LEASE_S):
+        with self.run.lease(self.unit.job, self.unit.number, self.alive, wait_s):
             begin = self.unit.log.stat().st_size if self.unit.log.exists() else 0
-            before = settle(self.run, self.kind, self.unit, begin)
+            before = settle(self.run, self.unit, begin)
             if before:
                 print(f"the start before this one ended by: {before}", flush=True)
-            if reason := self._verdict()[1] or self._fruitless():
+            if reason := self.run.reason() or self._fruitless():
                 raise SystemExit(f"{self.unit} does not go on: {reason}")
             self.run.event("started", **self._facts(), log=str(self.unit.log), log_from=begin)
             yield
 
     def ended(self, result: Mapping[str, Any]) -> None:
         """Record how the work ended by itself."""
-        if self.unit.rank:
-            return
-        if not result.get("interrupted"):
-            if self.kind != "train":
-                self.run.event("over", **self._facts())
+        if self.unit.rank or not result.get("interrupted"):
             return
         seen = self.interrupts
         at, shown = seen.time or time.time(), self.unit.shown()
@@ -111,7 +118,7 @@ class UnitLife:
         self.run.event("interrupted", **told, **self._facts())
         print(f"interrupted: {self.cause} ({seen.cause or 'another process was told'})", flush=True)
         if self.cause in FINAL:
-            _fail(self.run, diagnosis(f"{self.cause}: {self.unit}", {}, [], SAME), self._facts())
+            self.run.fail(diagnosis(f"{self.cause}: {self.unit}", {}, [], SAME), **self._facts())
 
     def go_on(self, result: Mapping[str, Any]) -> None:
         """See to it that the run goes on after an interruption; the lease is free by now.
@@ -131,6 +138,11 @@ class UnitLife:
             steps = f"{result['step']} of {result['total']} steps" if "total" in result else "not all is done"
             raise SystemExit(f"{why}: {steps}; submit again with more units (--units): {SAME}")
 
+    def come_back(self) -> None:
+        """Have Slurm start an interrupted slot anew, where it may; elsewhere another slot goes on."""
+        if self.cause and self.cause not in FINAL and self.unit.requeue:
+            self._requeue()
+
     def failed(self, error: Exception) -> str:
         """Record that the work ended by an exception. Returns what to print as the last of the log."""
         if lost_peer(error):
@@ -140,14 +152,6 @@ class UnitLife:
         ):  # such a one was recorded where it arose, or concerns the lease
             record_failure(self.run, self.kind, error, self.unit)
         return self.run.failed.read_text(encoding="utf-8") if self.run.failed.exists() else str(error)
-
-    def _verdict(self) -> tuple[bool, str]:
-        """Whether the work is done, and why it cannot go on."""
-        if self.kind == "train":
-            return self.run.done.exists(), self.run.reason()
-        mine = [e for e in read_jsonl(self.run.events) if e.get("submission") == self.unit.submission]
-        done = any(event["event"] == "over" for event in mine)
-        return done, next((event["reason"] for event in mine if event["event"] == "failed"), "")
 
     def _mourn(self, error: Exception) -> str:
         """Another process is gone, and Slurm knows why: leave the job to it, and see that the run goes on."""
@@ -173,24 +177,23 @@ class UnitLife:
             saved = event["event"] == "saved" or (saved and event["event"] != "started")
             if event["event"] == "interrupted" and event.get("submission") == self.unit.submission:
                 causes = [] if saved else [*causes, event["cause"]]
-        if self.kind != "train" or len(causes) < FRUITLESS:
+        if len(causes) < FRUITLESS:
             return ""
         reason = f"{len(causes)} starts without progress: each ended before the next checkpoint"
         advice = "give each unit more time (--time), or save more often (-o training.save_every=...)"
         told = diagnosis(reason, {"they ended by": ", ".join(causes)}, [], f"{advice}; then {SAME}")
-        _fail(self.run, told, self._facts())
+        self.run.fail(told, **self._facts())
         return reason
 
     def _facts(self) -> dict[str, Any]:
         return {"kind": self.kind, "submission": self.unit.submission, **self.unit.facts()}
 
 
-def settle(run: RunFolder, kind: str = "train", unit: Unit | None = None, begin: int = 0) -> str | None:
+def settle(run: WorkFolder, unit: Unit | None = None, begin: int = 0) -> str | None:
     """Find out what became of a unit that could not tell, and record it. Nobody else may work on the run.
 
     Args:
-        run: the run.
-        kind: of job.
+        run: the folder of the run, or of the cell.
         unit: the one that asks, if it is one.
         begin: where in its log it began.
 
@@ -200,7 +203,7 @@ def settle(run: RunFolder, kind: str = "train", unit: Unit | None = None, begin:
     """
     begun = None
     for event in read_jsonl(run.events):
-        if event["event"] == "started" and event.get("kind") == kind:
+        if event["event"] == "started":
             begun = event
         elif event["event"] in ENDS:
             begun = None
@@ -215,12 +218,12 @@ def settle(run: RunFolder, kind: str = "train", unit: Unit | None = None, begin:
     if cause in FINAL and (unit is None or unit.submission == begun["submission"]):
         told = {"nodes": begun["nodes"], "state": ending.state, "exit code": ending.exit, "log": path}
         advice = f"{MORE_MEMORY}; then {SAME}" if cause == OUT_OF_MEMORY else SAME
-        _fail(run, diagnosis(f"{cause}: job {begun['job']}", told, tail(text, LINES), advice), facts)
+        run.fail(diagnosis(f"{cause}: job {begun['job']}", told, tail(text, LINES), advice), **facts)
     return cause
 
 
 def record_failure(
-    run: RunFolder, kind: str, error: Exception, unit: Unit | None, advice: str | None = None
+    run: WorkFolder, kind: str, error: Exception, unit: Unit | None, advice: str | None = None
 ) -> None:
     """Record that the work ended by an exception, unless it only tells that another process is gone.
 
@@ -235,8 +238,6 @@ def record_failure(
         if unit and unit.rank == 0:
             run.event("lost_peer", error=str(error)[:300])
         return
-    if unit is None and kind != "train":
-        return
     mistake = isinstance(error, (ValueError, ClusterError))
     reason = str(error) if mistake else f"{type(error).__name__}: {error}"
     sys.stdout.flush()
@@ -249,12 +250,4 @@ def record_failure(
         lines = tail(read_log(unit.log), LINES)
     if not mistake:
         lines += "".join(traceback.format_exception(error)).splitlines()[-LINES:]
-    _fail(run, diagnosis(reason, where, lines, advice or f"mend what the message says, then {SAME}"), facts)
-
-
-def _fail(run: RunFolder, told: str, facts: Mapping[str, Any]) -> None:
-    """No later unit of the chain is to start."""
-    if facts["kind"] == "train":
-        run.fail(told, **facts)
-    else:
-        run.event("failed", reason=told.partition("\n")[0], **facts)
+    run.fail(diagnosis(reason, where, lines, advice or f"mend what the message says, then {SAME}"), **facts)

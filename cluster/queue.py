@@ -7,17 +7,22 @@ for any number of jobs.
 from __future__ import annotations
 
 import getpass
+import math
+import re
 import subprocess
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from cluster.errors import ClusterError
 
 PATIENCE_S = 60.0
+LOOK_S = 60.0
+"""How long one look at the queue serves a job."""
 TAB = "\t"
 """Between fields: no name of a run has one."""
-SQUEUE = ("squeue", "--noheader", "--format=" + TAB.join(("%i", "%F", "%T", "%r", "%j", "%o")))
+SQUEUE = ("squeue", "--noheader", "--format=" + TAB.join(("%i", "%F", "%T", "%r", "%j", "%o", "%S")))
 SACCT = (
     *("sacct", "--allocations", "--duplicates", "--noheader", "--parsable2", f"--delimiter={TAB}"),
     "--format=JobID,State,ExitCode,JobName,SubmitLine",
@@ -40,6 +45,14 @@ class QueuedJob:
     name: str
     command: str
     """The script that sbatch was given."""
+    start: str = ""
+    """When it started, or is expected to: `2026-11-21T09:50:41`, or `N/A`."""
+
+    @property
+    def elements(self) -> int:
+        """Jobs that this row stands for: `12_[4-9,11%1]` is seven."""
+        waiting = re.search(r"_\[([\d,:-]+)", self.id)
+        return sum(_length(part) for part in waiting[1].split(",")) if waiting else 1
 
     @property
     def hopeless(self) -> bool:
@@ -71,12 +84,22 @@ def queued(jobs: Iterable[str] = (), *, name: str | None = None) -> list[QueuedJ
     Raises:
         ClusterError: squeue is not there, or does not answer.
     """
-    told = _ask(*SQUEUE, *_choice(jobs, name))
-    if "Invalid job id" in told.stderr:  # squeue's word for one job that is no longer known
-        return []
-    if told.returncode:
-        raise ClusterError(f"squeue does not answer, so that nobody knows what is queued: {_said(told)}")
-    return [QueuedJob(*row) for row in _rows(told.stdout, 6)]
+    return _squeue(*_choice(jobs, name))
+
+
+def all_queued() -> list[QueuedJob]:
+    """Every job of this user in the queue, waiting or running: one call, whatever is asked of the answer.
+
+    Raises:
+        ClusterError: as `queued`.
+    """
+    return _squeue(f"--user={getpass.getuser()}")
+
+
+def alive_in(jobs: Iterable[QueuedJob]) -> Callable[[str], bool]:
+    """`job_is_alive` as of one look at the queue, for any number of questions."""
+    begun = {job.id for job in jobs if job.state != "PENDING"}
+    return begun.__contains__
 
 
 def ended(
@@ -108,15 +131,48 @@ def job_is_alive(job: str) -> bool | None:
         return None
 
 
-def cancel(job: str) -> None:
-    """Take a job, with all elements of an array, out of the queue.
+class Look:
+    """`job_is_alive` for many questions: that a job lives is believed for a minute, that it does not is looked up."""
+
+    def __init__(self) -> None:
+        self._alive: Callable[[str], bool] | None = None
+        self._time = -math.inf
+
+    def __call__(self, job: str) -> bool | None:
+        if time.monotonic() - self._time < LOOK_S and self._alive and self._alive(job):
+            return True
+        try:
+            self._alive, self._time = alive_in(all_queued()), time.monotonic()
+        except ClusterError:
+            return None
+        return self._alive(job)
+
+
+def cancel(*jobs: str) -> None:
+    """Take jobs, with all elements of an array, out of the queue: one call.
 
     Raises:
         ClusterError: Slurm refuses.
     """
-    told = _ask("scancel", job)
+    told = _ask("scancel", *jobs)
     if told.returncode:
-        raise ClusterError(f"job {job} cannot be cancelled: {_said(told)}")
+        raise ClusterError(f"job {' '.join(jobs)} cannot be cancelled: {_said(told)}")
+
+
+def _squeue(*choice: str) -> list[QueuedJob]:
+    told = _ask(*SQUEUE, *choice)
+    if "Invalid job id" in told.stderr:  # squeue's word for one job that is no longer known
+        return []
+    if told.returncode:
+        raise ClusterError(f"squeue does not answer, so that nobody knows what is queued: {_said(told)}")
+    return [QueuedJob(*row) for row in _rows(told.stdout, SQUEUE[-1].count(TAB) + 1)]
+
+
+def _length(part: str) -> int:
+    """Numbers in `4-9`, `0-9:2` or `11`."""
+    numbers, _, step = part.partition(":")
+    first, _, last = numbers.partition("-")
+    return (int(last or first) - int(first)) // int(step or 1) + 1
 
 
 def _choice(jobs: Iterable[str], name: str | None) -> Sequence[str]:

@@ -42,11 +42,13 @@ class Resources:
     time_min: int
     """Of one unit."""
     units: int
-    """Elements of the chain; 1 is no chain."""
+    """Elements of the chain, or slots of the array; 1 is a plain job."""
     account: str | None
     mail: str | None
     extra: tuple[str, ...] = ()
     """Further options of sbatch, such as `--tmp=370G`."""
+    parallel: int = 1
+    """Elements that may run at once: 1 in a chain."""
 
     @property
     def tasks(self) -> int:

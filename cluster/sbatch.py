@@ -67,6 +67,7 @@ def slurm_executor(
     python: str,
     dependency: str | None = None,
     signal_s: int = SIGNAL_S,
+    requeue: bool | None = None,
 ) -> SlurmExecutor:
     """submitit's executor for jobs of these resources; it neither looks for Slurm nor writes anything yet.
 
@@ -81,6 +82,7 @@ def slurm_executor(
             is read on the node.
         dependency: when the job may start, as `--dependency` takes it.
         signal_s: seconds before the walltime at which tasks are told to stop.
+        requeue: whether Slurm may start the job anew, as after a node failure; None is as the profile prefers.
 
     Raises:
         ClusterError: the folder has a `%`, which Slurm would read as the start of a pattern.
@@ -104,7 +106,9 @@ def slurm_executor(
         setup=list(setup),
         dependency=dependency,
         **_request(resources, profile),
-        **_habits(resources, profile, signal_s),
+        **_habits(
+            resources, signal_s, profile.continuation.mode == "requeue" if requeue is None else requeue
+        ),
     )
     return executor
 
@@ -133,14 +137,16 @@ def _request(resources: Resources, profile: SlurmProfile) -> dict[str, Any]:
         "mem": f"{resources.mem_mb}M" if resources.mem_mb else None,
         "mail_user": resources.mail,
         "mail_type": MAIL if resources.mail else None,
-        "array_parallelism": 1,
+        "array_parallelism": resources.parallel,
     }
 
 
-def _habits(resources: Resources, profile: SlurmProfile, signal_s: int) -> dict[str, Any]:
+def _habits(resources: Resources, signal_s: int, requeue: bool) -> dict[str, Any]:
     """How the job lives and dies."""
-    requeue = "requeue" if profile.continuation.mode == "requeue" else "no-requeue"
-    options: dict[str, Any] = {"signal": f"{SIGNAL}@{signal_s}", requeue: True}
+    options: dict[str, Any] = {
+        "signal": f"{SIGNAL}@{signal_s}",
+        "requeue" if requeue else "no-requeue": True,
+    }
     for option in resources.extra:
         key, equals, value = option.removeprefix("--").partition("=")
         options[key] = value if equals else True

@@ -17,9 +17,10 @@ import tempfile
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cluster.environment import job_lines
 from cluster.errors import ClusterError
@@ -33,6 +34,7 @@ from cluster.sbatch import script, signal_seconds, submit_environ
 from cluster.snapshot import Snapshot
 from cluster.submission import Submission, standing_of
 from cluster.submit import Call
+from cluster.work import JobHome
 
 CHECKPOINT_BYTES = 34_000_000 * 12
 """Of the paper's bridge: fp32 weights and two moments of each."""
@@ -51,7 +53,8 @@ FULFILLABLE = "--kill-on-invalid-dep=yes"
 class Draft:
     """A job that can be submitted. Making one writes nothing and asks nobody."""
 
-    run: RunFolder
+    home: JobHome
+    """Takes script, pickle and logs."""
     record: Path
     """Where the submission is recorded."""
     name: str
@@ -62,52 +65,66 @@ class Draft:
     dependency: str | None
     text: str
     """What sbatch gets."""
+    cells: str | None = None
+    """Name of the work list of a slot."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What a job is told beside its config, for the record."""
 
 
 def draft(
     call: Call,
-    run: RunFolder,
+    home: JobHome,
     profile: SlurmProfile,
     resources: Resources,
     record: Path,
     *,
+    name: str,
     signal_s: int,
-    suffix: str = "",
     dependency: str | None = None,
     environ: Mapping[str, str] = os.environ,
+    requeue: bool | None = None,
+    cells: str | None = None,
+    told: Mapping[str, Any] | None = None,
+    snapshot: Snapshot | None = None,
 ) -> Draft:
-    """A job for a run.
+    """A job for a run, or slots for a grid.
 
     Args:
         call: what every task runs; must pickle by name.
-        run: its folder takes script, pickle and logs.
+        home: folder of the run or grid.
         profile: of the cluster.
         resources: of one unit, and the number of units.
-        record: `run.submission` or `run.evaluation`.
+        record: where the submission is recorded.
+        name: of the job, `math-layalign-s2`; what Slurm might misread is replaced.
         signal_s: seconds before the end of a unit at which it is told to stop (`signal_of`).
-        suffix: of the job's name, which is `math-layalign-s2` without.
         dependency: when it may start, as `sbatch --dependency` takes it.
         environ: says where the caches are.
+        requeue: see `cluster.sbatch.slurm_executor`.
+        cells: name of the work list of slots, for the record.
+        told: what the job is told beside its config, for the record: `retry` tells it again.
+        snapshot: of the code, where it was taken for other jobs already.
 
     Raises:
         ClusterError: the folder's name cannot be told to Slurm.
     """
-    snapshot, pickle = Snapshot.of(run.path.parent), _pickle(call, resources)
-    name = re.sub(r"[^\w.+-]", "-", f"{run.name}-s{run.stage}{suffix}")
-    extra = (*resources.extra, FULFILLABLE) if dependency else resources.extra
+    snapshot, pickle = snapshot or Snapshot.of(home.root), _pickle(call, resources)
+    name = re.sub(r"[^\w.+-]", "-", name)
+    fulfillable = dependency is not None and "afterok" in dependency
+    extra = (*resources.extra, FULFILLABLE) if fulfillable else resources.extra
     text = script(
-        run.slurm,
+        home.slurm,
         replace(resources, extra=extra),
         profile,
         name=name,
-        comment=run.path.name,
-        setup=setup_lines(_pickle_path(run, pickle), snapshot, profile, resources, environ),
+        comment=home.path.name,
+        setup=setup_lines(_pickle_path(home, pickle), snapshot, profile, resources, environ),
         python="python",
         dependency=dependency,
         signal_s=signal_s,
+        requeue=requeue,
     )
     return Draft(
-        run=run,
+        home=home,
         record=record,
         name=name,
         pickle=pickle,
@@ -116,6 +133,8 @@ def draft(
         resources=resources,
         dependency=dependency,
         text=text,
+        cells=cells,
+        told=told or {},
     )
 
 
@@ -166,19 +185,19 @@ def submit_slurm(draft: Draft) -> Submission:
     Raises:
         ClusterError: Slurm refuses it, or does not answer: then the same call goes on where this one stopped.
     """
-    run = draft.run
-    with Lease(run.slurm / "submitting", run.slurm / "submitting", f"the submission of run {run.path.name}"):
+    home = draft.home
+    with Lease(home.slurm / "submitting", home.slurm / "submitting", f"the submission of {home.title}"):
         standing = standing_of(draft.record)
         if standing and standing.alive:
             return standing.submission
         draft.snapshot.write()
-        write_atomic(_pickle_path(run, draft.pickle), draft.pickle)
-        path = run.slurm / f"{draft.name}-{uuid.uuid4().hex[:8]}.sh"
+        write_atomic(_pickle_path(home, draft.pickle), draft.pickle)
+        path = home.slurm / f"{draft.name}-{uuid.uuid4().hex[:8]}.sh"
         write_atomic(path, draft.text)
         intent = _intent(draft, path)
         intent.write(draft.record)
         submission = intent.accepted(_sbatch(intent, draft.record), draft.record)
-    run.event("submitted", job=submission.job, units=submission.units, tree=submission.tree)
+    home.event("submitted", job=submission.job, units=submission.units, tree=submission.tree)
     return submission
 
 
@@ -188,7 +207,7 @@ def ask_controller(draft: Draft) -> str:
     Raises:
         ClusterError: it would refuse it, or does not answer.
     """
-    existing = next(path for path in draft.run.slurm.parents if path.is_dir())
+    existing = next(path for path in draft.home.slurm.parents if path.is_dir())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "script.sh")
         path.write_text(draft.text)
@@ -209,8 +228,8 @@ def _pickle(call: Call, resources: Resources) -> bytes:
     return cloudpickle.dumps(delayed)
 
 
-def _pickle_path(run: RunFolder, pickle: bytes) -> Path:
-    return run.slurm / f"call-{hashlib.sha256(pickle).hexdigest()[:12]}.pkl"
+def _pickle_path(home: JobHome, pickle: bytes) -> Path:
+    return home.slurm / f"call-{hashlib.sha256(pickle).hexdigest()[:12]}.pkl"
 
 
 def _intent(draft: Draft, path: Path) -> Submission:
@@ -228,6 +247,8 @@ def _intent(draft: Draft, path: Path) -> Submission:
         archive=str(snapshot.archive),
         commit=snapshot.commit,
         dirty=snapshot.dirty,
+        cells=draft.cells,
+        told=dict(draft.told),
     )
 
 

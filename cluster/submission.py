@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cluster.files import read_json, write_json_atomic
 from cluster.queue import QueuedJob, ended, queued
@@ -36,6 +38,10 @@ class Submission:
     commit: str | None
     dirty: bool | None
     """Whether the code differs from the commit."""
+    cells: str | None = None
+    """Name of the work list, where the job is a slot of a grid."""
+    told: dict[str, Any] = field(default_factory=dict)
+    """What a training is told beside its config: `data` and `parent`."""
 
     @property
     def last(self) -> str | None:
@@ -59,6 +65,11 @@ class Submission:
         known = replace(self, job=job)
         known.write(record)
         return known
+
+    def among(self, jobs: Iterable[QueuedJob]) -> list[QueuedJob]:
+        """What of it is in the queue. On another cluster the same id is another job's."""
+        ours = {self.script, self.name}
+        return [job for job in jobs if job.job == self.job and {job.command, job.name} & ours]
 
     def look_up(self) -> str | None:
         """The id of the job that the script has become, in the queue or in accounting; None if it is in neither.
@@ -102,8 +113,24 @@ class Standing:
         return "; ".join(f"job {job.id} ({job})" for job in self.jobs)
 
 
+def recorded(record: Path) -> Submission | None:
+    """The submission of a record; one whose job was never recorded is found again.
+
+    Returns:
+        None if nothing was submitted, as far as anybody knows.
+
+    Raises:
+        ClusterError: it has to be looked up, and squeue does not answer.
+    """
+    submission = Submission.read(record)
+    if submission is None or submission.job:
+        return submission
+    found = submission.look_up()
+    return submission.accepted(found, record) if found else None
+
+
 def standing_of(record: Path) -> Standing | None:
-    """What has become of a submission; one whose job was never recorded is found again.
+    """What has become of a submission.
 
     Returns:
         None if nothing was submitted, as far as anybody knows.
@@ -111,14 +138,8 @@ def standing_of(record: Path) -> Standing | None:
     Raises:
         ClusterError: squeue does not answer.
     """
-    submission = Submission.read(record)
-    if submission and submission.job is None:
-        found = submission.look_up()
-        submission = submission.accepted(found, record) if found else None
+    submission = recorded(record)
     if submission is None:
         return None
     assert submission.job
-    known = (submission.script, submission.name)  # on another cluster the same id is another job's
-    return Standing(
-        submission, [job for job in queued([submission.job]) if {job.command, job.name} & {*known}]
-    )
+    return Standing(submission, submission.among(queued([submission.job])))

@@ -20,7 +20,7 @@ from cluster.interrupt import Interrupts
 from cluster.profile import Profile
 from cluster.provenance import ROOT
 from cluster.rendezvous import TORCHRUN, alone, export, reserve_port
-from cluster.runs import RunFolder
+from cluster.work import JobHome
 
 Call = Callable[[], dict[str, Any]]
 POLL_S = 0.2
@@ -39,14 +39,14 @@ def run_inline(call: Call) -> dict[str, Any]:
     return call()
 
 
-def submit_local(call: Call, run: RunFolder, profile: Profile, grace_s: float = GRACE_S) -> dict[str, Any]:
+def submit_local(call: Call, home: JobHome, profile: Profile, grace_s: float = GRACE_S) -> dict[str, Any]:
     """Run a job in processes of this machine, show the log of rank 0 meanwhile, and return rank 0's result.
 
     SIGTERM and the like are handed on: the job ends at a safe point. A second Ctrl-C ends it at once.
 
     Args:
         call: what every process runs; must pickle by name.
-        run: its folder takes the logs.
+        home: folder of the run or grid; takes the logs.
         profile: number of processes and CPU cores.
         grace_s: seconds that the others have to end after one process has died.
 
@@ -59,7 +59,7 @@ def submit_local(call: Call, run: RunFolder, profile: Profile, grace_s: float = 
 
     with reserve_port() as reserved, Interrupts() as interrupts:
         python = _python(profile, reserved.getsockname()[1])
-        executor = submitit.LocalExecutor(run.new_job_folder(), python=python)
+        executor = submitit.LocalExecutor(home.new_job_folder(), python=python)
         executor.update_parameters(tasks_per_node=profile.tasks, timeout_min=YEAR_MIN, stderr_to_stdout=True)
         with _ignoring_interrupt():
             job = executor.submit(call)

@@ -48,11 +48,13 @@ class Unit:
     """It goes on by requeueing itself, not by the next unit."""
     scontrol: bool
     """It may try to use `scontrol`."""
+    wave: str | None = None
+    """What slots have in common that were submitted together, in several arrays."""
 
     @property
     def submission(self) -> str:
-        """What all units of one chain have in common: the id that sbatch gave."""
-        return self.job.partition("_")[0]
+        """What all units of one chain have in common: the id that sbatch gave; of slots, their wave."""
+        return self.wave or self.job.partition("_")[0]
 
     @property
     def last(self) -> bool:
@@ -84,11 +86,17 @@ class Unit:
         return ask("scontrol", *words, timeout_s=PATIENCE_S) if self.scontrol else None
 
 
-def terms(profile: SlurmProfile, resources: Resources, signal_s: int = SIGNAL_S) -> dict[str, Any]:
-    """What a job has to know of its cluster and request; plain data, to be pickled with it under `terms`."""
+def terms(
+    profile: SlurmProfile, resources: Resources, signal_s: int = SIGNAL_S, wave: str | None = None
+) -> dict[str, Any]:
+    """What a job has to know of its cluster and request; plain data, to be pickled with it under `terms`.
+
+    A slot (its `wave` is given) requeues itself wherever that is allowed; a chain only where its profile prefers it.
+    """
     allowed = profile.continuation
     return {
-        "requeue": allowed.mode == "requeue",
+        "requeue": allowed.requeue is True if wave else allowed.mode == "requeue",
+        "wave": wave,
         "scontrol": allowed.scontrol_in_job is not False,
         "time_min": resources.time_min,
         "signal_s": signal_s,
@@ -121,6 +129,7 @@ def find_unit(told: Mapping[str, Any], environ: Mapping[str, str]) -> Unit | Non
         signal_s=facts["signal_s"],
         requeue=facts["requeue"],
         scontrol=facts["scontrol"],
+        wave=facts.get("wave"),
     )
 
 

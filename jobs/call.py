@@ -30,7 +30,9 @@ class JobCall:
 
     def __call__(self) -> dict[str, Any]:
         interrupts = Interrupts().install()
-        if not self.config.get("terms"):
+        if (
+            not self.config.get("terms") or "list" in self.config
+        ):  # a slot sees to the life of its cells itself
             return self._work(interrupts)
         return self._work_as_unit(interrupts)
 
@@ -54,12 +56,12 @@ class JobCall:
                 result = self._work(interrupts)
                 life.ended(result)
         except Exception as error:
-            _leave(life.failed(error))
+            leave(life.failed(error))
         life.go_on(result)
         return result
 
 
-def _leave(told: str) -> NoReturn:
+def leave(told: str) -> NoReturn:
     """End this process now: what other processes have left unfinished would keep an orderly exit waiting."""
     import traceback
 

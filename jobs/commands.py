@@ -9,6 +9,7 @@ from typing import Any
 from cluster.errors import FAILED, INTERRUPTED, ClusterError
 from cluster.profile import SlurmProfile, load_profile, slurm_only
 from cluster.runs import find_run
+from jobs.answering import evaluate_run
 from jobs.call import JobCall
 from jobs.place import Place, cluster_of, command_of, describe, place_of, refused, runs_of
 from jobs.plan import (
@@ -22,7 +23,7 @@ from jobs.plan import (
 from jobs.prefetch import pins
 
 
-def train(args: argparse.Namespace) -> int:
+def train_command(args: argparse.Namespace) -> int:
     """Make the runs of one stage, or of both."""
     place = place_of(args)
     recipe = load_recipe(args.recipe or "math")
@@ -68,7 +69,7 @@ def _train_run(plan: Plan, place: Place, args: argparse.Namespace) -> str | None
     return result.get("interrupted")
 
 
-def evaluate(args: argparse.Namespace) -> int:
+def evaluate_command(args: argparse.Namespace) -> int:
     """Answer benchmarks with a run, or with the bare LLM of a recipe."""
     place = place_of(args)
     if args.limit is not None:
@@ -87,27 +88,16 @@ def evaluate(args: argparse.Namespace) -> int:
         plan = plan_run(recipe, 2, place.overrides, place.runs, args.name)
         command = f"{command_of('train', args)} --stage all"
     benchmarks = args.benchmark or list(plan.config.evaluation.benchmarks)
-    if isinstance(place.profile, SlurmProfile):
-        from jobs.queueing import queue_evaluation
-
-        return queue_evaluation(plan, benchmarks, place, args, command)
-    obstacles = evaluation_obstacles(plan, benchmarks, place.data, os.environ, command)
+    slurm = isinstance(place.profile, SlurmProfile)
+    against = evaluation_obstacles(plan, benchmarks, place.data, os.environ, command, trained_first=slurm)
     if args.dry_run:
         describe(plan, place, ", ".join(benchmarks))
-    if obstacles or args.dry_run:
-        return refused(obstacles)
-    if not plan.run.config.exists():
-        plan.run.create(plan.config.to_dict())
-    told = {**plan.told(place.data), "benchmarks": benchmarks, "languages": args.languages}
-    result = _run(JobCall("evaluate", told), plan, place, args.inline)
-    if result.get("interrupted"):
-        print(f"interrupted by {result['interrupted']}; the same command goes on")
-        return INTERRUPTED
-    print(f"results: {plan.run.results}")
-    return 0
+    if against:
+        return refused(against)
+    return evaluate_run(plan, benchmarks, place, args, command)
 
 
-def demo(args: argparse.Namespace) -> int:
+def demo_command(args: argparse.Namespace) -> int:
     """The whole main job in the miniature."""
     from cluster.submit import run_inline
 
@@ -120,7 +110,7 @@ def demo(args: argparse.Namespace) -> int:
     return 0
 
 
-def prefetch(args: argparse.Namespace) -> int:
+def prefetch_command(args: argparse.Namespace) -> int:
     """Bring what a recipe needs from the hub into the cache that jobs read."""
     from cluster.cache import hub_cache
     from jobs import prefetch as hub
@@ -131,7 +121,7 @@ def prefetch(args: argparse.Namespace) -> int:
     return 0
 
 
-def env(args: argparse.Namespace) -> int:
+def env_command(args: argparse.Namespace) -> int:
     """Tell how jobs come by their Python, or build it."""
     from cluster.environment import build, describe
 
@@ -142,7 +132,7 @@ def env(args: argparse.Namespace) -> int:
     return 0
 
 
-def doctor(args: argparse.Namespace) -> int:
+def doctor_command(args: argparse.Namespace) -> int:
     """Compare a profile with its cluster."""
     from cluster.doctor import examine
 
@@ -152,7 +142,7 @@ def doctor(args: argparse.Namespace) -> int:
     return FAILED if any(finding.mark == "differs" for finding in findings) else 0
 
 
-def sandbox(args: argparse.Namespace) -> int:
+def sandbox_command(args: argparse.Namespace) -> int:
     """Start or end a throwaway Slurm on this machine, or tell of it."""
     from cluster import sandbox as slurm
     from cluster.sandbox_shape import shape_of

@@ -1,171 +1,184 @@
-"""An evaluation job: the answers of one run to benchmarks, and their tables."""
+"""Answering the cells of an evaluation, one after another; the model of the latest run stays loaded."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cluster.files import append_jsonl, read_jsonl, write_atomic
 from cluster.interrupt import Interrupts
-from cluster.provenance import provenance
-from cluster.runs import RunFolder
-from cluster.units import find_unit
-from jobs.start import data_folder, started, within_reach
+from cluster.lease import Lease
+from cluster.runs import CellFolder, RunFolder
+from cluster.units import Unit
+from jobs.answers import SHARD, add_answers, by_benchmark, evaluation_cells, read_answers, write_table
+from jobs.cells import Cell
+from jobs.start import data_folder, recorded, settled_environment, within_reach
 from layalign.config import RunConfig
 from layalign.evaluation import table
-from layalign.evaluation.benchmarks import Item, find_benchmark, read_benchmark
-from layalign.evaluation.generate import Record, answer_items, remaining, shard
-from layalign.evaluation.table import Summary, summarise
+from layalign.evaluation.benchmarks import Item, read_benchmark
+from layalign.evaluation.generate import Record, answer_items, remaining
+from layalign.evaluation.table import Summary
 from layalign.model.layalign import LayAlign
-from layalign.model.store import build, load_tokenizers, load_weights
+from layalign.model.store import Tokenizers, build, load_tokenizers, load_weights
 from layalign.training.distributed import Processes
 
+Told = Mapping[str, Any]
+"""What a job on a run is told: `run` (folder), `config`, `data`."""
 
-class Answers:
-    """Answers of a run to one benchmark: one file per process, appended as they come.
 
-    A record counts only for evaluations with its own `max_new_tokens`.
+class Answerer:
+    """One process that answers cells, on its own device.
+
+    Args:
+        interrupts: signals as flags, already installed.
+        unit: of the job, if it is one on Slurm; the cell's lease is held by whoever calls.
     """
 
-    def __init__(self, folder: RunFolder, benchmark: str, max_new_tokens: int) -> None:
-        self.folder = folder.results / benchmark
-        self.limit = max_new_tokens
+    def __init__(self, interrupts: Interrupts, unit: Unit | None) -> None:
+        settled_environment()
+        self.interrupts, self.unit = interrupts, unit
+        self.processes = Processes.alone()
+        self._loaded: tuple[str, LayAlign, Tokenizers] | None = None
 
-    def add(self, rank: int, records: list[Record]) -> None:
-        """Append a batch."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for record in records:
-            append_jsonl(self.folder / f"answers-{rank}.jsonl", {**record, "max_new_tokens": self.limit})
+    def answer(self, cell: Cell, told: Told) -> dict[str, Any]:
+        """Answer what of a cell is not answered yet.
 
-    def read(self) -> dict[str, Record]:
-        """All answers by item, whichever process gave them."""
-        return {record["id"]: record for record in self._all() if record["max_new_tokens"] == self.limit}
+        Returns:
+            `interrupted`: name of the signal that ended it before its end, or None.
 
-    def _all(self) -> Iterator[Record]:
-        for path in sorted(self.folder.glob("answers-*.jsonl")):
-            yield from read_jsonl(path)
+        Raises:
+            ClusterError: a mistake of the user, which is recorded as everything that fails.
+        """
+        folder, config = cell.folder, RunConfig.from_dict(told["config"])
+        assert isinstance(folder, CellFolder)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        with recorded(folder, "evaluate", config, self.unit, self.processes):
+            finished = self._answer(cell, folder, config, told)
+            if finished:
+                spent = time.monotonic() - began
+                folder.finish(
+                    items=cell.items,
+                    max_new_tokens=cell.max_new_tokens,
+                    seconds=round(spent, 1),
+                    device=self.device,
+                )
+        return {"interrupted": None if finished else self.interrupts.cause}
 
-    def write(self, method: str, summary: Summary, told: dict[str, Any]) -> None:
-        """The table as JSON, CSV, Markdown and LaTeX."""
-        writers = {"json": table.to_json, "csv": table.to_csv, "md": table.to_markdown, "tex": table.to_latex}
-        for ending, render in writers.items():
-            write_atomic(self.folder / f"table.{ending}", render({method: summary}, told))
+    @property
+    def device(self) -> str:
+        """Name of the GPU, or `cpu`."""
+        return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+    def _answer(self, cell: Cell, folder: CellFolder, config: RunConfig, told: Told) -> bool:
+        """Whether all is answered; False if a signal came."""
+        local = within_reach(config, self.processes)
+        items = items_of(cell, config, data_folder(told, config))
+        mine = remaining(items, read_answers(folder, cell.max_new_tokens))
+        if not mine:
+            return True
+        model, tokenizers = self._model(cell.run, local)
+        progress = _Progress(cell, folder, len(items) - len(mine))
+
+        def on_batch(records: list[Record]) -> None:
+            add_answers(folder, cell.max_new_tokens, records)
+            progress.add(len(records))
+
+        return answer_items(
+            model,
+            mine,
+            tokenizers.encoder,
+            tokenizers.decoder,
+            batch_size=config.evaluation.batch_size,
+            max_new_tokens=cell.max_new_tokens,
+            max_source=config.data.max_source,
+            text=config.bridge.text,
+            on_batch=on_batch,
+            should_stop=lambda: self.interrupts.cause is not None,
+        )
+
+    def _model(self, run: str, config: RunConfig) -> tuple[LayAlign, Tokenizers]:
+        """The model of a run; that of another run is let go first."""
+        if self._loaded is None or self._loaded[0] != run:
+            self._loaded = None
+            model = build(config.model, config.bridge, device=self.processes.device)
+            if config.bridge.trains:
+                load_weights(model, RunFolder(Path(run)).bridge)
+            self._loaded = (run, model, load_tokenizers(config.model))
+        return self._loaded[1:]
+
+
+def items_of(cell: Cell, config: RunConfig, data: Path | None) -> list[Item]:
+    """The items that a cell asks for.
+
+    Raises:
+        ValueError: as `read_benchmark`.
+    """
+    every = read_benchmark(cell.benchmark, data, [cell.language])
+    return every[cell.shard * SHARD : (cell.shard + 1) * SHARD][: cell.items]
 
 
 def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
-    """Answer what is not answered yet, until done or until a signal.
+    """Answer benchmarks with one run, in this process: the demonstration's way.
 
     Args:
-        told: `run` (folder), `config`, `data`, `benchmarks` (names), `languages` (names or codes, None: all), and
-            `quiet` where the table is not to be shown.
+        told: `run` (folder), `config`, `data`, `benchmarks` (names), `languages` (names or codes, None: all).
         interrupts: signals as flags, already installed.
 
     Returns:
         `summaries`, the tables' JSON by benchmark, and `interrupted` with the name of a signal if there was one.
     """
     folder, config = RunFolder(Path(told["run"])), RunConfig.from_dict(told["config"])
-    summaries: dict[str, str] = {}
-    with started(folder, "evaluate", config, find_unit(told, os.environ)) as processes:
-        local = within_reach(config, processes)
-        questions = {
-            name: read_benchmark(name, data_folder(told, config), told["languages"], config.evaluation.limit)
-            for name in told["benchmarks"]
-        }
-        model = _model(local, folder, processes)
-        for name, items in questions.items():
-            answers = Answers(folder, name, config.evaluation.max_new_tokens)
-            finished = _answer(local, model, items, answers, processes, interrupts)
-            if processes.any(not finished):
-                return {"interrupted": interrupts.cause or "another process", "summaries": summaries}
-            if processes.first:
-                summaries[name] = _conclude(folder, config, items, answers)
-                if not told.get("quiet"):
-                    _show(summaries[name], folder)
+    cells = evaluation_cells(folder, config, told["benchmarks"], told["languages"], told["data"])
+    answerer = Answerer(interrupts, None)
+    for cell in cells:
+        if cell.done():
+            continue
+        with hold(cell):
+            if answerer.answer(cell, told)["interrupted"]:
+                return {"interrupted": interrupts.cause, "summaries": {}}
+    summaries = {
+        name: table.to_json({config.model.method: write_table(folder, config, its, answerer.device)}, {})
+        for (_, name), its in by_benchmark(cells).items()
+    }
     return {"interrupted": None, "summaries": summaries}
 
 
-def _model(config: RunConfig, folder: RunFolder, processes: Processes) -> LayAlign:
-    model = build(config.model, config.bridge, device=processes.device)
-    if config.bridge.trains:
-        load_weights(model, folder.bridge)
-    return model
+def hold(cell: Cell) -> Lease:
+    """The lease of a cell, for a process of this machine."""
+    folder = cell.folder
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.forgive()
+    return folder.lease()
 
 
-def _answer(
-    config: RunConfig,
-    model: LayAlign,
-    items: list[Item],
-    answers: Answers,
-    processes: Processes,
-    interrupts: Interrupts,
-) -> bool:
-    """This process's share of the items that have no answer. Returns whether all of it is done."""
-    known = processes.on_first(lambda: sorted(answers.read()))
-    mine = shard(remaining(items, known), processes.rank, processes.world)
-    tokenizers = load_tokenizers(config.model)
-    progress = _Progress(answers.folder.name, len(mine), len(items), processes)
-
-    def on_batch(records: list[Record]) -> None:
-        answers.add(processes.rank, records)
-        progress.add(len(records))
-
-    return answer_items(
-        model,
-        mine,
-        tokenizers.encoder,
-        tokenizers.decoder,
-        batch_size=config.evaluation.batch_size,
-        max_new_tokens=config.evaluation.max_new_tokens,
-        max_source=config.data.max_source,
-        text=config.bridge.text,
-        on_batch=on_batch,
-        should_stop=lambda: interrupts.cause is not None,
-    )
+def conclude(cell: Cell, cells: Sequence[Cell], told: Told, device: str) -> Summary | None:
+    """Write the table of a cell's benchmark where that cell was the last of it."""
+    its = by_benchmark(cells).get((cell.run, cell.benchmark), [])
+    if not its or not all(one.done() for one in its):
+        return None
+    return write_table(RunFolder(Path(cell.run)), RunConfig.from_dict(told["config"]), its, device)
 
 
 class _Progress:
-    """Lines about the answers as they come."""
+    """Lines and heartbeats about the answers of a cell as they come."""
 
-    def __init__(self, benchmark: str, mine: int, total: int, processes: Processes) -> None:
-        self.benchmark, self.mine, self.speaks = benchmark, mine, processes.first
-        self.done, self.began = 0, time.monotonic()
-        if self.speaks:
-            print(f"{benchmark}: {total} items, {mine} of them to be answered here", flush=True)
+    def __init__(self, cell: Cell, folder: CellFolder, known: int) -> None:
+        self.cell, self.folder = cell, folder
+        self.done, self.known, self.began = known, known, time.monotonic()
+        print(f"{cell.name}: {cell.items} items, {cell.items - known} of them to be answered", flush=True)
 
     def add(self, answered: int) -> None:
         self.done += answered
-        rate = self.done / (time.monotonic() - self.began)
-        left = timedelta(seconds=round((self.mine - self.done) / rate))
-        if self.speaks:
-            print(f"{self.benchmark} {self.done}/{self.mine}  {rate:.1f} items/s  left {left}", flush=True)
-
-
-def _conclude(folder: RunFolder, config: RunConfig, items: list[Item], answers: Answers) -> str:
-    """Write the table; its JSON."""
-    wanted = {item.id for item in items}
-    records = [record for id_, record in answers.read().items() if id_ in wanted]
-    expected: dict[str, int] = {}
-    for item in items:
-        expected[item.language] = expected.get(item.language, 0) + 1
-    benchmark = find_benchmark(answers.folder.name)
-    summary = summarise(records, benchmark, expected)
-    told = {**provenance(), "run": folder.path.name, "config": config.to_dict(), "device": _device()}
-    answers.write(config.model.method, summary, told)
-    folder.event("evaluated", benchmark=benchmark.name, items=len(records))
-    return table.to_json({config.model.method: summary}, told)
-
-
-def _show(summaries: str, folder: RunFolder) -> None:
-    from rich.console import Console
-
-    Console().print(table.to_rich(table.from_json(summaries), {"run": folder.path.name}))
-
-
-def _device() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        rate = (self.done - self.known) / (time.monotonic() - self.began)
+        left = round((self.cell.items - self.done) / rate)
+        self.folder.beat(answered=self.done, items=self.cell.items, items_per_s=round(rate, 2), eta_s=left)
+        share = f"{self.cell.benchmark}/{self.cell.language}-{self.cell.shard}"
+        print(
+            f"{share} {self.done}/{self.cell.items}  {rate:.1f} items/s  left {timedelta(seconds=left)}",
+            flush=True,
+        )

@@ -111,3 +111,16 @@ def refused(obstacles: Iterable[str]) -> int:
     for text in every:
         print(f"error: {text}", file=sys.stderr)
     return MISTAKE if every else 0
+
+
+def agreed(question: str, yes: bool) -> bool:
+    """Whether the user wants it.
+
+    Raises:
+        ClusterError: there is nobody to ask.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise ClusterError(f"to {question}, an answer is needed, and there is no terminal: add --yes")
+    return input(f"{question}? [y/N] ").strip().lower() in ("y", "yes")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.runs import RunFolder, find_signature
+from cluster.runs import RunFolder, RunIndex
 from jobs.prefetch import missing
 from layalign.config import RunConfig, read_recipe, resolve
 from layalign.data.files import locate
@@ -71,7 +71,12 @@ def load_recipe(name: str) -> dict[str, Any]:
 
 
 def plan_run(
-    recipe: Mapping[str, Any], stage: int, overrides: Sequence[str], root: Path, name: str | None = None
+    recipe: Mapping[str, Any],
+    stage: int,
+    overrides: Sequence[str],
+    root: Path,
+    name: str | None = None,
+    known: RunIndex | None = None,
 ) -> Plan:
     """The run of one stage: its config, and its folder below `root`, found by signature or new.
 
@@ -81,6 +86,7 @@ def plan_run(
         overrides: of the recipe.
         root: folder of all runs.
         name: of a new run; None is that of the recipe and its method, `math-layalign`.
+        known: the runs that exist, where many are planned; None looks for itself.
 
     Raises:
         ValueError: the recipe or an override is wrong.
@@ -91,7 +97,7 @@ def plan_run(
     if config.starts_from:
         parent = plan_run(recipe, config.starts_from, overrides, root, name).run
     signature = config.signature(parent.signature if parent else None)
-    run = find_signature(root, stage, signature) or RunFolder.at(
+    run = (known or RunIndex(root)).find(stage, signature) or RunFolder.at(
         root, name or f"{config.name}-{config.model.method}", stage, signature
     )
     return Plan(config, run, parent)

@@ -1,13 +1,12 @@
-"""Training and evaluation through a cluster's queue: check everything, show it, submit, and return at once."""
+"""Trainings through a cluster's queue: check everything, show it, submit, and return at once."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from cluster.environment import home
@@ -16,14 +15,14 @@ from cluster.live import user_accounts
 from cluster.profile import SlurmProfile, slurm_only
 from cluster.queue import cancel, job_is_alive
 from cluster.resources import Resources, account_obstacle, folder_obstacle, plan_resources, summary
-from cluster.rules import Accounts, find_kind
-from cluster.runs import RunFolder
+from cluster.rules import Accounts
+from cluster.runs import RunFolder, find_run
 from cluster.slurm import Draft, ask_controller, draft, signal_of, submit_slurm
 from cluster.submission import Standing, standing_of
 from cluster.units import terms
 from jobs.call import JobCall
-from jobs.place import Place, describe, refused
-from jobs.plan import Plan, evaluation_obstacles, training_obstacles
+from jobs.place import Place, agreed, describe, refused
+from jobs.plan import Plan, training_obstacles
 
 WATCH = 'squeue --me -o "%.18i %.30j %.10T %.10M %k"'
 UNKNOWN = "JOB-OF-STAGE-1"
@@ -35,12 +34,8 @@ class Item:
     """One job that a command wants in the queue."""
 
     plan: Plan
-    job: str
-    """Name of a module of `jobs`."""
     told: dict[str, Any]
-    """What the job is told."""
-    record: Path
-    suffix: str = ""
+    """What the job is told beside its config: `data` and `parent`."""
     standing: Standing | None = None
     """Of an earlier submission."""
     settled: str = ""
@@ -82,19 +77,19 @@ class Queue:
         except ClusterError as error:
             item.obstacles.append(str(error))
 
-    def standing(self, record: Path) -> Standing | None:
-        """What is known of a submission; a dry run may be where nobody can be asked."""
-        return None if self.args.dry_run and not shutil.which("squeue") else standing_of(record)
+    def standing(self, run: RunFolder) -> Standing | None:
+        """What is known of a run's submission; a dry run may be where nobody can be asked."""
+        return None if self.args.dry_run and not shutil.which("squeue") else standing_of(run.submission)
 
     def dependency(self, run: RunFolder | None) -> str | None:
         """What waits for the training of a run that is in the queue; None if there is nothing to wait for."""
-        standing = self.standing(run.submission) if run and not run.done.exists() else None
+        standing = self.standing(run) if run and not run.done.exists() else None
         return f"afterok:{standing.submission.last}" if standing and standing.alive else None
 
     def settle(self, item: Item, force: bool) -> None:
         """Find out whether an item is in the queue already."""
         try:
-            item.standing = standing = self.standing(item.record)
+            item.standing = standing = self.standing(item.plan.run)
         except ClusterError as error:
             item.obstacles.append(str(error))
             return
@@ -150,8 +145,7 @@ class Queue:
             print(f"cancelled: {standing}")
         if getattr(self.args, "force", False) and run.path.exists():
             print(f"moved aside: {run.move_aside()}")
-        if item.record == run.submission or not run.config.exists():
-            run.create(item.plan.config.to_dict())
+        run.create(item.plan.config.to_dict())
         drafted = self._draft(item, self.dependency(parent))
         submission = submit_slurm(drafted)
         after = f", after {submission.dependency}" if submission.dependency else ""
@@ -163,17 +157,9 @@ class Queue:
 
     def _draft(self, item: Item, dependency: str | None) -> Draft:
         assert item.resources
-        run, signal_s = item.plan.run, signal_of(item.plan.run, item.resources)
-        told = {**item.told, "terms": terms(self.profile, item.resources, signal_s)}
-        return draft(
-            JobCall(item.job, told),
-            run,
-            self.profile,
-            item.resources,
-            item.record,
-            signal_s=signal_s,
-            suffix=item.suffix,
-            dependency=dependency,
+        plan = item.plan
+        return training_draft(
+            plan.run, plan.config.to_dict(), item.told, self.profile, item.resources, dependency
         )
 
 
@@ -193,7 +179,7 @@ def queue_training(plans: Sequence[Plan], place: Place, args: argparse.Namespace
     ours = [plan.run.path for plan in plans]
     for plan in plans:
         parent = str(plan.weights) if plan.weights else None
-        item = Item(plan, "train", {**plan.told(place.data), "parent": parent}, plan.run.submission)
+        item = Item(plan, {"data": str(place.data) if place.data else None, "parent": parent})
         items.append(item)
         if plan.run.done.exists() and not args.force:
             item.settled = f"already done: {plan.run.path} (--force makes it anew)"
@@ -205,24 +191,71 @@ def queue_training(plans: Sequence[Plan], place: Place, args: argparse.Namespace
     return queue.conclude(items, [plan.parent for plan in plans])
 
 
-def queue_evaluation(
-    plan: Plan, benchmarks: Sequence[str], place: Place, args: argparse.Namespace, command: str
-) -> int:
-    """Submit an evaluation, on one GPU unless more are asked for; arguments as in `queue_training`."""
-    queue = Queue.of(place, args)
-    told = {**plan.told(place.data), "benchmarks": list(benchmarks), "languages": args.languages}
-    item = Item(plan, "evaluate", told, plan.run.evaluation, "-eval")
-    queue.settle(item, force=False)
-    trained_first = bool(queue.dependency(plan.run))
-    item.obstacles += evaluation_obstacles(
-        plan, benchmarks, place.data, os.environ, command, trained_first, job_is_alive
+def retry_run(name: str, place: Place, args: argparse.Namespace) -> int:
+    """Queue the training of a run again as it was submitted, with more memory if asked.
+
+    Raises:
+        ClusterError: there is no such run, it was never in a queue, or it is there still.
+    """
+    run = find_run(place.runs, name)
+    standing = standing_of(run.submission)
+    if standing is None:
+        raise ClusterError(f"{run.title} was never in a queue: give the train command that began it again")
+    if standing.alive:
+        raise ClusterError(f"{run.title} is in the queue: {standing}; there is nothing to retry")
+    if run.done.exists():
+        print(f"already done: {run.path}")
+        return 0
+    profile, resources = slurm_only(place.profile), standing.submission.resources
+    if args.more_mem and resources.mem_mb:
+        most = max(kind.mem_mb for kind in profile.hardware.kinds)
+        resources = replace(resources, mem_mb=min(resources.mem_mb * 3 // 2, most))
+    if run.failed.exists():
+        print(f"{run.path.name}: {run.reason()}")
+    drafted = training_draft(run, run.read_config(), standing.submission.told, profile, resources)
+    if args.dry_run:
+        print(drafted.text)
+        return 0
+    if not agreed(f"submit {run.path.name} again", args.yes):
+        return 0
+    run.forgive()
+    submission = submit_slurm(drafted)
+    print(f"queued: job {submission.job} {submission.name}: {run.path}")
+    print(summary(resources, profile))
+    return 0
+
+
+def training_draft(
+    run: RunFolder,
+    config: Mapping[str, Any],
+    told: Mapping[str, Any],
+    profile: SlurmProfile,
+    resources: Resources,
+    dependency: str | None = None,
+) -> Draft:
+    """The chain of units that trains a run.
+
+    Args:
+        run: the run.
+        config: of it, as plain data.
+        told: `data` and `parent`, as its first submission recorded them.
+        profile: of the cluster.
+        resources: of one unit, and the number of units.
+        dependency: when it may start.
+    """
+    signal_s = signal_of(run, resources)
+    every = {"run": str(run.path), "config": dict(config), **told}
+    return draft(
+        JobCall("train", {**every, "terms": terms(profile, resources, signal_s)}),
+        run,
+        profile,
+        resources,
+        run.submission,
+        name=f"{run.name}-s{run.stage}",
+        signal_s=signal_s,
+        dependency=dependency,
+        told=told,
     )
-    try:
-        kind = find_kind(queue.profile, queue.profile.gpu)[0]
-        queue.request(item, min(kind.per_node or (1,)))
-    except ClusterError as error:
-        item.obstacles.append(str(error))
-    return queue.conclude([item], [plan.run])
 
 
 def _accounts() -> Accounts | None:

@@ -18,6 +18,7 @@ from cluster.life import record_failure
 from cluster.rendezvous import export, rendezvous
 from cluster.runs import RunFolder
 from cluster.units import Unit
+from cluster.work import WorkFolder
 from layalign import mini
 from layalign.config import RunConfig
 from layalign.mini.build import build
@@ -25,38 +26,63 @@ from layalign.training.distributed import Processes
 
 
 @contextmanager
-def started(folder: RunFolder, kind: str, config: RunConfig, unit: Unit | None) -> Iterator[Processes]:
+def started(
+    folder: RunFolder, kind: str, config: RunConfig, unit: Unit | None, group: Processes | None = None
+) -> Iterator[Processes]:
     """The processes of a job on a run, rank 0 of them with the run's lease; that it fails is recorded.
 
     Args:
         folder: of the run.
-        kind: `train` or `evaluate`, for the record.
+        kind: of job, for the record.
         config: of the run.
         unit: of the job, if it is one on Slurm; its rank 0 has the lease already.
+        group: the processes, where they were joined before and shall outlive the job.
 
     Raises:
         ClusterError: another process works on the run, or what was `ValueError`: a mistake of the user.
     """
+    settled_environment()
+    processes = group or Processes.start()
+    with ExitStack() as stack:
+        if group is None:
+            stack.callback(processes.close)
+        if unit is None:
+            processes.on_first(lambda: stack.enter_context(folder.lease()) and None)
+        try:
+            with recorded(folder, kind, config, unit, processes):
+                yield processes
+        except Exception:
+            if unit:
+                stack.pop_all()  # the others may never come to leave the group: this one must not wait for them
+            raise
+
+
+def settled_environment() -> None:
+    """What every process of a job sets up before anything else: its rank, its threads, and silence."""
     disable_progress_bar()
     export(rendezvous(os.environ), os.environ)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    processes = Processes.start()
-    with ExitStack() as stack:
-        stack.callback(processes.close)
-        if unit is None:
-            processes.on_first(lambda: stack.enter_context(folder.lease()) and None)
-        if processes.first:
-            slurm = unit.facts() if unit else {}
-            folder.start(kind=kind, processes=processes.world, device=str(processes.device), **slurm)
-        try:
-            yield processes
-        except Exception as error:
-            record_failure(folder, kind, error, unit, _advice(error, config))
-            if unit:
-                stack.pop_all()  # the others may never come to leave the group: this one must not wait for them
-            if isinstance(error, ValueError):
-                raise ClusterError(str(error)) from error
-            raise
+
+
+@contextmanager
+def recorded(
+    folder: WorkFolder, kind: str, config: RunConfig, unit: Unit | None, processes: Processes
+) -> Iterator[None]:
+    """What is done inside is recorded as a start, and, if it fails, why.
+
+    Raises:
+        ClusterError: what was `ValueError`: a mistake of the user.
+    """
+    if processes.first:
+        slurm = unit.facts() if unit else {}
+        folder.start(kind=kind, processes=processes.world, device=str(processes.device), **slurm)
+    try:
+        yield
+    except Exception as error:
+        record_failure(folder, kind, error, unit, _advice(error, config))
+        if isinstance(error, ValueError):
+            raise ClusterError(str(error)) from error
+        raise
 
 
 def _advice(error: Exception, config: RunConfig) -> str | None:

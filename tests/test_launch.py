@@ -16,6 +16,9 @@ import launch
 from cluster.files import read_jsonl
 from cluster.interrupt import SIGNALS
 from cluster.runs import RunFolder, all_runs
+from jobs.cells import Worklist
+from layalign.evaluation.benchmarks import find_benchmark
+from layalign.languages import language
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -72,12 +75,40 @@ class Job(types.ModuleType):
         return {}
 
 
+class Slot(types.ModuleType):
+    """Stands in for `jobs.slot`: remembers its cells and what is told of their runs, and says that all is done."""
+
+    def __init__(self, told):
+        super().__init__("slot")
+        self.told = told
+
+    def run(self, config, interrupts):
+        worklist = Worklist.read(Path(config["list"]))
+        for cell in worklist.cells:
+            cell.folder.path.mkdir(parents=True, exist_ok=True)
+            cell.folder.finish(items=cell.items, max_new_tokens=cell.max_new_tokens)
+        self.told.append({"cells": worklist.cells, **next(iter(worklist.runs.values()))})
+        return {}
+
+
 @pytest.fixture
 def job(monkeypatch):
     job = Job()
-    for name in ("train", "evaluate"):
-        monkeypatch.setitem(sys.modules, f"jobs.{name}", job)
+    monkeypatch.setitem(sys.modules, "jobs.train", job)
+    monkeypatch.setitem(sys.modules, "jobs.slot", Slot(job.told))
     return job
+
+
+@pytest.fixture
+def benchmarks(tmp_path):
+    """Questions of two benchmarks in ten languages, 300 and 7 in each."""
+    for name, number in (("mgsm", 300), ("msvamp", 7)):
+        benchmark = find_benchmark(name)
+        (tmp_path / "data" / name).mkdir()
+        for code in benchmark.languages:
+            line = '{"m_query": "How many?", "response": "8.0"}' if name == "msvamp" else "How many?\t8"
+            file = benchmark.files[0].format(code=code, name=language(code).name)
+            (tmp_path / "data" / name / file).write_text(f"{line}\n" * number)
 
 
 @pytest.fixture
@@ -237,14 +268,15 @@ def test_mistake_that_the_job_finds_has_no_traceback(go, job):
     assert printed.endswith("error: the data has no rows\n")
 
 
-def test_evaluate_takes_the_config_of_the_run(go, job):
+def test_evaluate_takes_the_config_of_the_run(go, job, benchmarks):
     go("train", "--stage", "all")
     words = ("--benchmark", "mgsm,msvamp", "--languages", "sw,de", "--limit", "5")
     status, printed = go("evaluate", "--run", "tiny one-layalign", *words)
     told = job.told[-1]
     assert status == 0
     assert told["run"] == job.told[1]["run"]
-    assert (told["benchmarks"], told["languages"]) == (["mgsm", "msvamp"], ["sw", "de"])
+    asked = [(cell.benchmark, cell.language, cell.shard, cell.items) for cell in told["cells"]]
+    assert asked == [(name, code, 0, 5) for name in ("mgsm", "msvamp") for code in ("sw", "de")]
     assert told["config"] == {
         **job.told[1]["config"],
         "evaluation": {**job.told[1]["config"]["evaluation"], "limit": 5},
@@ -252,14 +284,24 @@ def test_evaluate_takes_the_config_of_the_run(go, job):
     assert f"results: {told['run']}" in printed
 
 
-def test_evaluate_by_recipe_finds_its_run(go, job):
+def test_evaluate_by_recipe_finds_its_run(go, job, benchmarks):
     assert "has not been trained; first run: python launch.py train" in go("evaluate")[1]
     go("train", "--stage", "all")
     assert go("evaluate")[0] == 0
-    assert (job.told[-1]["run"], job.told[-1]["benchmarks"]) == (job.told[1]["run"], ["mgsm"])
+    assert (job.told[-1]["run"], len(job.told[-1]["cells"])) == (job.told[1]["run"], 20)
+    assert {(cell.shard, cell.items) for cell in job.told[-1]["cells"]} == {(0, 250), (1, 50)}
 
 
-def test_bare_llm_is_evaluated_without_training(go, job):
+def test_what_is_answered_is_not_asked_again(go, job, benchmarks):
+    go("train", "--stage", "all")
+    go("evaluate", "--limit", "5")
+    go("evaluate", "--limit", "5")
+    assert len(job.told) == 3
+    go("evaluate", "--limit", "6", "--languages", "sw")
+    assert [cell.language for cell in job.told[-1]["cells"]] == ["sw"]
+
+
+def test_bare_llm_is_evaluated_without_training(go, job, benchmarks):
     assert go("evaluate", "-o", "model.method=llm")[0] == 0
     assert job.told[0]["config"]["model"]["method"] == "llm"
     assert RunFolder(Path(job.told[0]["run"])).config.exists()

@@ -78,7 +78,7 @@ def read_benchmark(
         raise ValueError(f"benchmark {name} needs the data folder: give --data FOLDER or set LAYALIGN_DATA")
     items = []
     for asked in languages or benchmark.languages:
-        spoken = _offered(benchmark, asked)
+        spoken = offered(benchmark, asked)
         items += _read_file(benchmark, spoken, _find_file(benchmark, spoken, folder))[:limit]
     return items
 
@@ -96,12 +96,17 @@ def find_benchmark(name: str) -> Benchmark:
     return BENCHMARKS[name]
 
 
-def _offered(benchmark: Benchmark, asked: str) -> Language:
+def offered(benchmark: Benchmark, asked: str) -> Language:
+    """A language that a benchmark has, by its name or code.
+
+    Raises:
+        ValueError: it has none of that name.
+    """
     spoken = language(asked)
-    offered = benchmark.languages + benchmark.extra
-    if spoken.code not in offered:
+    codes = benchmark.languages + benchmark.extra
+    if spoken.code not in codes:
         raise ValueError(
-            f"benchmark {benchmark.name} has no {spoken.name} ({spoken.code}); it has {', '.join(offered)}"
+            f"benchmark {benchmark.name} has no {spoken.name} ({spoken.code}); it has {', '.join(codes)}"
         )
     return spoken
 

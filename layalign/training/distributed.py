@@ -35,7 +35,7 @@ class Processes:
             ValueError: WORLD_SIZE is set, but not all that goes with it.
         """
         if os.environ.get("WORLD_SIZE", "1") == "1":
-            return cls(device=_device(int(os.environ.get("LOCAL_RANK", "0"))))
+            return cls.alone()
         missing = [name for name in NEEDED if name not in os.environ]
         if missing:
             raise ValueError(
@@ -44,6 +44,11 @@ class Processes:
         device = _device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return cls(dist.get_rank(), dist.get_world_size(), device)
+
+    @classmethod
+    def alone(cls) -> Processes:
+        """A process that works by itself, on the device of its place on the node."""
+        return cls(device=_device(int(os.environ.get("LOCAL_RANK", "0"))))
 
     @property
     def first(self) -> bool:

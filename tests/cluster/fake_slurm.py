@@ -17,7 +17,7 @@ case $(cat mode 2> /dev/null) in
   lose) echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1 ;;
 esac
 id=$((7 + $(grep -vc -e --test-only calls) - 1))
-printf '%s\t%s\tPENDING\tPriority\tname\t%s\n' $id $id "$script" >> queue
+printf '%s\t%s\tPENDING\tPriority\tname\t%s\tN/A\n' $id $id "$script" >> queue
 [ "$(cat mode 2> /dev/null)" = accept-and-lose ] && {
   echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1; }
 echo "$id;cluster"
@@ -38,8 +38,10 @@ cat accounting
 
 
 SCANCEL = r"""
-echo "$1" >> cancelled
-[ -f queue ] && grep -v "^$1[^0-9]" queue > rest; mv rest queue 2> /dev/null
+for job; do
+  echo "$job" >> cancelled
+  [ -f queue ] && grep -v "^$job[^0-9]" queue > rest; mv rest queue 2> /dev/null
+done
 exit 0
 """
 

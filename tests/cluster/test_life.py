@@ -167,19 +167,27 @@ def test_what_helps_is_told(run):
     assert "next: take less" in run.failed.read_text()
 
 
-def test_chain_of_another_job_ends_by_its_events_alone(run):
-    run.finish()
-    first = life(run, 0, kind="evaluate")
-    assert not first.over()
+def test_slots_of_one_wave_are_one_submission_whatever_their_arrays(run, tmp_path):
+    wave = {"told": {"wave": "abc"}}
+    with life(run, 0, **wave).working():
+        pass
+    fake_sacct(tmp_path, "14_0|OUT_OF_MEMORY|0:125|n|c")
+    later = life(run, 1, SLURM_ARRAY_JOB_ID="20", **wave)
+    with pytest.raises(SystemExit, match="does not go on: out of memory"), later.working():
+        raise AssertionError
+    assert run.reason() == "out of memory: job 14_0"
+
+
+def test_a_cell_has_a_life_as_a_run_has(run, tmp_path):
+    cell = run.cell("mgsm", "sw", 0)
+    cell.path.mkdir(parents=True)
+    first = UnitLife(life(run, 0).unit, cell, "evaluate", Interrupts())
     with first.working():
-        first.ended({"interrupted": None})
-    assert life(run, 1, kind="evaluate").over()
-    other = life(run, 0, kind="evaluate", SLURM_ARRAY_JOB_ID="20")
-    assert not other.over()
-    record_failure(run, "evaluate", KeyError("x"), other.unit)
+        record_failure(cell, "evaluate", KeyError("x"), first.unit)
+    assert cell.reason() == "KeyError: 'x'"
     assert not run.failed.exists()
     with pytest.raises(SystemExit, match="KeyError"):
-        life(run, 1, kind="evaluate", SLURM_ARRAY_JOB_ID="20").over()
+        first.over()
 
 
 def test_unit_of_a_finished_run_ends_at_once_and_imports_nothing_heavy(run, tmp_path):

@@ -6,10 +6,18 @@ import pytest
 
 from cluster import queue
 from cluster.errors import ClusterError
-from cluster.queue import EndedJob, QueuedJob, cancel, ended, job_is_alive, queued
+from cluster.queue import EndedJob, QueuedJob, alive_in, all_queued, cancel, ended, job_is_alive, queued
+
+START = "2026-11-21T09:50:41"
 
 
 def row(*cells):
+    """Of squeue."""
+    return account(*cells, START)
+
+
+def account(*cells):
+    """A row of sacct."""
     return "\t".join(cells) + "\n"
 
 
@@ -21,7 +29,7 @@ def test_rows_become_records_whatever_their_names(slurm):
     )
     waiting, running = queued(["12"])
     assert waiting == QueuedJob(
-        "12_[4-9%1]", "12", "PENDING", "Nodes required are DOWN, DRAINED", "a|b c", "/a b/x.sh"
+        "12_[4-9%1]", "12", "PENDING", "Nodes required are DOWN, DRAINED", "a|b c", "/a b/x.sh", START
     )
     assert (running.id, str(running)) == ("12_3", "RUNNING")
 
@@ -69,7 +77,8 @@ def test_job_that_waits_has_no_processes(slurm):
 def test_ended_jobs_are_told_once_for_each_start(slurm):
     slurm.set(
         "accounting",
-        row("12_0", "REQUEUED", "0:0", "a", "sbatch /x.sh") + row("12_0", "CANCELLED by 0", "0:15", "a", ""),
+        account("12_0", "REQUEUED", "0:0", "a", "sbatch /x.sh")
+        + account("12_0", "CANCELLED by 0", "0:15", "a", ""),
     )
     first, second = ended(name="a", since=datetime(2026, 1, 2, 3, 4, 5))
     assert first == EndedJob("12_0", "12", "REQUEUED", "0:0", "a", "sbatch /x.sh")
@@ -87,3 +96,24 @@ def test_cancel_takes_the_whole_array(slurm):
     (slurm.folder / "scancel").write_text("#!/bin/bash\necho 'Kill job error: Access denied' >&2; exit 1")
     with pytest.raises(ClusterError, match=r"job 12 cannot be cancelled: .*denied"):
         cancel("12")
+
+
+@pytest.mark.parametrize(
+    ("id", "elements"), [("12", 1), ("12_3", 1), ("12_[4-9%1]", 6), ("12_[4-9,11%5]", 7), ("12_[0-8:2]", 5)]
+)
+def test_a_row_stands_for_as_many_jobs_as_its_id_says(id, elements):
+    assert QueuedJob(id, "12", "PENDING", "Priority", "n", "c").elements == elements
+
+
+def test_one_look_answers_for_every_job_of_the_user(slurm):
+    slurm.set(
+        "queue",
+        row("12_[4-9%1]", "12", "PENDING", "Priority", "a", "/x.sh")
+        + row("12_3", "12", "RUNNING", "None", "a", "/x.sh"),
+    )
+    jobs = all_queued()
+    alive = alive_in(jobs)
+    assert [job.elements for job in jobs] == [6, 1]
+    assert (alive("12_3"), alive("12_4"), alive("13")) == (True, False, False)
+    (asked,) = slurm.lines("asked")
+    assert "--user=" in asked

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from cluster import runs
+from cluster import work
 from cluster.errors import ClusterError
 from cluster.files import read_json, read_jsonl
-from cluster.runs import RunFolder, all_runs, find_run, find_signature, runs_root
+from cluster.runs import RunFolder, RunIndex, all_runs, find_run, runs_root
 
 TORTURE = [
     "a b",
@@ -99,8 +99,8 @@ def test_heart_beats_at_most_every_half_minute(make, monkeypatch):
     run.beat(step=1)
     run.beat(step=2)
     assert read_json(run.heartbeat)["step"] == 1
-    later = time.monotonic() + runs.HEARTBEAT_S
-    monkeypatch.setattr(runs.time, "monotonic", lambda: later)
+    later = time.monotonic() + work.HEARTBEAT_S
+    monkeypatch.setattr(work.time, "monotonic", lambda: later)
     run.beat(step=3)
     assert read_json(run.heartbeat)["step"] == 3
 
@@ -175,11 +175,11 @@ def test_unknown_name_tells_the_nearest(tmp_path, make):
 
 
 def test_signature_finds_a_run_of_any_name_and_the_finished_one_first(tmp_path, make):
-    assert find_signature(tmp_path, 1, "00000001") is None
+    assert RunIndex(tmp_path).find(1, "00000001") is None
     make("a")
     make("b", done=True)
     make("c", stage=2)
-    assert find_signature(tmp_path, 1, "00000001").name == "b"
+    assert RunIndex(tmp_path).find(1, "00000001").name == "b"
 
 
 def test_root_is_told_or_below_the_working_directory(tmp_path, monkeypatch):

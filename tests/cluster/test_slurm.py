@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import cluster.slurm
 from cluster.errors import ClusterError
 from cluster.files import read_jsonl
+from cluster.grids import GridFolder
 from cluster.lease import Lease
 from cluster.profile import load_profile
 from cluster.resources import plan_resources
@@ -39,7 +41,7 @@ def job(run, units=1, **told):
     profile = load_profile("narval", ["cluster.account=def-prof"], {})
     resources = plan_resources(profile, 8, time="3h", units=units)
     call = JobCall("train", {"run": str(run.path)})
-    told = {"signal_s": signal_of(run, resources), **told}
+    told = {"name": f"{run.name}-s{run.stage}", "signal_s": signal_of(run, resources), **told}
     return draft(call, run, profile, resources, run.submission, **told)
 
 
@@ -167,6 +169,17 @@ def test_what_follows_waits_and_never_for_ever(run, slurm):
     told = options(job(run, dependency="afterok:7_2").text)
     assert (told["dependency"], told["kill-on-invalid-dep"]) == ("afterok:7_2", "yes")
     assert "kill-on-invalid-dep" not in options(job(run).text)
+    assert "kill-on-invalid-dep" not in options(job(run, dependency="afterany:7").text)
+
+
+def test_slots_run_at_once_and_may_be_started_anew(run, tmp_path):
+    profile = load_profile("narval", ["cluster.account=def-prof"], {})
+    resources = replace(plan_resources(profile, 8, time="3h"), units=5, parallel=2)
+    grid = GridFolder(tmp_path / "my runs", "ablations")
+    told = {"name": "ablations-s1", "signal_s": 120, "requeue": True, "cells": "cells-1.json"}
+    found = options(draft(JobCall("slot", {}), grid, profile, resources, grid.new_record(), **told).text)
+    assert (found["array"], found["comment"], "requeue" in found) == ("0-4%2", "ablations", True)
+    assert "no-requeue" not in found
 
 
 def test_controller_is_asked_about_the_very_script(run, slurm):

@@ -60,11 +60,19 @@ def test_time_is_up_when_slurm_says_or_after_what_was_asked_for():
 def test_terms_follow_the_profile():
     fir = load_profile("fir", ["cluster.account=def-prof"], {})
     told = terms(fir, plan_resources(fir, 4, time="3h"))
-    assert told == {"requeue": False, "scontrol": True, "time_min": 180, "signal_s": 120}
+    assert told == {"requeue": False, "wave": None, "scontrol": True, "time_min": 180, "signal_s": 120}
     ours = ["cluster.continuation.requeue=yes", "cluster.continuation.mode=requeue"]
     other = load_profile("fir", [*ours, "cluster.continuation.scontrol_in_job=no"], {})
     told = terms(other, plan_resources(other, 4, time="3h"), 300)
     assert (told["requeue"], told["scontrol"], told["signal_s"]) == (True, False, 300)
+
+
+def test_a_slot_requeues_itself_wherever_that_is_allowed():
+    sandbox = load_profile("sandbox", [], {})
+    resources = plan_resources(sandbox, 1)
+    assert terms(sandbox, resources, wave="abc")["requeue"]
+    assert not terms(sandbox, resources)["requeue"]
+    assert unit({"wave": "abc"}).submission == "abc"
 
 
 def test_without_slurms_commands_nothing_is_known(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -38,7 +39,7 @@ def evaluate(base: Path, world: Path, *words: str, **kwargs):
 def answers(base: Path) -> list[dict]:
     return [
         record
-        for path in base.glob("runs/*-s2-*/results/mini/answers-*.jsonl")
+        for path in base.glob("runs/*-s2-*/results/mini/*/answers.jsonl")
         for record in read_jsonl(path)
     ]
 
@@ -53,8 +54,8 @@ def scores(base: Path) -> dict:
 
 
 def clear(base: Path) -> None:
-    for path in base.glob("runs/*-s2-*/results/mini/*"):
-        path.unlink()
+    for path in base.glob("runs/*-s2-*/results/mini"):
+        shutil.rmtree(path)
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 import launch
+from cluster.grids import all_grids
 from cluster.runs import RunFolder, all_runs
 from cluster.submission import Submission
+from layalign.evaluation.benchmarks import find_benchmark
 from tests.cluster.test_sbatch import options
 from tests.test_layers import HEAVY, modules_after
 
@@ -229,29 +231,45 @@ def test_controller_is_asked_and_nothing_queued(go, slurm, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_evaluation_takes_one_gpu_unless_more_are_asked_for(go, slurm, tmp_path):
+@pytest.fixture
+def questions(tmp_path):
+    """Three questions of MGSM in each of its languages."""
+    (tmp_path / "data" / "mgsm").mkdir()
+    for code in find_benchmark("mgsm").languages:
+        (tmp_path / "data" / "mgsm" / f"mgsm_{code}.tsv").write_text("How many?\t8\n" * 3)
+
+
+def evaluations(tmp_path):
+    """What was submitted for the evaluation of the one run that is evaluated, array by array."""
+    (grid,) = all_grids(tmp_path / "runs")
+    return [Submission.read(record) for record in grid.records()]
+
+
+def test_evaluation_takes_one_gpu_unless_more_are_asked_for(go, slurm, tmp_path, questions):
     go("train", "--stage", "all")
-    assert go("evaluate", "--limit", "5")[0] == 0
-    run = runs(tmp_path)[2]
-    submission = Submission.read(run.evaluation)
-    assert (submission.name, submission.dependency) == ("tiny-layalign-s2-eval", "afterok:8")
-    assert submission.resources.tasks == 1
-    assert "already queued: job 9" in go("evaluate")[1]
+    assert go("evaluate", "--limit", "2")[0] == 0
+    first, spare = evaluations(tmp_path)
+    assert (first.name[-5:], first.dependency, spare.dependency) == (
+        "-eval",
+        "afterany:8",
+        f"afterany:{first.job}",
+    )
+    assert (first.resources.tasks, first.resources.parallel) == (1, 1)
+    assert "nothing to submit" in go("evaluate", "--limit", "2")[1]
     slurm.set("queue")
-    run.finish()
+    runs(tmp_path)[2].finish()
     assert go("evaluate", "--gpus", "4")[0] == 0
-    submission = Submission.read(run.evaluation)
-    assert (submission.resources.tasks, submission.dependency) == (4, None)
-    assert Submission.read(run.submission).job == "8"
+    assert (evaluations(tmp_path)[2].resources.tasks, evaluations(tmp_path)[2].dependency) == (4, None)
+    assert Submission.read(runs(tmp_path)[2].submission).job == "8"
 
 
-def test_evaluation_takes_the_least_that_a_cluster_gives(go, tmp_path, recipe, slurm):
+def test_evaluation_takes_the_least_that_a_cluster_gives(go, tmp_path, recipe, slurm, questions):
     words = ("-o", "model.method=llm", "--dry-run", "--runs", str(tmp_path / "elsewhere"))
     printed = go("evaluate", *words, cluster="tamia", account="aip-prof")[1]
     assert options(printed[printed.index("#!/bin/bash") :])["ntasks-per-node"] == "4"
 
 
-def test_evaluation_of_what_nobody_trains_is_refused(go, slurm):
+def test_evaluation_of_what_nobody_trains_is_refused(go, slurm, questions):
     status, printed = go("evaluate")
     assert status == 2
     assert "has not been trained; first run: python launch.py train" in printed

@@ -1,0 +1,120 @@
+"""The cells of a grid as plain data: trainings and shares of evaluations, what each needs, and how far it is. Light."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cluster.errors import ClusterError
+from cluster.files import read_json
+from cluster.grids import GridFolder
+from cluster.runs import CellFolder, RunFolder
+from cluster.work import WorkFolder
+
+CellState = Literal["new", "running", "interrupted", "failed", "done", "blocked"]
+"""As of the folder's files; `blocked` waits for a run that has failed."""
+JobIsAlive = Callable[[str], bool | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One point of a grid: a training, or the answers to some items of one language."""
+
+    job: Literal["train", "evaluate"]
+    run: str
+    """Folder of the run."""
+    needs: tuple[str, ...] = ()
+    """Folders of the runs that must be done before."""
+    benchmark: str = ""
+    language: str = ""
+    shard: int = 0
+    """Which share of the language's items, counted from 0."""
+    items: int = 0
+    """Items of the share that are wanted."""
+    max_new_tokens: int = 0
+
+    @property
+    def folder(self) -> WorkFolder:
+        """Where its files are."""
+        run = RunFolder(Path(self.run))
+        return run if self.job == "train" else run.cell(self.benchmark, self.language, self.shard)
+
+    @property
+    def name(self) -> str:
+        """What a user sees: the run, and the share of it."""
+        share = "" if self.job == "train" else f" {self.benchmark}/{self.language}-{self.shard}"
+        return Path(self.run).name + share
+
+    def done(self) -> bool:
+        """Whether its result is there."""
+        folder = self.folder
+        if not isinstance(folder, CellFolder):
+            return folder.done.exists()
+        told = read_json(folder.done) or {}
+        return told.get("max_new_tokens") == self.max_new_tokens and told.get("items", 0) >= self.items
+
+    def ready(self) -> bool:
+        """Whether all that it needs is there."""
+        return all(RunFolder(Path(need)).done.exists() for need in self.needs)
+
+    def hopeless(self) -> bool:
+        """Whether it waits for a run that has failed."""
+        needed = [RunFolder(Path(need)) for need in self.needs]
+        return any(run.failed.exists() and not run.done.exists() for run in needed)
+
+    def state(self, job_is_alive: JobIsAlive | None = None) -> CellState:
+        """What the files say."""
+        if self.done():
+            return "done"
+        folder = self.folder
+        if folder.leases.exists() and folder.lease(job_is_alive=job_is_alive).living_holder():
+            return "running"
+        if folder.failed.exists():
+            return "failed"
+        if self.hopeless():
+            return "blocked"
+        return "interrupted" if folder.starts.exists() else "new"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worklist:
+    """What the slots of one array share: cells in order, and what the job on each run is told."""
+
+    cells: tuple[Cell, ...]
+    runs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By the run's folder: `run`, `config`, `data`, and for trainings `parent`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as kept in the grid's folder."""
+        return {"cells": [dataclasses.asdict(cell) for cell in self.cells], "runs": dict(self.runs)}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Worklist:
+        cells = tuple(Cell(**{**cell, "needs": tuple(cell["needs"])}) for cell in told["cells"])
+        return cls(cells=cells, runs=told["runs"])
+
+    @classmethod
+    def read(cls, path: Path) -> Worklist:
+        """The list in a file.
+
+        Raises:
+            ClusterError: there is none.
+        """
+        told = read_json(path)
+        if told is None:
+            raise ClusterError(f"there is no work list {path}: give the command that submitted it again")
+        return cls.from_dict(told)
+
+
+def wanted_cells(grid: GridFolder) -> tuple[Cell, ...]:
+    """All cells that a grid wants, as it was last submitted; none before.
+
+    Raises:
+        ClusterError: the list of them is gone.
+    """
+    told = grid.read_wanted()
+    return Worklist.read(grid.path / told["list"]).cells if told else ()
+
