@@ -54,9 +54,11 @@ class Sheet:
 
     @property
     def reference(self) -> Method:
-        """What the others are compared with: the row named LayAlign, else the first."""
-        named = (method for method in self.methods if method.label.lower() == "layalign")
-        return next(named, self.methods[0])
+        """What the others are compared with: the row named LayAlign, or that is the paper's, else the first."""
+        rows = self.paper.rows if self.paper else {}
+        named = [method for method in self.methods if method.label.lower() == "layalign"]
+        named += [method for method in self.methods if rows.get(method.label) == "LayAlign"]
+        return (named or self.methods)[0]
 
     @property
     def columns(self) -> list[str]:

@@ -20,6 +20,7 @@ from layalign.evaluation.table import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 NONE = "–"
@@ -62,12 +63,20 @@ def marked(figure: Figure) -> str:
     return f"{number}{'*' if figure.missing else ''}{mark}"
 
 
+def print_table(results: ResultTable, console: Console) -> None:
+    """Show a table; one that is wider than the screen wraps there, as no number may be lost."""
+    table = to_rich(results, console.width)
+    least = console.measure(table, options=console.options.update(width=10 * console.width)).minimum
+    table.width = least if least > console.width else None
+    console.print(table, crop=False)
+
+
 def to_rich(results: ResultTable, width: int) -> Table:
     """The table for a screen; deviations over seeds stand below the means.
 
     Args:
         results: of one benchmark.
-        width: of the screen in characters; below 100 languages have no marks of significance.
+        width: of the screen in characters; below 100 no number has its mark of significance.
     """
     from rich import box
     from rich.table import Table
@@ -76,14 +85,15 @@ def to_rich(results: ResultTable, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     table.title, table.title_justify = f"{results.sheet.benchmark} ({results.rule})", "left"
     table.caption, table.caption_justify = Text("\n".join(results.notes)), "left"
-    table.add_column("Method", min_width=12, overflow="fold")
+    wide = width >= 100
+    table.add_column("Method", min_width=12 if wide else 8, overflow="fold")
     for column in results.columns:
         style = "bold" if column in AVERAGES else None
         table.add_column(heading(column), justify="right", no_wrap=True, style=style)
     for line in lines_of(results, _two_lines):
         style = {"paper": "dim not bold", "difference": "dim italic not bold"}.get(line.kind, "")
-        label = Text(line.label if line.kind == "ours" else f"  {line.label}", style=style)
-        values = line.values if width >= 100 else [*line.values[:3], *map(_unmarked, line.values[3:])]
+        label = Text(f"  {line.label}" if wide and line.kind != "ours" else line.label, style=style)
+        values = line.values if wide else map(_unmarked, line.values)
         table.add_row(label, *(Text(value, style=style) for value in values))
     return table
 

@@ -22,11 +22,11 @@ from jobs.result_rows import ResultTable, result_table
 from jobs.result_tables import (
     made_lines,
     missing_lines,
+    print_table,
     to_csv,
     to_json,
     to_latex,
     to_markdown,
-    to_rich,
 )
 from layalign.evaluation.table import RULES
 
@@ -112,7 +112,7 @@ def _show(results: Results, rule: str, out: Path | None) -> None:
     console.print(results.title, style="bold", markup=False, highlight=False)
     for table in tables:
         console.print()
-        console.print(to_rich(table, console.width))
+        print_table(table, console)
     told = missing_lines(results.missing)
     if len(told) > SHOWN:
         told = [*told[:SHOWN], f"missing: {len(told) - SHOWN} more cells, listed by launch.py missing"]

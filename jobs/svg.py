@@ -128,7 +128,7 @@ def colour(series: int) -> str:
 def shape(series: int, x: float, y: float, size: float = 4.0) -> str:
     """The filled shape of a series around a point."""
     fill = f'fill="{colour(series)}"'
-    kind = (series + series // len(COLOURS)) % SHAPES
+    kind = (series % len(COLOURS) + series // len(COLOURS)) % SHAPES
     if kind == 0:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size:g}" {fill}/>'
     if kind == 1:
