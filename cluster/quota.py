@@ -63,7 +63,13 @@ def quota_of(folder: Path, quotas: list[Quota]) -> Quota | None:
     return None
 
 
-def check_room(folder: Path, size: int, files: int, quotas: list[Quota]) -> None:
+def check_room(
+    folder: Path,
+    size: int,
+    files: int,
+    quotas: list[Quota],
+    advice: str = "set HF_HOME to another file system",
+) -> None:
     """Refuse to write more than there is room for.
 
     Args:
@@ -71,6 +77,7 @@ def check_room(folder: Path, size: int, files: int, quotas: list[Quota]) -> None
         size: bytes.
         files: files and folders.
         quotas: of the user.
+        advice: how another place is chosen.
 
     Raises:
         ClusterError: too little room, on the file system or under the quota.
@@ -87,12 +94,12 @@ def check_room(folder: Path, size: int, files: int, quotas: list[Quota]) -> None
         if size > free:
             raise ClusterError(
                 f"{folder} needs {size / 1e9:.1f} GB more and {name} has {max(free, 0) / 1e9:.1f} GB left: "
-                "make room, or set HF_HOME to another file system"
+                f"make room, or {advice}"
             )
         if free_files is not None and files > free_files:
             raise ClusterError(
                 f"{folder} needs {files} files more and {name} has {max(free_files, 0)} left: "
-                "remove some, or set HF_HOME to another file system"
+                f"remove some, or {advice}"
             )
 
 

@@ -1,0 +1,323 @@
+"""Archives as export writes them, and as somebody else may have."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from cluster.archive import FORMAT, MANIFEST, Entry, Manifest, write_archive
+from cluster.errors import ClusterError
+from cluster.parcel import Archive, differences
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = {"a-s1-00000001/config.yaml": b"name: a\n", "a-s1-00000001/bridge/w": bytes(range(256)) * 40}
+
+
+def quiet(size):
+    pass
+
+
+def unpack(path, folder):
+    archive = Archive(path)
+    folder.mkdir()
+    archive.unpack(folder, [], quiet)
+    return archive
+
+
+def tree(folder):
+    """Content by path of every file below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_what_comes_out_is_what_went_in(tmp_path):
+    on_disk = tmp_path / "events"
+    on_disk.write_bytes(b"x" * 5_000_000)
+    names = {"ünï 数学-s1-00000001/" + "long" * 40 + "/" + "n" * 200: b"", "b/c": on_disk}
+    heard = []
+    written = write_archive(tmp_path / "a.tar", {"kind": "run"}, {**FILES, **names}, heard.append)
+    read = unpack(tmp_path / "a.tar", tmp_path / "out")
+    assert read.manifest == written
+    assert read.manifest.about == {"kind": "run"}
+    assert tree(tmp_path / "out") == {**FILES, next(iter(names)): b"", "b/c": on_disk.read_bytes()}
+    assert sum(heard) == 2 * written.size == 2 * read.manifest.size
+    assert sorted(os.listdir(tmp_path)) == ["a.tar", "events", "out"]
+
+
+def test_same_files_are_the_same_bytes_and_name_no_user(tmp_path):
+    for name in ("a", "b"):
+        write_archive(tmp_path / name, {"kind": "run"}, FILES, quiet)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    with tarfile.open(tmp_path / "a") as tar:
+        members = tar.getmembers()
+    assert members[0].name == MANIFEST
+    assert {(m.uid, m.uname, m.mtime, m.mode) for m in members} == {(0, "", 0, 0o644)}
+
+
+def test_file_that_is_there_stays(tmp_path):
+    target = tmp_path / "a.tar"
+    target.write_text("mine")
+    with pytest.raises(ClusterError, match=r"a.tar exists: name another file with --to, or remove it"):
+        write_archive(target, {}, FILES, quiet)
+    assert target.read_text() == "mine"
+
+
+def test_file_that_appears_meanwhile_stays(tmp_path):
+    target = tmp_path / "a.tar"
+    with pytest.raises(ClusterError, match="exists by now"):
+        write_archive(target, {}, FILES, lambda size: target.write_text("mine"))
+    assert target.read_text() == "mine"
+    assert os.listdir(tmp_path) == ["a.tar"]
+
+
+def test_records_may_grow_while_they_are_read_and_other_changes_are_noticed(tmp_path):
+    growing, changing = tmp_path / "events.jsonl", tmp_path / "weights"
+    growing.write_text("{}\n")
+    changing.write_text("old")
+
+    def grow(size):
+        with growing.open("a") as file:
+            file.write("{}\n")
+
+    written = write_archive(tmp_path / "a.tar", {}, {"x/e": growing}, grow)
+    assert written.files[0].bytes == 3
+    unpack(tmp_path / "a.tar", tmp_path / "out")
+    assert tree(tmp_path / "out") == {"x/e": b"{}\n"}
+    with pytest.raises(ClusterError, match="x/w was changed while it was read"):
+        write_archive(tmp_path / "b.tar", {}, {"x/w": changing}, lambda size: changing.write_text("new"))
+    assert not (tmp_path / "b.tar").exists()
+
+
+def test_full_disk_leaves_nothing_and_says_so(tmp_path):
+    code = (
+        "import resource, sys; from pathlib import Path; from cluster.archive import write_archive\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+        "write_archive(Path(sys.argv[1]), {}, {'a': b'x' * 100000}, lambda size: None)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.tar")]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "ClusterError" in ran.stderr
+    assert (
+        "a.tar cannot be written: File too large; free space, or name another place with --to" in ran.stderr
+    )
+    assert os.listdir(tmp_path) == []
+
+
+def test_killed_export_leaves_a_draft_that_a_later_one_removes(tmp_path):
+    code = (
+        "import os, sys, signal; from pathlib import Path; from cluster.archive import write_archive\n"
+        "heard = []\n"
+        "def tell(size):\n"
+        "    heard.append(size)\n"
+        "    if sum(heard) > 1500: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_archive(Path(sys.argv[1]), {}, {'a': b'x' * 1000}, tell)\n"
+    )
+    target = tmp_path / "[a].tar"
+    ran = subprocess.run([sys.executable, "-c", code, str(target)], cwd=ROOT, check=False)
+    assert ran.returncode == -signal.SIGKILL
+    (draft,) = os.listdir(tmp_path)
+    assert draft.startswith(".[a].tar.")
+    write_archive(target, {}, FILES, quiet)
+    assert sorted(os.listdir(tmp_path)) == [draft, "[a].tar"]  # it might be of one that is at work
+    target.unlink()
+    os.utime(tmp_path / draft, (time.time() - 4000,) * 2)
+    write_archive(target, {}, FILES, quiet)
+    assert os.listdir(tmp_path) == ["[a].tar"]
+
+
+def entries(files):
+    return tuple(Entry(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items())
+
+
+def forge(path, members, manifest=None, about=None, **changes):
+    """An archive with any members, whatever its manifest tells."""
+    told = Manifest(about or {}, entries(FILES) if manifest is None else manifest).encode()
+    if changes:
+        told = json.dumps({**json.loads(told), **changes}).encode()
+    with tarfile.open(path, "w") as tar:
+        for name, content, kind in [(MANIFEST, told, tarfile.REGTYPE), *members]:
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            if kind == tarfile.REGTYPE:
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+            else:
+                member.linkname = content
+                tar.addfile(member)
+    return path
+
+
+def plain(files):
+    return [(name, data, tarfile.REGTYPE) for name, data in files.items()]
+
+
+(FIRST, DATA), (SECOND, OTHER) = FILES.items()
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (plain({FIRST: DATA}), "cut short or damaged: 'a-s1-00000001/bridge/w' is missing"),
+        (plain(dict(reversed(FILES.items()))), "holds 'a-s1-00000001/bridge/w' where its manifest tells of"),
+        ([*plain(FILES), *plain({"a-s1-00000001/more": b""})], "holds 'a-s1-00000001/more', which its manifest"),
+        ([*plain(FILES), *plain({FIRST: DATA})], "config.yaml', which its manifest does not tell of, or tells once"),
+        ([*plain(FILES), ("evil", "/etc/passwd", tarfile.SYMTYPE)], "holds 'evil'"),
+        ([(FIRST, "/etc/passwd", tarfile.SYMTYPE), *plain({SECOND: OTHER})], "no plain file"),
+        ([(FIRST, "/etc/passwd", tarfile.LNKTYPE), *plain({SECOND: OTHER})], "no plain file"),
+        ([(FIRST, "", tarfile.CHRTYPE), *plain({SECOND: OTHER})], "no plain file"),
+        ([(FIRST, "", tarfile.FIFOTYPE), *plain({SECOND: OTHER})], "no plain file"),
+        ([(FIRST, "", tarfile.DIRTYPE), *plain({SECOND: OTHER})], "no plain file"),
+        (plain({"../" + FIRST: DATA, SECOND: OTHER}), r"holds '../a-s1"),
+        (plain({"/" + FIRST: DATA, SECOND: OTHER}), r"holds '/a-s1"),
+        (plain({FIRST: DATA + b"x", SECOND: OTHER}), "has 9 bytes instead of 8"),
+        (plain({FIRST: DATA.upper(), SECOND: OTHER}), "does not have the checksum"),
+    ],
+)  # fmt: skip
+def test_archive_that_is_not_what_its_manifest_tells_is_refused(tmp_path, members, message):
+    with pytest.raises(ClusterError, match=message) as error:
+        unpack(forge(tmp_path / "a.tar", members), tmp_path / "out")
+    assert "a.tar is not imported: " in str(error.value)
+    assert sorted(os.listdir(tmp_path)) == ["a.tar", "out"]
+    assert set(tree(tmp_path / "out")) <= set(FILES)
+
+
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [
+        ("../up", 1), ("/abs", 1), ("a/../../b", 1), ("a//b", 1), ("a/.", 1), ("", 1), (".hidden/a", 1), ("a/.ssh/b", 1),
+        ("a\0b", 1), (7, 1), ("a", -1), ("a", "1"), ("a", None), ("a", 1.5),
+    ],
+)  # fmt: skip
+def test_manifest_that_names_no_file_below_a_folder_is_refused(tmp_path, path, size):
+    with pytest.raises(ClusterError, match="that is no such file"):
+        Archive(forge(tmp_path / "a.tar", [], [Entry(path, size, "0" * 64)]))
+
+
+def test_manifest_that_names_a_file_twice_or_half_is_refused(tmp_path):
+    with pytest.raises(ClusterError, match="names 'a' twice"):
+        Archive(forge(tmp_path / "a.tar", [], [Entry("a", 1, ""), Entry("a", 1, "")]))
+    with pytest.raises(ClusterError, match="without path, size or checksum"):
+        Archive(forge(tmp_path / "b.tar", [], files=[{"path": "a"}]))
+    with pytest.raises(ClusterError, match="tells of no files"):
+        Archive(forge(tmp_path / "c.tar", [], files="all"))
+
+
+def test_other_versions_and_other_files_are_refused(tmp_path):
+    with pytest.raises(ClusterError, match="is of version 2, and this code reads version 1"):
+        Archive(forge(tmp_path / "a.tar", [], version=2))
+    with pytest.raises(ClusterError, match="none that export has written"):
+        Archive(forge(tmp_path / "b.tar", [], format="other"))
+    (tmp_path / "text").write_text("hello" * 500)
+    with pytest.raises(ClusterError, match="no plain tar"):
+        Archive(tmp_path / "text")
+    (tmp_path / "empty").touch()
+    with pytest.raises(ClusterError, match="no plain tar"):
+        Archive(tmp_path / "empty")
+    with pytest.raises(ClusterError, match="No such file"):
+        Archive(tmp_path / "none")
+    with tarfile.open(tmp_path / "c.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("first"))
+    with pytest.raises(ClusterError, match="does not begin with a manifest"):
+        Archive(tmp_path / "c.tar")
+
+
+def test_compressed_archive_is_never_decompressed(tmp_path):
+    inner = forge(tmp_path / "a.tar", plain(FILES))
+    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as tar:
+        tar.add(inner, MANIFEST)
+    with pytest.raises(ClusterError, match="no plain tar"):
+        Archive(tmp_path / "bomb.tar.gz")
+
+
+def test_manifest_nested_without_end_is_refused(tmp_path):
+    deep = b'{"format":"' + FORMAT.encode() + b'","files":' + b"[" * 200_000
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        member = tarfile.TarInfo(MANIFEST)
+        member.size = len(deep)
+        tar.addfile(member, io.BytesIO(deep))
+    with pytest.raises(ClusterError, match="cannot be read"):
+        Archive(tmp_path / "a.tar")
+
+
+def test_archive_far_longer_than_its_manifest_tells_is_refused(tmp_path):
+    path = forge(tmp_path / "a.tar", plain(FILES))
+    os.truncate(path, 10**9)  # sparse: it takes no room
+    with pytest.raises(ClusterError, match=r"is 1000000000 bytes long, and its manifest tells of"):
+        Archive(path)
+
+
+def test_what_would_not_fit_is_refused_before_anything_is_written(tmp_path):
+    path = forge(tmp_path / "a.tar", [], [Entry("a/b", 10**18, "0" * 64)])
+    archive = Archive(path)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ClusterError, match="GB left: make room, or choose another place with --runs"):
+        archive.unpack(tmp_path / "out", [], quiet)
+    assert os.listdir(tmp_path / "out") == []
+
+
+def test_file_that_is_also_a_folder_is_refused(tmp_path):
+    files = {"a": b"1", "a/b": b"2"}
+    with pytest.raises(ClusterError, match="nothing was imported"):
+        unpack(forge(tmp_path / "a.tar", plain(files), entries(files)), tmp_path / "out")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_damage_anywhere_is_noticed(tmp_path, seed):
+    """Bytes changed or cut off at random: what is unpacked is whole, or it is refused, and nothing else happens."""
+    chance = random.Random(seed)
+    write_archive(tmp_path / "a.tar", {}, {**FILES, "x/" + "n" * 150: b"long name"}, quiet)
+    whole = (tmp_path / "a.tar").read_bytes()
+    for number in range(12):
+        damaged = bytearray(whole[: chance.choice((None, chance.randrange(len(whole))))])
+        for _ in range(chance.randrange(3)):
+            if damaged:
+                damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        path = tmp_path / f"{number}.tar"
+        path.write_bytes(damaged)
+        try:
+            unpack(path, tmp_path / f"out-{number}")
+        except ClusterError:
+            continue
+        assert tree(tmp_path / f"out-{number}").items() >= FILES.items()
+
+
+def test_unpacking_takes_little_memory(tmp_path):
+    code = (
+        "import resource, sys; from pathlib import Path; from cluster.parcel import Archive\n"
+        "from cluster.archive import write_archive\n"
+        "a, out = Path(sys.argv[1], 'a.tar'), Path(sys.argv[1], 'out'); out.mkdir()\n"
+        "big = Path(sys.argv[1], 'big'); big.touch(); import os; os.truncate(big, 80_000_000)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "write_archive(a, {}, {'x/big': big}, lambda size: None)\n"
+        "Archive(a).unpack(out, [], lambda size: None)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert int(ran.stdout) < 40_000  # kB, of 80 MB
+
+
+def test_differences_are_told_and_records_may_have_grown(tmp_path):
+    files = {"a/same": b"1", "a/longer": b"2", "a/e.jsonl": b"{}\n", "a/f.jsonl": b"{}\n", "a/gone": b""}
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    assert differences(tmp_path, entries(files)) == []
+    (tmp_path / "a/longer").write_bytes(b"22")
+    (tmp_path / "a/e.jsonl").write_bytes(b"{}\n{}\n")
+    (tmp_path / "a/f.jsonl").write_bytes(b"[]\n{}\n")
+    (tmp_path / "a/gone").unlink()
+    assert differences(tmp_path, entries(files)) == ["a/longer", "a/f.jsonl", "a/gone"]
