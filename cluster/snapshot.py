@@ -21,6 +21,14 @@ UNPACK = (
     'mv -T "$draft" "$1" 2> /dev/null || rm -rf "$draft"; [ -d "$1" ]'
 )
 """Takes the folder and the archive. Whole or not at all, also where several nodes share the folder's disk."""
+FOLDER = ".code"
+UNPACKED = "code-"
+"""How the name of an unpacked archive begins."""
+
+
+def code_folder(runs: Path) -> Path:
+    """Where the code of all jobs is kept, below the folder of all runs."""
+    return runs / FOLDER
 
 
 @dataclass(frozen=True)
@@ -40,13 +48,17 @@ class Snapshot:
         """The code below `root`, to be kept below the folder of all runs. Writes nothing."""
         files = sources(root)
         tree = tree_of(files)
-        return cls(runs / ".code" / f"{tree}.tar", tree, *commit_of(root), files)
+        return cls(code_folder(runs) / f"{tree}.tar", tree, *commit_of(root), files)
 
     def write(self) -> None:
-        """Make the archive unless it is there."""
-        if not self.archive.exists():
+        """Make the archive unless it is there; then it is young again, so that neither purge nor `clean` takes it."""
+        try:
+            os.utime(self.archive)
+        except FileNotFoundError:
             self.archive.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self.archive, self._tar())
+        except PermissionError:  # another user's, who shares the folder
+            pass
 
     def lines(self, nodes: int) -> list[str]:
         """Shell lines of a job that unpack the archive on each of its nodes and change directory into it.
@@ -59,7 +71,7 @@ class Snapshot:
             else ""
         )
         lines = [
-            f"code=${{SLURM_TMPDIR:-{shlex.quote(str(self.archive.parent))}}}/code-{self.tree}",
+            f"code=${{SLURM_TMPDIR:-{shlex.quote(str(self.archive.parent))}}}/{UNPACKED}{self.tree}",
             f'{each}bash -c {shlex.quote(UNPACK)} unpack "$code" {shlex.quote(str(self.archive))} || exit 1',
             'cd "$code" || exit 1',
         ]

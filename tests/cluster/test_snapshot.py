@@ -98,6 +98,16 @@ def test_site_without_local_disks_unpacks_once_beside_the_archive(checkout, tmp_
         assert folder == str(snapshot.archive.parent / f"code-{snapshot.tree}")
 
 
+def test_archive_that_is_used_again_is_young_again(checkout, tmp_path):
+    snapshot = Snapshot.of(tmp_path / "my runs", checkout)
+    snapshot.write()
+    os.utime(snapshot.archive, (1e9, 1e9))
+    number = snapshot.archive.stat().st_ino
+    snapshot.write()
+    assert snapshot.archive.stat().st_ino == number
+    assert snapshot.archive.stat().st_mtime > 1.7e9
+
+
 def test_without_an_archive_the_job_ends_at_once(checkout, tmp_path):
     snapshot = Snapshot.of(tmp_path / "my runs", checkout)
     with pytest.raises(subprocess.CalledProcessError):
