@@ -63,18 +63,19 @@ class FakeSlurm:
         (self.folder / name).unlink()
 
 
-@pytest.fixture
-def slurm(tmp_path, monkeypatch):
-    folder = tmp_path / "slurm"
+def write_commands(folder: Path) -> None:
+    """Make the folder of the commands."""
     folder.mkdir()
-    for name, body in {
-        "sbatch": SBATCH,
-        "squeue": SQUEUE,
-        "sacct": SACCT,
-        "scancel": SCANCEL,
-    }.items():
+    commands = {"sbatch": SBATCH, "squeue": SQUEUE, "sacct": SACCT, "scancel": SCANCEL}
+    for name, body in commands.items():
         path = folder / name
         path.write_text(f'#!/bin/bash\ncd "{folder}"\n{body}')
         path.chmod(0o755)
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    folder = tmp_path / "slurm"
+    write_commands(folder)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     return FakeSlurm(folder)

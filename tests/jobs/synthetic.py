@@ -41,7 +41,7 @@ LABELS = {  # of the paper's tables 4, 5, 7, 8, 10 and 2
 GRIDS = {"ablations": tuple(LABELS)[:4], "states": tuple(LABELS)[7:11]}
 """Which variants belong to which grid; the others were submitted one by one."""
 LANGUAGES = ("bn", "th", "sw", "ja", "zh", "de", "fr", "ru", "es", "en")
-BENCHMARKS = {"mgsm": (1, 250), "msvamp": (2, 500)}
+BENCHMARKS = {"mgsm": (1, 250), "msvamp": (4, 250)}
 """Shards of a language, and items of a shard."""
 REASONS = (
     "Priority",
@@ -67,7 +67,7 @@ SCENARIOS = (  # of stage 1 and stage 2
     ("cancelled", "new"),
     ("new", "new"),
 )
-EXPECTED = {"evaluated": "done", "answering": "done", "waiting": "queued", "cancelled": "lost"}
+EXPECTED = {"evaluated": "done", "answering": "done", "waiting": "queued"}
 """State of a run that was submitted alone, where it is not named as its scenario."""
 UNTOUCHED = ("new", "queued", "waiting", "cancelled", "blocked")
 """Scenarios in which a grid's run has no folder yet."""
@@ -114,7 +114,7 @@ class _Maker:
 
     def __init__(self, made: Synthetic, chance: random.Random, now: datetime) -> None:
         self.made, self.write = made, Writer(chance, now)
-        self.job, self.failures = 5210000, 0
+        self.job, self.failures, self.gone = 5210000, 0, 0
         self.grids = {name: GridFolder(made.root, name) for name in GRIDS}
         self.points: dict[str, list[dict[str, Any]]] = {name: [] for name in GRIDS}
         self.cells: dict[str, list[dict[str, Any]]] = {name: [] for name in GRIDS}
@@ -126,6 +126,11 @@ class _Maker:
         self.job += self.write.random.randint(1, 9)
         return self.job
 
+    def next_gone(self) -> int:
+        """Number of a slot that is over."""
+        self.gone += 1
+        return 500 + self.gone
+
     def pair(self, variant: str, seed: int, scenario: tuple[str, ...]) -> None:
         """The stages of a variant with one seed."""
         grid = next((name for name, members in GRIDS.items() if variant in members), None)
@@ -134,7 +139,12 @@ class _Maker:
             signature = hashlib.sha256(f"{variant} {seed} {stage}".encode()).hexdigest()[:8]
             run = RunFolder.at(self.made.root, f"{variant}-seed{seed}", stage, signature)
             state = EXPECTED.get(fate, fate)
-            if grid and state in ("new", "lost", "interrupted"):  # a slot of the array will take it up
+            if grid and state in (
+                "new",
+                "lost",
+                "interrupted",
+                "cancelled",
+            ):  # a slot of the array will take it up
                 state = "queued"
             self.made.states[run.path.name] = state
             if not (fate == "new" or (grid and fate in UNTOUCHED)):
@@ -156,18 +166,27 @@ class _Maker:
         job, units = self.next_job(), self.write.random.choice((1, 3, 3, 4))
         name = f"{run.name}-s{run.stage}"
         told = self.write.record(name, job, units, run.slurm / f"{name}-{job:08x}.sh", (2, 4))
-        waits = f"afterok:{job - 1}" if any(not parent.done.exists() for parent in parents) else None
-        run.submission.write_text(json.dumps({**told, "dependency": waits}))
+        waits = [_last(parent) for parent in parents if not parent.done.exists()]
+        run.submission.write_text(
+            json.dumps({**told, "dependency": f"afterok:{waits[0]}" if waits else None})
+        )
         getattr(self, fate)(run, job, units, None)
 
     def history(
-        self, run: RunFolder, job: int, units: int, grid: str | None, step: int, quiet_h: float
+        self,
+        run: RunFolder,
+        job: int,
+        units: int,
+        grid: str | None,
+        step: int,
+        quiet_h: float,
+        at_work: bool = False,
     ) -> dict[str, Any]:
         """Starts of the first `units` of the run's chain, or one in a slot of the grid."""
         chain = not grid and json.loads(run.submission.read_text())["units"] > 1
         elements = [f"{job}_{number}" for number in range(units)] if chain else [str(job)]
         if grid:
-            elements = [f"{job}_{self.busy[job]}"]
+            elements = [f"{job}_{self.busy[job] if at_work else self.next_gone()}"]
         folder = log_folder(run, self.grids[grid] if grid else None)
         return self.write.history(run, elements, folder, step, quiet_h)
 
@@ -208,19 +227,19 @@ class _Maker:
         """Some of the answers are there; one share has failed; in a grid two are being given."""
         self.done(run, job, units, grid)
         for number, (benchmark, language, shard, items) in enumerate(
-            _shares()[:19] if grid else _shares()[:7]
+            _shares()[:22] if grid else _shares()[:7]
         ):
             array, broken = self.arrays[grid, "evaluate"] if grid else 0, number == 6
-            answered = self.write.random.randint(40, items - 40) if broken or number >= 17 else items
+            answered = self.write.random.randint(40, items - 40) if broken or number >= 20 else items
             element = f"{array}_{self.busy.get(array, 0)}"
             self.write.answers(run.cell(benchmark, language, shard), element, items, answered, broken)
-            if grid and number >= 17:
+            if grid and number >= 20:
                 self.busy[array] += 1
 
     def running(self, run: RunFolder, job: int, units: int, grid: str | None) -> None:
         unit, quiet = self.write.random.randrange(units), self.write.random.uniform(0.0005, 0.008)
         step = self.write.random.randint(400, STEPS[run.stage] - 200)
-        facts = self.history(run, job, unit + 1, grid, step, quiet)
+        facts = self.history(run, job, unit + 1, grid, step, quiet, at_work=True)
         self.write.lease(run, facts, 5, released=False)
         self.write.logs(run, facts, None, step)
         if grid:
@@ -311,6 +330,12 @@ class _Maker:
             for element, state, reason, start in slots:
                 fields = (element, str(array), state, reason, title, str(script), start)
                 self.made.queue_rows.append("\t".join(fields))
+
+
+def _last(run: RunFolder) -> str:
+    """The job that has to end well for a run to be done."""
+    told = json.loads(run.submission.read_text())
+    return f"{told['job']}_{told['units'] - 1}" if told["units"] > 1 else told["job"]
 
 
 def _shares() -> list[tuple[str, str, int, int]]:

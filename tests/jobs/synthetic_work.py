@@ -22,6 +22,13 @@ STEPS = {1: 21024, 2: 6258}
 UNIT_H = 12
 TREE = "5a1c9e02b7d4"
 TOKENS = 512
+BROKEN_SHARES = (
+    "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.40 GiB.",
+    "OSError: [Errno 122] Disk quota exceeded: 'answers.jsonl'",
+    "benchmark mgsm has no file for {name}: looked for mgsm_{name}.tsv; check --data or LAYALIGN_DATA",
+    "3 starts without progress: each ended before the next checkpoint",
+)
+"""Why an evaluation stops."""
 CONFIG = """\
 name: {name}
 stage: {stage}
@@ -214,9 +221,11 @@ class Writer:
             told = {"time": self.ago(1), "items": items, "max_new_tokens": TOKENS, "seconds": 190.0}
             cell.done.write_text(json.dumps(told))
         elif broken:
-            reason = f"OutOfMemoryError: CUDA out of memory in {cell.benchmark}/{cell.language}"
-            cell.failed.write_text(f"{reason}\n  next: lower evaluation.batch_size\n")
-            self.event(cell, 1, "failed", reason=reason)
+            reason = self.random.choice(BROKEN_SHARES).format(name=cell.language)
+            cell.failed.write_text(f"{reason}\n  next: mend what the message says\n")
+            hours = self.random.uniform(0.2, 40)
+            cell.heartbeat.write_text(json.dumps({"time": self.ago(hours), **progress, **memory}))
+            self.event(cell, hours, "failed", reason=reason)
         else:
             self.lease(cell, facts, 0.005, released=False)
 
