@@ -182,6 +182,7 @@ def make_grid(
     path = grid.write_list(Worklist(cells=tuple(dict.fromkeys(cells))).to_dict())
     wanted = {
         "name": name,
+        "title": "made-up numbers",
         "recipe": "math",
         "points": points,
         "benchmarks": ["mgsm"],

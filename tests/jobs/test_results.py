@@ -188,7 +188,7 @@ def test_a_place_that_the_paper_lacks_is_refused(tmp_path):
 
 
 def test_a_benchmark_that_was_not_asked_is_refused(ablations):
-    with pytest.raises(ValueError, match="grid ablations has no answers to msvamp: there are mgsm"):
+    with pytest.raises(ValueError, match="grid ablations: made-up numbers has no answers to msvamp: there are mgsm"):
         collect(points_of_grid(ablations), ["msvamp"])
     with pytest.raises(ValueError, match="did you mean mgsm"):
         collect(points_of_grid(ablations), ["mgms"])
