@@ -91,8 +91,9 @@ def test_host_memory_with_what_it_asked_for_and_used(story, slurm):
 
 def test_a_missing_model(story):
     text = (
-        "OSError: We couldn't connect to 'https://huggingface.co' to load this file, couldn't find it in the "
-        "cached files and it looks like google/mt5-xl is not the path to a directory containing a file named config.json.\nCheckout"
+        "OSError: We couldn't connect to 'https://huggingface.co' to load this file, couldn't find it in the cached "
+        "files and it looks like google/mt5-xl is not the path to a directory containing a file named config.json.\n"
+        "Checkout your internet connection"
     )
     found = broken(
         story, FRAME + text + "\n", reason="OSError: We couldn't connect to 'https://huggingface.co' to load"
@@ -416,7 +417,7 @@ def test_the_command_draws_one_screen(story, tmp_path, capsys, monkeypatch, widt
 
 
 def test_runs_in_every_state_are_told_of(tmp_path, slurm):
-    made = make_runs(tmp_path / "runs", count=80)
+    made = make_runs(tmp_path / "runs", count=52)
     made.write_answers(slurm.folder)
     glance = Glance.now()
     causes = {
