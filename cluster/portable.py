@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cluster.errors import ClusterError
-from cluster.files import read_json, read_jsonl
+from cluster.files import read_json, read_jsonl, write_atomic
 from cluster.grids import GridFolder
 from cluster.runs import CellFolder, RunFolder
 
@@ -84,7 +84,7 @@ def settle_grid(grid: GridFolder, root: Path, data: Path | None) -> None:
     for path in (grid.wanted, *grid.work_lists()):
         told = rewrite(read_json(path), lambda text: _told_at(text, root))
         _set_data(told, str(data) if data else None)
-        path.write_bytes(_json(told))
+        write_atomic(path, _json(told))
 
 
 def anonymous(run: RunFolder, files: dict[str, Content]) -> dict[str, Content]:

@@ -196,8 +196,8 @@ def test_archive_that_is_not_what_its_manifest_tells_is_refused(tmp_path, member
 @pytest.mark.parametrize(
     ("path", "size"),
     [
-        ("../up", 1), ("/abs", 1), ("a/../../b", 1), ("a//b", 1), ("a/.", 1), ("", 1), (".hidden/a", 1), ("a/.ssh/b", 1),
-        ("a\0b", 1), (7, 1), ("a", -1), ("a", "1"), ("a", None), ("a", 1.5),
+        ("../up", 1), ("/abs", 1), ("a/../../b", 1), ("a//b", 1), ("a/.", 1), ("", 1), (".hidden/a", 1),
+        ("a/.ssh/b", 1), ("a\0b", 1), (7, 1), ("a", -1), ("a", "1"), ("a", None), ("a", 1.5),
     ],
 )  # fmt: skip
 def test_manifest_that_names_no_file_below_a_folder_is_refused(tmp_path, path, size):
