@@ -1,0 +1,109 @@
+"""What `logs`, `why` and `efficiency` tell of jobs that a real Slurm has run, held and ended."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+
+import pytest
+
+import launch
+from cluster.runs import RunFolder
+from cluster.submission import Submission
+from jobs import why
+from jobs.consumption import Records, consumption
+from jobs.inquiry import Diagnosis
+from tests.jobs.stories import Story
+from tests.slurm.chains import Chain, clients_of, follow, submit
+
+
+def record(chain: Chain, template: Submission, name: str) -> RunFolder:
+    """What the launcher would have recorded of a chain."""
+    replace(template, job=chain.job, name=name, units=chain.units, profile="sandbox").write(
+        chain.run.submission
+    )
+    return chain.run
+
+
+@pytest.fixture
+def template(tmp_path) -> Submission:
+    found = Submission.read(Story(tmp_path / "other").submitted().run.submission)
+    assert found
+    return found
+
+
+def evidence(found: Diagnosis) -> str:
+    return "\n".join(f"{name}: {text}" for name, text in found.evidence)
+
+
+def ended(chain: Chain) -> None:
+    follow(
+        chain,
+        lambda chain: not chain.sandbox.run("squeue", "-h", "-j", chain.job, check=False).stdout.strip(),
+    )
+    time.sleep(2)  # accounting lags
+
+
+def test_a_rank_that_breaks(sandbox, tmp_path, template, capsys):
+    (tmp_path / "ready").mkdir()
+    told = {"act": "raise", "dies": 1, "ready": str(tmp_path / "ready")}
+    chain = submit(
+        sandbox,
+        tmp_path / "world",
+        tmp_path / "a",
+        units=2,
+        job="tests.jobs.echo",
+        change=lambda t: t.update(told),
+    )
+    follow(chain, lambda chain: chain.run.failed.exists())
+    ended(chain)
+    run = record(chain, template, "a")
+    with clients_of(sandbox):
+        found = why.diagnose(run)
+        assert launch.main(["logs", str(run.path), "--errors"]) == 0
+    assert (found.state, found.cause) == ("failed", "an exception")
+    assert found.told == "RuntimeError: rank 1 broke"
+    assert "rank 1 on node" in evidence(found)
+    assert f"job {chain.job}_0 FAILED" in evidence(found)
+    printed = capsys.readouterr().out
+    assert "rank 1 on node" in printed
+    assert "RuntimeError: rank 1 broke\n  in two lines" in printed
+    assert 'echo.py", line 23' in printed
+
+
+def test_a_rank_that_takes_too_much_memory(sandbox, tmp_path, template):
+    chain = submit(
+        sandbox, tmp_path / "world", tmp_path / "b", units=2, mem_mb=400, job="tests.slurm.hog",
+        change=lambda told: told.update(dies=1),
+    )  # fmt: skip
+    ended(chain)
+    run = record(chain, template, "b")
+    with clients_of(sandbox):
+        found = why.diagnose(run)
+        (row,) = consumption(run, Records.of([run]))
+    assert found.cause == "out of host memory", found
+    assert "task 1 on node" in found.told
+    assert "OUT_OF_MEMORY" in evidence(found)
+    assert "--more-mem" in found.advice[0]
+    assert row.starts >= 1
+    assert row.elapsed_s > 0
+    assert row.used_mb
+
+
+def test_a_job_that_is_held_and_then_cancelled(sandbox, tmp_path, template):
+    told = {"act": "tell"}
+    chain = submit(
+        sandbox, tmp_path / "world", tmp_path / "c", units=1, job="tests.jobs.echo", extra=("--hold",),
+        change=lambda t: t.update(told),
+    )  # fmt: skip
+    run = record(chain, template, "c")
+    with clients_of(sandbox):
+        found = why.diagnose(run)
+        assert (found.state, found.cause) == ("queued", "held")
+        assert found.advice == [f"scontrol release {chain.job}"]
+        sandbox.run("scancel", chain.job)
+        ended(chain)
+        found = why.diagnose(run)
+    assert (found.state, found.cause) == ("new", "never started")
+    assert "cancelled by you" in found.told or os.getuid() != 0
