@@ -59,6 +59,11 @@ class QueuedJob:
         """It waits for a job that has failed, for ever."""
         return self.state == "PENDING" and self.reason == NEVER
 
+    @property
+    def ending(self) -> bool:
+        """It takes up no more work, though its processes may still be there."""
+        return self.state == "COMPLETING"
+
     def __str__(self) -> str:
         return f"{self.state}, {self.reason}" if self.state == "PENDING" else self.state
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,13 +37,13 @@ class Cell:
     """Items of the share that are wanted."""
     max_new_tokens: int = 0
 
-    @property
+    @cached_property
     def folder(self) -> WorkFolder:
         """Where its files are."""
-        run = RunFolder(Path(self.run))
+        run = _run(self.run)
         return run if self.job == "train" else run.cell(self.benchmark, self.language, self.shard)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What a user sees: the run, and the share of it."""
         share = "" if self.job == "train" else f" {self.benchmark}/{self.language}-{self.shard}"
@@ -58,12 +59,11 @@ class Cell:
 
     def ready(self) -> bool:
         """Whether all that it needs is there."""
-        return all(RunFolder(Path(need)).done.exists() for need in self.needs)
+        return all(_run(need).done.exists() for need in self.needs)
 
     def hopeless(self) -> bool:
         """Whether it waits for a run that has failed."""
-        needed = [RunFolder(Path(need)) for need in self.needs]
-        return any(run.failed.exists() and not run.done.exists() for run in needed)
+        return any(run.failed.exists() and not run.done.exists() for run in map(_run, self.needs))
 
     def state(self, job_is_alive: JobIsAlive | None = None) -> CellState:
         """What the files say."""
@@ -77,6 +77,12 @@ class Cell:
         if self.hopeless():
             return "blocked"
         return "interrupted" if folder.starts.exists() else "new"
+
+
+@cache
+def _run(path: str) -> RunFolder:
+    """Many cells are of one run."""
+    return RunFolder(Path(path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,4 +123,3 @@ def wanted_cells(grid: GridFolder) -> tuple[Cell, ...]:
     """
     told = grid.read_wanted()
     return Worklist.read(grid.path / told["list"]).cells if told else ()
-

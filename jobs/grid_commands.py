@@ -26,6 +26,8 @@ from jobs.reconcile import STATES, Reconciled, forgiven
 from jobs.wanted import Wanted, obstacles, wanted_of
 from layalign.config import resolve
 
+ONE_MACHINE = ("local", "sandbox")
+"""Profiles under which a grid's miniature twin is run."""
 ROWS = 40
 """Points of which the plan shows each; of more it shows sums."""
 
@@ -33,8 +35,8 @@ ROWS = 40
 def ablate_command(args: argparse.Namespace) -> int:
     """Bring a grid to the state that its file says: show the plan, ask, submit what is missing."""
     place, grid = place_of(args), load_grid(args.grid)
-    if not isinstance(place.profile, SlurmProfile) and grid.twin:
-        print(f"no cluster here: its miniature twin {grid.twin} is run instead of {grid.name}")
+    if grid.twin and place.profile.name in ONE_MACHINE:
+        print(f"{place.profile.name} is this one machine: the miniature twin {grid.twin} is run, not {grid.name}")
         grid = load_grid(grid.twin)
     return _bring_about(wanted_of(grid, place.runs, place.data, place.overrides), place, args)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import uuid
 from collections.abc import Iterable, Sequence
@@ -51,9 +50,16 @@ class GridQueue:
         Raises:
             ClusterError: squeue does not answer.
         """
-        slurm = isinstance(self.place.profile, SlurmProfile)
-        blind = not slurm or (self.args.dry_run and not shutil.which("squeue"))
-        return reconcile(self.folder, self.wanted.cells, [] if blind else all_queued())
+        if not isinstance(self.place.profile, SlurmProfile):
+            return reconcile(self.folder, self.wanted.cells, [])
+        try:
+            queue = all_queued()
+        except ClusterError as error:
+            if not self.args.dry_run:
+                raise
+            print(f"shown as if nothing were queued: {error}".partition("\n")[0])
+            queue = []
+        return reconcile(self.folder, self.wanted.cells, queue)
 
     def submit(self, found: Reconciled, obstacles: Iterable[str], ready: Any) -> int:
         """Queue what is missing.
@@ -73,13 +79,15 @@ class GridQueue:
             return 2
         if self.args.dry_run or self.args.test_only:
             return self._rehearse(arrays, [*queue.obstacles, *obstacles])
-        if not (arrays or found.unwanted):
-            print("nothing to submit")
-            return 0
-        if not agreed(self._question(arrays, found), getattr(self.args, "yes", True)):
+        if (arrays or found.unwanted) and not agreed(
+            self._question(arrays, found), getattr(self.args, "yes", True)
+        ):
             return 0
         ready()
         self._prepare(found)
+        if not arrays:
+            print("nothing to submit")
+            return 0
         self._submit_all(arrays)
         print(f"watch: python launch.py watch --grid {self.folder.name}, or {WATCH}")
         return 0

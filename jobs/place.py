@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -40,8 +41,9 @@ def cluster_of(args: argparse.Namespace) -> tuple[Profile, list[str]]:
             ours.append(f"cluster.{option}={getattr(args, option)}")
     profile = load_profile(args.cluster or detect(os.environ), ours)
     os.environ.update(use_storage(profile, os.environ))
-    if profile.name == "sandbox" and not getattr(args, "dry_run", False) and "SLURM_CONF" not in os.environ:
-        os.environ.update(sandbox_environment(sandbox_root(os.environ)))
+    if profile.name == "sandbox" and "SLURM_CONF" not in os.environ:
+        with contextlib.suppress(*[ClusterError] if getattr(args, "dry_run", False) else []):
+            os.environ.update(sandbox_environment(sandbox_root(os.environ)))
     return profile, overrides
 
 

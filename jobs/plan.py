@@ -95,7 +95,7 @@ def plan_run(
     config = resolve(recipe, stage, overrides)
     parent = None
     if config.starts_from:
-        parent = plan_run(recipe, config.starts_from, overrides, root, name).run
+        parent = plan_run(recipe, config.starts_from, overrides, root, name, known).run
     signature = config.signature(parent.signature if parent else None)
     run = (known or RunIndex(root)).find(stage, signature) or RunFolder.at(
         root, name or f"{config.name}-{config.model.method}", stage, signature

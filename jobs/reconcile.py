@@ -118,7 +118,7 @@ def live_arrays(folder: GridFolder, queue: Sequence[QueuedJob]) -> list[LiveArra
     found = []
     for record in folder.records():
         submission = recorded(record)
-        jobs = () if submission is None else tuple(submission.among(queue))
+        jobs = () if submission is None else tuple(job for job in submission.among(queue) if not job.ending)
         if submission is None or not jobs:
             continue
         assert submission.cells

@@ -14,6 +14,8 @@ import torch
 from transformers.utils.logging import disable_progress_bar
 
 from cluster.errors import ClusterError
+from cluster.files import write_json_atomic
+from cluster.lease import Lease
 from cluster.life import record_failure
 from cluster.rendezvous import export, rendezvous
 from cluster.runs import RunFolder
@@ -23,6 +25,9 @@ from layalign import mini
 from layalign.config import RunConfig
 from layalign.mini.build import build
 from layalign.training.distributed import Processes
+
+WORLD_S = 3600.0
+"""How long a job waits for another that makes the miniature's world."""
 
 
 @contextmanager
@@ -105,7 +110,7 @@ def within_reach(config: RunConfig, processes: Processes) -> RunConfig:
     if not any(mini.is_mini(name) for name in (model.encoder, model.decoder, data.path)):
         return config
     settings, root = mini.Settings(seed=config.seed), mini.default_root()
-    processes.on_first(lambda: build(root, settings, WorldProgress()) and None)
+    processes.on_first(lambda: _make_world(root, settings))
 
     def path(name: str) -> str:
         return str(mini.resolve(name, root, settings)) if mini.is_mini(name) else name
@@ -115,6 +120,16 @@ def within_reach(config: RunConfig, processes: Processes) -> RunConfig:
         model=dataclasses.replace(model, encoder=path(model.encoder), decoder=path(model.decoder)),
         data=dataclasses.replace(data, path=path(data.path)),
     )
+
+
+def _make_world(root: Path, settings: mini.Settings) -> None:
+    """Train the miniature's backbones, unless they are there; of several jobs one does it and the others wait."""
+    if mini.folder(root, settings).exists():
+        return
+    draft = root / f".world-{settings.fingerprint}"
+    progress = WorldProgress(draft / "heartbeat.json")
+    with Lease(draft, progress.heartbeat, "the miniature's world", wait_s=WORLD_S):
+        build(root, settings, progress)
 
 
 def data_folder(told: Mapping[str, Any], config: RunConfig) -> Path | None:
@@ -134,7 +149,8 @@ class WorldProgress:
 
     EVERY_S = 5.0
 
-    def __init__(self) -> None:
+    def __init__(self, heartbeat: Path) -> None:
+        self.heartbeat = heartbeat
         self.began = self.told = time.monotonic()
         self.steps: dict[str, tuple[int, int, float]] = {}
 
@@ -146,6 +162,7 @@ class WorldProgress:
         if now - self.told < self.EVERY_S and step < total:
             return
         self.told = now
+        write_json_atomic(self.heartbeat, {"step": step, "total": total})
         left = max((now - self.began) * (total - step) / step for step, total, _ in self.steps.values())
         parts = [
             f"{name} {step}/{total} loss {loss:.3f}"
