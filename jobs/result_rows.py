@@ -85,12 +85,12 @@ class ResultTable:
         return [*_gaps(self.sheet), *_unlike(self.sheet)]
 
 
-def result_table(sheet: Sheet, rule: str) -> ResultTable:
-    """Every number of a benchmark by one rule."""
-    return ResultTable(sheet, rule, tuple(_rows(sheet, rule)))
+def result_table(sheet: Sheet, rule: str, compared: bool = True) -> ResultTable:
+    """Every number of a benchmark by one rule; comparing methods takes most of the time, and can be left out."""
+    return ResultTable(sheet, rule, tuple(_rows(sheet, rule, compared)))
 
 
-def _rows(sheet: Sheet, rule: str) -> list[Row]:
+def _rows(sheet: Sheet, rule: str, compared: bool) -> list[Row]:
     reference = sheet.reference
     merged = {method.label: _merged(method, rule) for method in sheet.methods}
     rows = []
@@ -99,14 +99,19 @@ def _rows(sheet: Sheet, rule: str) -> list[Row]:
         for column in (*AVERAGES, *sheet.columns):
             figure = _average(method, rule, column) if column in AVERAGES else _score(method, rule, column)
             versus = None
-            if method is not reference and (column not in AVERAGES or figure.accuracy is not None):
+            if (
+                compared
+                and method is not reference
+                and (column not in AVERAGES or figure.accuracy is not None)
+            ):
                 codes = _codes(sheet.benchmark, column)
                 versus = compare(merged[method.label], merged[reference.label], codes)
             figures[column] = dataclasses.replace(
                 figure, paper=method.paper.get(heading(column)), versus=versus
             )
         seeds = tuple(answered.seed for answered in method.answered)
-        rows.append(Row(method.label, seeds, figures, _by_seed(method, reference, rule)))
+        over_seeds = _by_seed(method, reference, rule) if compared else None
+        rows.append(Row(method.label, seeds, figures, over_seeds))
     return rows
 
 

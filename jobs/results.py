@@ -58,7 +58,7 @@ def write_results(
 
     Args:
         grid: that was submitted.
-        rule: by which answers are read in tables for people; CSV and JSON have both.
+        rule: by which answers are read and methods compared; CSV, JSON and report have the other's numbers too.
         benchmarks: some of the grid's; None is all.
         out: folder to write to; None is the grid's own.
 
@@ -127,7 +127,7 @@ def _show(results: Results, rule: str, out: Path | None) -> None:
 def _write(results: Results, tables: Sequence[ResultTable], rule: str, out: Path) -> Path:
     """All files; the report."""
     (other,) = (name for name in RULES if name != rule)
-    others = _tables(results, other)
+    others = [result_table(sheet, other, compared=False) for sheet in results.sheets]
     told: dict[str, Any] = {"time": now(), **provenance()}
     short = {key: told[key] for key in ("time", "commit", "dirty", "tree")}
     files = {
