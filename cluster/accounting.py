@@ -22,8 +22,6 @@ FIELDS = (
     *("AllocCPUS", "NNodes", "NTasks", "NodeList", "Start", "End", "TRESUsageInMax"),
 )
 SACCT = ("sacct", "--duplicates", "--noheader", "--parsable2", f"--format={','.join(FIELDS)}")
-SINCE = "--starttime=2000-01-01"
-"""With ids alone sacct looks at today's jobs on some versions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +70,7 @@ def usage(jobs: Iterable[str]) -> list[Usage] | None:
     ids = ",".join(dict.fromkeys(jobs))
     if not ids:
         return []
-    told = ask(*SACCT, SINCE, f"--jobs={ids}")
+    told = ask(*SACCT, f"--jobs={ids}")
     return None if told is None else parse_usage(told)
 
 

@@ -113,7 +113,7 @@ REASONS: tuple[Sign, ...] = (
     sign(
         "the group's limit",
         r"^AssocGrp(?P<what>GRES|CPU|Mem|Node|Billing)\w*",
-        "all jobs of the account together hold as much {what} (or {what} time) as it may have",
+        "all the {what}, or {what} time, that the account may have is taken by its jobs together",
         NOTHING + " once others of the group end",
         LESS,
         SHARE,
@@ -121,14 +121,14 @@ REASONS: tuple[Sign, ...] = (
     sign(
         "your limit",
         r"^(?:QOS|Assoc)Max(?P<what>GRES|Cpu|CPU|Mem|Memory|Node|Billing)\w*",
-        "your jobs together, or this one alone, hold or ask for more {what} than one user may",
+        "your jobs together, or this one alone, take or ask for more {what} than one user may",
         NOTHING + " once others of yours end, unless it alone is too large",
         LESS,
     ),
     sign(
         "the QOS is full",
         r"^QOSGrp(?P<what>GRES|Cpu|CPU|Mem|Memory|Node|Billing)\w*",
-        "all jobs of its QOS together hold as much {what} as they may",
+        "all the {what} that its QOS may have is taken",
         NOTHING,
     ),
     sign("waits for a licence", r"^Licenses", "it waits for a licence that others hold", NOTHING),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from cluster.signs import sign
 
 AGAIN = "give the launch command again with"
-RETRY = "python launch.py retry {run}"
+RETRY = "{again}"
+MORE_MEMORY = "{again_with_more_memory}"
 ERRORS = "python launch.py logs {run} --errors"
 EXCLUDE = AGAIN + " -o 'cluster.extra=[--exclude={node}]'"
 PREFETCH = "on a login node: python launch.py prefetch --recipe RECIPE; then " + RETRY
@@ -37,13 +38,13 @@ SIGNS = (
         "too little shared memory",
         r"insufficient shared memory|unable to (?:open|write to|mmap).{0,40}shared memory|No space left.{0,40}/dev/shm",
         "processes of a node share too little memory in /dev/shm",
-        RETRY + " --more-mem",
+        MORE_MEMORY,
     ),
     sign(
         "out of host memory",
         r"srun: error: (?P<node>\S+): tasks? (?P<task>[\d,-]+): Out Of Memory",
         "task {task} on {node} needed more memory than the job had asked for",
-        RETRY + " --more-mem",
+        MORE_MEMORY,
         "python launch.py efficiency {run}: what it had asked for, and what it used",
     ),
     sign(
@@ -51,7 +52,7 @@ SIGNS = (
         r"oom[-_ ]kill|exceeded memory limit|std::bad_alloc|(?m:^MemoryError)|Cannot allocate memory|Out Of Memory"
         r"|(?m:^out of memory: )",
         "the job needed more memory than it had asked for",
-        RETRY + " --more-mem",
+        MORE_MEMORY,
         "python launch.py efficiency {run}: what it had asked for, and what it used",
     ),
     # Files.

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 FIELD = re.compile(r"{(\w+)}")
+WORDS = {"GRES": "GPUs", "Cpu": "cores", "CPU": "cores", "Mem": "memory", "Memory": "memory", "Node": "nodes"}
+"""Slurm's words for what is limited, and ours."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def find_sign(text: str, signs: Iterable[Sign]) -> Finding | None:
         if match:
             begin = text.rfind("\n", 0, match.start()) + 1
             end = text.find("\n", match.start())
-            groups = {name: value or "" for name, value in match.groupdict().items()}
+            groups = {name: WORDS.get(value, value or "") for name, value in match.groupdict().items()}
             return Finding(sign, groups, text[begin : end if end >= 0 else None].strip())
     return None
 

@@ -14,15 +14,13 @@ from cluster.sign_table import EXCLUDE, SIGNS
 from cluster.signs import Finding, fill, find_sign
 from cluster.stalls import Suspect, suspects
 from jobs.attempts import Attempt, first_failure
-from jobs.inquiry import Diagnosis, Inquiry, accounting, ago, progress
+from jobs.inquiry import Diagnosis, Inquiry, accounting, ago, progress, shortened
 from jobs.logs import short_name
 from jobs.waiting import brackets_of
 
-RETRY = "python launch.py retry"
 TAIL = 1 << 16
 LOGS = 16
 """Ranks whose logs are searched."""
-LINE = 300
 UNKNOWN = "it ended, and no event, no traceback and no sign in its logs says why"
 ROOTS = tuple(sign for sign in SIGNS if not sign.symptom)
 SYMPTOMS = tuple(sign for sign in SIGNS if sign.symptom)
@@ -55,7 +53,7 @@ def stopped(inquiry: Inquiry) -> Diagnosis:
     elif row:
         text = f"{BY_STATE.get(row.state, 'ended')}: job {row.id}"
     if inquiry.glance.silence:
-        evidence.append(("squeue", inquiry.glance.silence[:LINE]))
+        evidence.append(("squeue", shortened(inquiry.glance.silence)))
     return _explained(inquiry, text, "interrupted", evidence, "")
 
 
@@ -74,16 +72,16 @@ def _explained(
     attempt, name = inquiry.attempt, short_name(inquiry.work)
     failure = first_failure(attempt) if attempt and attempt.ranks() else None
     finding = find_cause(attempt, text)
-    cause, told = "an exception" if failure else "failed", text.partition("\n")[0][:LINE]
+    cause, told = "an exception" if failure else "failed", shortened(text.partition("\n")[0])
     if not failure and state != "failed":
         cause, told = "unknown", UNKNOWN
-    advice = [known] if known else [f"python launch.py logs {name} --errors", f"{RETRY} {name}"]
+    advice = [known] if known else [f"python launch.py logs {name} --errors", inquiry.again()]
     if finding:
         cause, told = finding.sign.cause, finding.told()
-        evidence.append(("says", finding.line[:LINE]))
+        evidence.append(("says", shortened(finding.line)))
         advice = finding.advice(inquiry.facts()) or advice
     elif failure:
-        told = failure[1].errors[-1].partition("\n")[0][:LINE]
+        told = shortened(failure[1].errors[-1].partition("\n")[0])
         evidence.append(("where", failure[1].frame))
     if attempt:
         evidence.append(("process", _place(attempt, _rank(inquiry, attempt, failure, finding))))
@@ -213,11 +211,11 @@ def more_time(inquiry: Inquiry) -> list[str]:
     submission = next(iter(inquiry.submissions), None)
     if not pace or not submission:
         return []
-    minutes, name = submission.resources.time_min, short_name(inquiry.work)
+    minutes = submission.resources.time_min
     units, each = pace.units(minutes), pace.steps_in(minutes)
     told = f"at {pace.step_s:.2g} s a step a unit of {human_time(minutes)} does {each} steps, {pace.rest} are left"
     if units and units <= submission.units:
-        return [f"{RETRY} {name}: {told}"]
+        return [f"{inquiry.again()}: {told}"]
     wish = f"--units {units}" if units else "a longer --time"
     advice = [f"give the launch command again with {wish}: {told}"]
     whole = pace.whole_min()

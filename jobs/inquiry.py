@@ -13,15 +13,19 @@ from cluster.accounting import Usage, usage
 from cluster.errors import ClusterError
 from cluster.files import read_json, read_jsonl
 from cluster.glance import Glance
+from cluster.grids import GridFolder
 from cluster.lease import Holder
 from cluster.quantities import human_time
 from cluster.queue import QueuedJob
 from cluster.runs import CellFolder, RunFolder
 from cluster.sandbox import sandbox_environment, sandbox_root
 from cluster.submission import Submission
-from jobs.attempts import Attempt, latest_attempt, submissions_of
+from jobs.attempts import Attempt, latest_attempt, slots_of
 from jobs.logs import short_name
 from jobs.pace import Pace, moment, pace_of
+
+LAUNCH = "give the launch command again"
+LINE = 240
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,15 @@ class Inquiry:
             self.glance = glance
 
     @cached_property
+    def slots(self) -> list[tuple[GridFolder, Submission]]:
+        """The arrays of grids that it is a cell of."""
+        return list(slots_of(self.run))
+
+    @cached_property
     def submissions(self) -> list[Submission]:
-        """What was put into a queue for it."""
-        found = submissions_of(self.run)
+        """What was put into a queue for it: its own chain, and the slots of grids."""
+        own = Submission.read(self.run.submission)
+        found = [*([own] if own else []), *(submission for _, submission in self.slots)]
         enter_sandbox(found)
         return found
 
@@ -116,6 +126,13 @@ class Inquiry:
     def heartbeat(self) -> dict[str, Any]:
         return read_json(self.work.heartbeat) or {}
 
+    def again(self) -> str:
+        """The command that queues it again."""
+        grids = [grid.name for grid, _ in self.slots]
+        if isinstance(self.work, CellFolder) or not self.run.submission.exists():
+            return f"python launch.py retry {grids[-1]}" if grids else LAUNCH
+        return f"python launch.py retry {self.run.path.name}"
+
     def facts(self) -> dict[str, str]:
         """What advice may refer to."""
         submission = self.submissions[-1] if self.submissions else None
@@ -128,6 +145,8 @@ class Inquiry:
         nodes = self.attempt.nodes if self.attempt else ""
         return {
             "run": short_name(self.work),
+            "again": self.again(),
+            "again_with_more_memory": "" if self.again() == LAUNCH else f"{self.again()} --more-mem",
             "cluster": submission.profile if submission else "",
             "smaller": f"{name}={size // 2}" if isinstance(size, int) and size > 1 else "",
             "half_lr": f"{float(lr) / 2:g}" if lr else "",
@@ -148,6 +167,11 @@ def enter_sandbox(submissions: list[Submission]) -> None:
             os.environ.update(sandbox_environment(sandbox_root(os.environ)))
         except ClusterError:
             return
+
+
+def shortened(text: str) -> str:
+    """A line of a log, cut where it would take more than a few lines of the screen."""
+    return text if len(text) <= LINE else text[: LINE - 4] + " ..."
 
 
 def ago(time: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,11 +30,16 @@ def logs_command(args: argparse.Namespace) -> int:
     work = find_work(runs_of(args), args.name)
     shown = newest_work(work) if isinstance(work, RunFolder) else work
     attempt = latest_attempt(shown) or latest_attempt(work)
-    if args.follow and not args.errors:
-        return _follow(work, args.rank)
-    if attempt is None:
+    if attempt is None and (args.errors or not args.follow):
         raise ClusterError(f"{work.title} has printed nothing yet; what it waits for: {why(work)}")
-    return _errors(attempt) if args.errors else _show(attempt, args.rank)
+    try:
+        if args.follow and not args.errors:
+            return _follow(work, args.rank)
+        assert attempt
+        return _errors(attempt) if args.errors else _show(attempt, args.rank)
+    except BrokenPipeError:  # who reads has seen enough, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def why(work: WorkFolder) -> str:
@@ -78,7 +85,7 @@ def _errors(attempt: Attempt) -> int:
         print(attempt.work.failed.read_text(encoding="utf-8"), end="")
         return 0
     rank, trace = found
-    print(heading(attempt, rank).replace("started", "the first to fail; started", 1))
+    print(f"{heading(attempt, rank).partition(', started')[0]}, the first to fail")
     print(f"== {attempt.part(rank).path}")
     if trace.lost_peer:
         print("== it only lost another process, of which no log has a traceback")

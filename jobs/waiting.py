@@ -12,7 +12,7 @@ from cluster.reasons import REASONS
 from cluster.runs import CellFolder, RunFolder
 from cluster.signs import Finding, find_sign
 from cluster.submission import Submission
-from jobs.attempts import needs_of, slots_of
+from jobs.attempts import needs_of
 from jobs.inquiry import Diagnosis, Inquiry, ago
 from jobs.logs import short_name, why
 
@@ -50,7 +50,7 @@ def parent_failed(inquiry: Inquiry) -> Diagnosis | None:
             told = "the run whose weights it starts from has failed: mend that one first"
             advice = [
                 why(parent),
-                f"then: python launch.py retry {parent.path.name} {short_name(inquiry.work)}",
+                f"then: {Inquiry(parent, inquiry.glance).again()}; {inquiry.again()}",
             ]
             return Diagnosis("blocked", "parent failed", told, evidence, advice)
     return None
@@ -58,13 +58,13 @@ def parent_failed(inquiry: Inquiry) -> Diagnosis | None:
 
 def never_submitted(inquiry: Inquiry) -> Diagnosis:
     """It has no job in the queue, and none has ever begun to work on it."""
-    name, evidence = short_name(inquiry.work), _parents(inquiry)
+    evidence = _parents(inquiry)
     row = inquiry.accounted
-    grids = sorted({grid.name for grid, _ in slots_of(inquiry.run)})
+    grids = sorted({grid.name for grid, _ in inquiry.slots})
     if row and not row.began:
         by = f"was cancelled by {row.by}" if row.by else "left the queue"
         told = f"its job {row.id} {by} before it could start: somebody ended it, or what it waited for has failed"
-        return Diagnosis("new", "never started", told, evidence, [f"python launch.py retry {name}"])
+        return Diagnosis("new", "never started", told, evidence, [inquiry.again()])
     if grids:
         told = f"no slot of grid {', '.join(grids)} is left that could take it"
         return Diagnosis(
@@ -72,7 +72,7 @@ def never_submitted(inquiry: Inquiry) -> Diagnosis:
         )
     if inquiry.submissions:
         told = f"its job {inquiry.submissions[0].job} has left the queue, and left neither a log nor a word"
-        return Diagnosis("new", "never started", told, evidence, [f"python launch.py retry {name}"])
+        return Diagnosis("new", "never started", told, evidence, [inquiry.again()])
     told = "no job was ever submitted for it"
     return Diagnosis("new", "not submitted", told, evidence, ["the launch command of its recipe"])
 
@@ -119,7 +119,7 @@ def _slots(inquiry: Inquiry) -> str:
     jobs = [(job.state != "PENDING", job.elements) for submission, job in inquiry.rows if submission.cells]
     busy = sum(count for runs, count in jobs if runs)
     held = sum(count for runs, count in jobs if not runs)
-    grids = ", ".join(sorted({grid.name for grid, _ in slots_of(inquiry.run)}))
+    grids = ", ".join(sorted({grid.name for grid, _ in inquiry.slots}))
     told = f"a cell of grid {grids}: {busy} slots run and {held} wait"
     return f"{told}; one takes it when it is free and what it needs is done"
 

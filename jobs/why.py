@@ -11,8 +11,8 @@ from cluster.logs import LogPart
 from cluster.quantities import human_time
 from cluster.runs import CellFolder, RunFolder
 from jobs.attempts import cells_of, find_work
-from jobs.endings import LINE, RETRY, failed, find_cause, more_time, stalled, stopped, suspect_rows, who
-from jobs.inquiry import Diagnosis, Inquiry, ago, progress
+from jobs.endings import failed, find_cause, more_time, stalled, stopped, suspect_rows, who
+from jobs.inquiry import Diagnosis, Inquiry, ago, progress, shortened
 from jobs.logs import short_name, why
 from jobs.pace import moment
 from jobs.place import runs_of
@@ -116,12 +116,12 @@ def _running(inquiry: Inquiry) -> Diagnosis:
     finding = find_cause(attempt, "") if attempt else None
     advice = finding.advice(inquiry.facts()) if finding else []
     if finding:
-        evidence.append(("says", finding.line[:LINE]))
+        evidence.append(("says", shortened(finding.line)))
         told += f"; {finding.told()}"
     stop = f"scancel {holder.job}" if holder.job else f"kill {holder.pid} on {holder.host}"
     advice += [
         f"python launch.py logs {name}: whether it still loads or prepares data",
-        f"if it hangs: {stop}; {RETRY} {name}",
+        f"if it hangs: {stop}; {inquiry.again()}",
     ]
     return Diagnosis("silent", "silent", told, evidence, advice)
 

@@ -20,6 +20,8 @@ FACTS = {
     "half_save": "250",
     "node": "ng10101",
     "job": "14",
+    "again": "python launch.py retry math-layalign-s2-0123abcd",
+    "again_with_more_memory": "python launch.py retry math-layalign-s2-0123abcd --more-mem",
 }
 LINES: dict[str, list[dict[str, str]]] = yaml.safe_load(Path(__file__).with_name("signs.yaml").read_text())
 LOGS = [(cause, one["line"], one["says"]) for cause, found in LINES.items() for one in found]

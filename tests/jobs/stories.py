@@ -50,15 +50,17 @@ class Story:
         root: folder of all runs.
         stage: of the run.
         name: of the run.
+        signature: of the run.
     """
 
     root: Path
     stage: int = 1
     name: str = "math"
+    signature: str = "00000001"
     run: RunFolder = field(init=False)
 
     def __post_init__(self) -> None:
-        self.run = RunFolder.at(self.root, self.name, self.stage, f"0000000{self.stage}")
+        self.run = RunFolder.at(self.root, self.name, self.stage, self.signature)
         self.run.slurm.mkdir(parents=True)
         self.run.config.write_text(yaml.safe_dump({**CONFIG, "stage": self.stage}))
 

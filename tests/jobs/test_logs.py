@@ -333,3 +333,12 @@ def test_events_without_a_log_are_no_starts(story, show):
     with story.run.events.open("w") as file:
         file.write(json.dumps({"time": "2026-11-25T00:00:00+00:00", "event": "started"}) + "\n")
     assert show("math")[0] == 2
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(story, tmp_path):
+    story.started().printed({0: "step 7\n" * 5000})
+    launched = f"'{sys.executable}' '{ROOT}/launch.py' logs math --runs '{tmp_path}/runs'"
+    command = launched + " | head -1; echo ${PIPESTATUS[0]}"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines()[-1] == "0"

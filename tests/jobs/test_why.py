@@ -17,6 +17,7 @@ from jobs import why
 from jobs.attempts import needs_of
 from jobs.inquiry import Diagnosis
 from jobs.waiting import SILENT_S
+from tests.jobs.pictures_of_failures import draw
 from tests.jobs.stories import Story, ago
 from tests.jobs.synthetic import make_runs
 
@@ -448,3 +449,13 @@ def test_runs_in_every_state_are_told_of(tmp_path, slurm):
         assert found.state in states[state], (name, state, found)
         if name in made.kinds:
             assert found.cause == causes[made.kinds[name]], (name, found)
+
+
+def test_the_pictures_of_the_documentation_can_be_drawn(tmp_path):
+    draw(tmp_path)
+    why_, errors = (tmp_path / f"{name}.svg" for name in ("why", "logs-errors"))
+    for path in (why_, errors):
+        assert "url(" not in path.read_text().replace("url(#", "")
+    assert "--exclude=ng31101" in why_.read_text()
+    assert "OutOfMemoryError" in errors.read_text()
+    assert "DistBackendError" not in errors.read_text()
