@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import re
 import select
 import signal
@@ -110,7 +111,7 @@ def _follow(live: Any, reader: _Reader, args: argparse.Namespace) -> None:
             if status and status is not shown:
                 _draw_picture(args, status, "watch", told=False)
             drawn, shown = time.monotonic(), status
-        if _key() in ("q", "Q"):
+        if "q" in _keys().lower():
             return
 
 
@@ -147,10 +148,10 @@ def _single_keys() -> Iterator[None]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def _key() -> str:
-    """A key, if one is struck soon."""
+def _keys() -> str:
+    """The keys that are struck in the next moment. Past Python's own buffer, which `select` knows nothing of."""
     ready, _, _ = select.select([sys.stdin], [], [], KEY_S)
-    return sys.stdin.read(1) if ready else ""
+    return os.read(sys.stdin.fileno(), 64).decode(errors="replace") if ready else ""
 
 
 @contextmanager
