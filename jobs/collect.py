@@ -133,7 +133,7 @@ def collect(choice: Choice, benchmarks: Collection[str] | None = None) -> Result
         _trainings(choice.points),
         _missing(choice.points, set(kept)),
         _made(choice.points, names),
-        {f"{point.label}, seed {point.seed}": point.evaluated for point in choice.points},
+        {f"{p.label}, seed {p.seed}": p.evaluated for p in choice.points if p.evaluated.config.exists()},
     )
 
 

@@ -199,7 +199,7 @@ def _provenance(results: Results, provenance: Mapping[str, Any]) -> str:
 
 
 def _configs(results: Results) -> str:
-    flat = {who: _flat(run.read_config()) for who, run in results.configs.items() if run.config.exists()}
+    flat = {who: _flat(run.read_config()) for who, run in results.configs.items()}
     keys = dict.fromkeys(key for values in flat.values() for key in values)
     differing = [key for key in keys if len({values.get(key) for values in flat.values()}) > 1]
     common = "\n".join(f"{key}: {next(iter(flat.values()))[key]}" for key in keys if key not in differing)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -126,6 +127,17 @@ def test_a_grid_that_has_only_begun_makes_every_file(tmp_path):
     assert len(told["missing"]) == 20
 
 
+def test_runs_that_do_not_exist_yet_are_missing_and_no_more(tmp_path):
+    grid = small(tmp_path)
+    for point in points_of_grid(grid).points:
+        for run in {run.path for run in (*point.runs, point.evaluated)}:
+            shutil.rmtree(run, ignore_errors=True)
+    report = write_results(grid)
+    told = json.loads((report.parent / "results.json").read_text())
+    assert (told["configs"], told["code"], len(told["missing"])) == ({}, [], 24)
+    assert "No run has metrics." in report.read_text()
+
+
 def test_the_missing_cells_are_told_with_their_state(ablations):
     missing = collect(points_of_grid(ablations)).missing
     told = {(m.label, m.cell.language): (m.state, m.answered) for m in missing}
@@ -188,7 +200,9 @@ def test_a_place_that_the_paper_lacks_is_refused(tmp_path):
 
 
 def test_a_benchmark_that_was_not_asked_is_refused(ablations):
-    with pytest.raises(ValueError, match="grid ablations: made-up numbers has no answers to msvamp: there are mgsm"):
+    with pytest.raises(
+        ValueError, match="grid ablations: made-up numbers has no answers to msvamp: there are mgsm"
+    ):
         collect(points_of_grid(ablations), ["msvamp"])
     with pytest.raises(ValueError, match="did you mean mgsm"):
         collect(points_of_grid(ablations), ["mgms"])
