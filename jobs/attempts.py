@@ -126,6 +126,18 @@ def find_work(root: Path, name: str) -> RunFolder | CellFolder:
     return find_run(root, name.rstrip("/"))
 
 
+def why(work: WorkFolder) -> str:
+    """The command that tells what keeps some work from going on."""
+    return f"python launch.py why {short_name(work)}"
+
+
+def short_name(work: WorkFolder) -> str:
+    """How a user may name a run or a cell on the command line."""
+    if isinstance(work, CellFolder):
+        return f"{work.run.path.name}/{work.benchmark}/{work.path.name}"
+    return work.path.name
+
+
 def latest_attempt(work: WorkFolder) -> Attempt | None:
     """The newest start; None if there was none.
 

@@ -13,9 +13,8 @@ from cluster.rules import units_of
 from cluster.sign_table import EXCLUDE, SIGNS
 from cluster.signs import Finding, fill, find_sign
 from cluster.stalls import Suspect, suspects
-from jobs.attempts import Attempt, first_failure
+from jobs.attempts import Attempt, first_failure, short_name
 from jobs.inquiry import Diagnosis, Inquiry, accounting, ago, progress, shortened
-from jobs.logs import short_name
 from jobs.waiting import brackets_of
 
 TAIL = 1 << 16

@@ -20,8 +20,7 @@ from cluster.queue import QueuedJob
 from cluster.runs import CellFolder, RunFolder
 from cluster.sandbox import sandbox_environment, sandbox_root
 from cluster.submission import Submission
-from jobs.attempts import Attempt, latest_attempt, slots_of
-from jobs.logs import short_name
+from jobs.attempts import Attempt, latest_attempt, short_name, slots_of
 from jobs.pace import Pace, moment, pace_of
 
 LAUNCH = "give the launch command again"

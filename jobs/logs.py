@@ -13,9 +13,17 @@ from cluster.errors import ClusterError
 from cluster.logs import BLOCK, LogPart, Trace, last_lines, readable
 from cluster.queue import queued
 from cluster.runs import CellFolder, RunFolder
-from cluster.work import WorkFolder
-from jobs.attempts import Attempt, find_work, first_failure, latest_attempt, newest_work, submissions_of
+from jobs.attempts import (
+    Attempt,
+    find_work,
+    first_failure,
+    latest_attempt,
+    newest_work,
+    submissions_of,
+    why,
+)
 from jobs.place import runs_of
+from jobs.why import diagnose
 
 LINES = 200
 """Of a log, where all of it was not asked for."""
@@ -31,7 +39,10 @@ def logs_command(args: argparse.Namespace) -> int:
     shown = newest_work(work) if isinstance(work, RunFolder) else work
     attempt = latest_attempt(shown) or latest_attempt(work)
     if attempt is None and (args.errors or not args.follow):
-        raise ClusterError(f"{work.title} has printed nothing yet; what it waits for: {why(work)}")
+        found = diagnose(work)
+        raise ClusterError(
+            f"{work.title} has printed nothing yet ({found.state}: {found.cause}): {found.told}; more: {why(work)}"
+        )
     try:
         if args.follow and not args.errors:
             return _follow(work, args.rank)
@@ -40,18 +51,6 @@ def logs_command(args: argparse.Namespace) -> int:
     except BrokenPipeError:  # who reads has seen enough, as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def why(work: WorkFolder) -> str:
-    """The command that tells what keeps some work from going on."""
-    return f"python launch.py why {short_name(work)}"
-
-
-def short_name(work: WorkFolder) -> str:
-    """How a user may name a run or a cell on the command line."""
-    if isinstance(work, CellFolder):
-        return f"{work.run.path.name}/{work.benchmark}/{work.path.name}"
-    return work.path.name
 
 
 def heading(attempt: Attempt, rank: int) -> str:

@@ -12,9 +12,8 @@ from cluster.reasons import REASONS
 from cluster.runs import CellFolder, RunFolder
 from cluster.signs import Finding, find_sign
 from cluster.submission import Submission
-from jobs.attempts import needs_of
+from jobs.attempts import needs_of, short_name, why
 from jobs.inquiry import Diagnosis, Inquiry, ago
-from jobs.logs import short_name, why
 
 SILENT_S = 600.0
 """A run that works gives a sign of life every 30 seconds, but not while it loads models or prepares data."""

@@ -10,10 +10,9 @@ from cluster.glance import Glance
 from cluster.logs import LogPart
 from cluster.quantities import human_time
 from cluster.runs import CellFolder, RunFolder
-from jobs.attempts import cells_of, find_work
+from jobs.attempts import cells_of, find_work, short_name, why
 from jobs.endings import failed, find_cause, more_time, stalled, stopped, suspect_rows, who
 from jobs.inquiry import Diagnosis, Inquiry, ago, progress, shortened
-from jobs.logs import short_name, why
 from jobs.pace import moment
 from jobs.place import runs_of
 from jobs.waiting import SILENT_S, never_submitted, parent_failed, waiting

@@ -118,7 +118,7 @@ def test_a_job_that_broke_before_it_could_record_a_start(story, show):
 def test_a_run_that_never_started_says_so(story, show):
     status, printed = show("math")
     assert status == 2
-    assert "has printed nothing yet" in printed
+    assert "has printed nothing yet (new: not submitted): no job was ever submitted for it" in printed
     assert f"launch.py why {story.folder}" in printed
 
 
