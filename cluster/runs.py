@@ -40,7 +40,9 @@ class RunFolder(JobHome):
         self.trackers = path / "trackers"
         """Files of TensorBoard and W&B."""
         self.submission = path / "submission.json"
-        """Its training in a queue (`cluster.slurm.Submission`)."""
+        """Its training in a queue (`cluster.submission.Submission`)."""
+        self.rivals = path / "rivals"
+        """Records of others that race with it (`cluster.race`)."""
 
     @classmethod
     def at(cls, root: Path, name: str, stage: int, signature: str) -> RunFolder:

@@ -43,16 +43,23 @@ class JobCall:
 
     def _work_as_unit(self, interrupts: Interrupts) -> dict[str, Any]:
         from cluster.life import UnitLife
+        from cluster.race import lost, win
         from cluster.runs import RunFolder
         from cluster.units import find_unit
 
         unit = find_unit(self.config, os.environ)
         assert unit
-        life = UnitLife(unit, RunFolder(Path(self.config["run"])), self.job, interrupts)
+        run = RunFolder(Path(self.config["run"]))
+        life = UnitLife(unit, run, self.job, interrupts)
         if life.over():
+            return {"interrupted": None}
+        if run.rivals.exists() and lost(run, unit):
+            print(f"{unit}: nothing to do, {run.title} has been begun elsewhere", flush=True)
             return {"interrupted": None}
         try:
             with life.working():
+                if unit.rank == 0:
+                    win(run, unit)
                 result = self._work(interrupts)
                 life.ended(result)
         except Exception as error:

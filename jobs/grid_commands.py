@@ -23,6 +23,7 @@ from jobs.grid_queue import GridQueue, last_submission
 from jobs.place import Place, place_of, refused
 from jobs.plan import load_recipe
 from jobs.reconcile import STATES, Reconciled, forgiven
+from jobs.retrying import retry_run
 from jobs.wanted import Wanted, obstacles, wanted_of
 from layalign.config import resolve
 
@@ -36,7 +37,9 @@ def ablate_command(args: argparse.Namespace) -> int:
     """Bring a grid to the state that its file says: show the plan, ask, submit what is missing."""
     place, grid = place_of(args), load_grid(args.grid)
     if grid.twin and place.profile.name in ONE_MACHINE:
-        print(f"{place.profile.name} is this one machine: the miniature twin {grid.twin} is run, not {grid.name}")
+        print(
+            f"{place.profile.name} is this one machine: the miniature twin {grid.twin} is run, not {grid.name}"
+        )
         grid = load_grid(grid.twin)
     return _bring_about(wanted_of(grid, place.runs, place.data, place.overrides), place, args)
 
@@ -123,8 +126,6 @@ def retry_command(args: argparse.Namespace) -> int:
         if name in grids:
             status = _retry_grid(_again(grids[name], place, args)) or status
         else:
-            from jobs.queueing import retry_run
-
             status = retry_run(name, place, args) or status
     return status
 

@@ -69,6 +69,11 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     _common(parser)
     parser.add_argument("--stage", choices=("1", "2", "all"), required=True, help="1 translation, 2 task")
     parser.add_argument("--force", action="store_true", help="make it anew; the old folder is moved aside")
+    parser.add_argument(
+        "--race",
+        metavar="KEY=A,B",
+        help="ask for several GPU types or accounts at once; the first has the run",
+    )
 
 
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from cluster.environment import home
@@ -14,15 +15,16 @@ from cluster.errors import ClusterError
 from cluster.live import user_accounts
 from cluster.profile import SlurmProfile, slurm_only
 from cluster.queue import cancel, job_is_alive
+from cluster.race import alternatives, forget_race, new_rival
 from cluster.resources import Resources, account_obstacle, folder_obstacle, plan_resources, summary
 from cluster.rules import Accounts
-from cluster.runs import RunFolder, find_run
-from cluster.slurm import Draft, ask_controller, draft, signal_of, submit_slurm
+from cluster.runs import RunFolder
+from cluster.slurm import Draft, ask_controller, submit_slurm
 from cluster.submission import Standing, standing_of
-from cluster.units import terms
-from jobs.call import JobCall
-from jobs.place import Place, agreed, describe, refused
+from jobs.place import Place, describe, refused
 from jobs.plan import Plan, training_obstacles
+from jobs.racing import rivals_of
+from jobs.retrying import training_draft
 
 WATCH = 'squeue --me -o "%.18i %.30j %.10T %.10M %k"'
 UNKNOWN = "JOB-OF-STAGE-1"
@@ -41,7 +43,8 @@ class Item:
     settled: str = ""
     """Why there is nothing to submit."""
     obstacles: list[str] = field(default_factory=list)
-    resources: Resources | None = None
+    requests: list[tuple[SlurmProfile, Resources]] = field(default_factory=list)
+    """What it asks for, once for each alternative: the first to start has the run."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class Queue:
     def request(self, item: Item, gpus: int) -> None:
         """Find out what an item asks for, or why it cannot."""
         try:
-            item.resources = plan_resources(self.profile, gpus, accounts=self.accounts)
+            for rival in rivals_of(self.profile, getattr(self.args, "race", None)):
+                item.requests.append((rival, plan_resources(rival, gpus, accounts=self.accounts)))
         except ClusterError as error:
             item.obstacles.append(str(error))
 
@@ -84,7 +88,9 @@ class Queue:
     def dependency(self, run: RunFolder | None) -> str | None:
         """What waits for the training of a run that is in the queue; None if there is nothing to wait for."""
         standing = self.standing(run) if run and not run.done.exists() else None
-        return f"afterok:{standing.submission.last}" if standing and standing.alive else None
+        if not (run and standing and standing.alive):
+            return None
+        return "?".join(f"afterok:{one.last}" for one in alternatives(run))
 
     def settle(self, item: Item, force: bool) -> None:
         """Find out whether an item is in the queue already."""
@@ -121,7 +127,9 @@ class Queue:
             if item.settled:
                 print(item.settled)
             elif self.args.test_only:
-                print(f"{item.plan.run.path.name}: {ask_controller(self._draft(item, None))}")
+                for profile, resources in item.requests:
+                    told = ask_controller(_draft(item, profile, resources, None))
+                    print(f"{item.plan.run.path.name}: {told}")
             else:
                 self._submit(item, parent)
         if todo and not self.args.test_only:
@@ -130,12 +138,13 @@ class Queue:
 
     def _show(self, item: Item, parent: RunFolder | None) -> None:
         describe(item.plan, self.place, item.settled)
-        if item.resources and not item.settled:
+        for profile, resources in item.requests if not item.settled else []:
             known = self.dependency(parent)
-            last = f"_{item.resources.units - 1}" if item.resources.units > 1 else ""
+            last = f"_{resources.units - 1}" if resources.units > 1 else ""
             waits = known or (f"afterok:{UNKNOWN}{last}" if parent and not parent.done.exists() else None)
-            print(summary(item.resources, self.profile))
-            print(f"  {'script':<12} what sbatch gets\n{self._draft(item, waits).text}")
+            print(summary(resources, profile))
+            text = _draft(item, profile, resources, waits).text
+            print(f"  {'script':<12} what sbatch gets\n{text}")
 
     def _submit(self, item: Item, parent: RunFolder | None) -> None:
         run, standing = item.plan.run, item.standing
@@ -146,21 +155,29 @@ class Queue:
         if getattr(self.args, "force", False) and run.path.exists():
             print(f"moved aside: {run.move_aside()}")
         run.create(item.plan.config.to_dict())
-        drafted = self._draft(item, self.dependency(parent))
-        submission = submit_slurm(drafted)
-        after = f", after {submission.dependency}" if submission.dependency else ""
-        print(f"queued: job {submission.job} {submission.name}{after}: {run.path}")
-        assert item.resources
-        print(summary(item.resources, self.profile))
+        forget_race(run)
+        waits, submission = self.dependency(parent), None
+        for profile, resources in item.requests:
+            record = run.submission if submission is None else new_rival(run)
+            submission = submit_slurm(_draft(item, profile, resources, waits, record))
+            after = f", after {submission.dependency}" if submission.dependency else ""
+            print(f"queued: job {submission.job} {submission.name}{after}: {run.path}")
+            print(summary(resources, profile))
+        assert submission
         changes = " with changes" if submission.dirty else ""
         print(f"  {'code':<12} {submission.tree}, commit {submission.commit or 'unknown'}{changes}")
 
-    def _draft(self, item: Item, dependency: str | None) -> Draft:
-        assert item.resources
-        plan = item.plan
-        return training_draft(
-            plan.run, plan.config.to_dict(), item.told, self.profile, item.resources, dependency
-        )
+
+def _draft(
+    item: Item,
+    profile: SlurmProfile,
+    resources: Resources,
+    dependency: str | None,
+    record: Path | None = None,
+) -> Draft:
+    plan = item.plan
+    config = plan.config.to_dict()
+    return training_draft(plan.run, config, item.told, profile, resources, dependency, record)
 
 
 def queue_training(plans: Sequence[Plan], place: Place, args: argparse.Namespace, command: str) -> int:
@@ -189,73 +206,6 @@ def queue_training(plans: Sequence[Plan], place: Place, args: argparse.Namespace
         item.obstacles += training_obstacles(plan, place.data, os.environ, first, command, job_is_alive)
         queue.request(item, plan.config.gpus)
     return queue.conclude(items, [plan.parent for plan in plans])
-
-
-def retry_run(name: str, place: Place, args: argparse.Namespace) -> int:
-    """Queue the training of a run again as it was submitted, with more memory if asked.
-
-    Raises:
-        ClusterError: there is no such run, it was never in a queue, or it is there still.
-    """
-    run = find_run(place.runs, name)
-    standing = standing_of(run.submission)
-    if standing is None:
-        raise ClusterError(f"{run.title} was never in a queue: give the train command that began it again")
-    if standing.alive:
-        raise ClusterError(f"{run.title} is in the queue: {standing}; there is nothing to retry")
-    if run.done.exists():
-        print(f"already done: {run.path}")
-        return 0
-    profile, resources = slurm_only(place.profile), standing.submission.resources
-    if args.more_mem and resources.mem_mb:
-        most = max(kind.mem_mb for kind in profile.hardware.kinds)
-        resources = replace(resources, mem_mb=min(resources.mem_mb * 3 // 2, most))
-    if run.failed.exists():
-        print(f"{run.path.name}: {run.reason()}")
-    drafted = training_draft(run, run.read_config(), standing.submission.told, profile, resources)
-    if args.dry_run:
-        print(drafted.text)
-        return 0
-    if not agreed(f"submit {run.path.name} again", args.yes):
-        return 0
-    run.forgive()
-    submission = submit_slurm(drafted)
-    print(f"queued: job {submission.job} {submission.name}: {run.path}")
-    print(summary(resources, profile))
-    return 0
-
-
-def training_draft(
-    run: RunFolder,
-    config: Mapping[str, Any],
-    told: Mapping[str, Any],
-    profile: SlurmProfile,
-    resources: Resources,
-    dependency: str | None = None,
-) -> Draft:
-    """The chain of units that trains a run.
-
-    Args:
-        run: the run.
-        config: of it, as plain data.
-        told: `data` and `parent`, as its first submission recorded them.
-        profile: of the cluster.
-        resources: of one unit, and the number of units.
-        dependency: when it may start.
-    """
-    signal_s = signal_of(run, resources)
-    every = {"run": str(run.path), "config": dict(config), **told}
-    return draft(
-        JobCall("train", {**every, "terms": terms(profile, resources, signal_s)}),
-        run,
-        profile,
-        resources,
-        run.submission,
-        name=f"{run.name}-s{run.stage}",
-        signal_s=signal_s,
-        dependency=dependency,
-        told=told,
-    )
 
 
 def _accounts() -> Accounts | None:

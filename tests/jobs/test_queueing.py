@@ -12,6 +12,7 @@ import yaml
 
 import launch
 from cluster.grids import all_grids
+from cluster.race import alternatives
 from cluster.runs import RunFolder, all_runs
 from cluster.submission import Submission
 from layalign.evaluation.benchmarks import find_benchmark
@@ -304,3 +305,30 @@ def test_lease_of_a_job_that_slurm_no_longer_knows_is_no_obstacle(go, slurm, tmp
         assert "is being worked on by process" in printed
         slurm.set("queue")
         assert go("train", "--stage", "1")[0] == 0
+
+
+def test_a_race_is_one_run_asked_for_in_several_ways(go, slurm, tmp_path):
+    words = ("--stage", "all", "--gpus", "4", "--race", "gpu=h100,l40s")
+    status, printed = go("train", *words, cluster="killarney", account="aip-prof")
+    assert status == 0, printed
+    first, second = (runs(tmp_path)[stage] for stage in (1, 2))
+    asked = [
+        (one.job, one.resources.gpu, one.dependency) for run in (first, second) for one in alternatives(run)
+    ]
+    waits = "afterok:7?afterok:8"
+    assert asked == [("7", "h100", None), ("8", "l40s", None), ("9", "h100", waits), ("10", "l40s", waits)]
+
+
+@pytest.mark.parametrize(
+    ("race", "message"),
+    [
+        ("gpu=a100", "two or more values"),
+        ("time=3h,12h", "one of gpu and account"),
+        ("gpu=a100,h200", "narval has no GPU 'h200'"),
+        ("account=def-a,def-b", "account is given already, as def-prof"),
+    ],
+)
+def test_what_is_no_race_is_refused(go, slurm, race, message):
+    status, printed = go("train", "--stage", "1", "--race", race)
+    assert (status, slurm.lines("calls")) == (2, [])
+    assert message in printed
