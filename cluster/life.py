@@ -222,6 +222,19 @@ def settle(run: WorkFolder, unit: Unit | None = None, begin: int = 0) -> str | N
     return cause
 
 
+def last_end(run: WorkFolder) -> str:
+    """What ended the last job of a run, recorded now if the job itself could not do so; empty if nothing is to be told.
+
+    To be asked when no job of the run is left; a process of this machine may still be at work.
+    """
+    if run.lease(job_is_alive=lambda job: False).living_holder():
+        return ""
+    cause = settle(run)
+    if run.failed.exists():
+        return f"{run.title} has failed: {run.failed.read_text(encoding='utf-8').rstrip()}"
+    return f"{run.title} was ended by: {cause}; it goes on from its last checkpoint" if cause else ""
+
+
 def record_failure(
     run: WorkFolder, kind: str, error: Exception, unit: Unit | None, advice: str | None = None
 ) -> None:

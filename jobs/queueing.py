@@ -12,6 +12,7 @@ from typing import Any
 
 from cluster.environment import home
 from cluster.errors import ClusterError
+from cluster.life import last_end
 from cluster.live import user_accounts
 from cluster.profile import SlurmProfile, slurm_only
 from cluster.queue import cancel, job_is_alive
@@ -110,6 +111,12 @@ class Queue:
                 f"run {item.plan.run.path.name} is running: {standing}; end it first: {end}"
             )
 
+    def look_back(self, item: Item) -> None:
+        """Say how the run's last job ended, before another is queued."""
+        idle = item.standing is not None and not item.standing.jobs
+        if idle and not self.args.dry_run and not self.args.test_only and (told := last_end(item.plan.run)):
+            print(told)
+
     def conclude(self, items: Sequence[Item], waits_for: Sequence[RunFolder | None]) -> int:
         """Show, ask about, or submit the items, each after the run that it waits for.
 
@@ -202,6 +209,7 @@ def queue_training(plans: Sequence[Plan], place: Place, args: argparse.Namespace
             item.settled = f"already done: {plan.run.path} (--force makes it anew)"
             continue
         queue.settle(item, args.force)
+        queue.look_back(item)
         first = plan.parent is not None and (plan.parent.path in ours or bool(queue.dependency(plan.parent)))
         item.obstacles += training_obstacles(plan, place.data, os.environ, first, command, job_is_alive)
         queue.request(item, plan.config.gpus)
