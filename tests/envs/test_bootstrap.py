@@ -42,6 +42,27 @@ def test_bootstrap_ends_with_the_next_command_and_is_quick_the_second_time(envir
     assert bootstrap(told, "--cluster", "graham").stderr.startswith("error: ")
 
 
+def test_python_of_the_module_makes_it_and_no_stand_in_of_the_site(environ, tmp_path):
+    for folder, name, text in (
+        ("site", "virtualenv", "echo Please load a Python module before running virtualenv."),
+        ("site", "python3.11", "exit 1"),
+        ("module", "python", f'echo "$*" >> {tmp_path}/log; exec {sys.executable} "$@"'),
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / folder / name).chmod(0o755)
+    (tmp_path / ".bash_profile").write_text(
+        # BASH_ENV: where the machine has modules of its own
+        f'unset BASH_ENV; module() {{ [ "$*" = "load StdEnv/2023 python/3.11" ] && PATH={tmp_path}/module:$PATH; }}\n'
+    )
+    told = {**environ, "PATH": f"{tmp_path}/site:{environ['PATH']}", "PIP_CONFIG_FILE": os.devnull}
+    ran = bootstrap(told)
+    launcher = tmp_path / ".local/share/layalign/launcher"
+    assert f"-m venv {launcher}" in (tmp_path / "log").read_text(), ran.stderr
+    assert (launcher / "bin" / "pip").exists()
+    assert "Please load" not in ran.stdout
+
+
 def test_package_that_the_wheelhouse_lacks_names_the_way_out(environ, tmp_path):
     ran = bootstrap({**environ, "PIP_CONFIG_FILE": os.devnull})
     assert ran.returncode == 2
