@@ -36,7 +36,7 @@ def job_lines(profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
     told = {name: environ[name] for name in HANDED_ON if environ.get(name)}
     told |= {"LAYALIGN_MODULES": " ".join(profile.software.modules)}
     if profile.name == "sandbox":
-        told["LAYALIGN_VENV"] = sys.prefix
+        told["LAYALIGN_VENV"] = environ.get("LAYALIGN_VENV") or sys.prefix
     elif script(profile) == OTHER:
         kind = "folder" if profile.storage.local == "memory" else "node"
         told |= {"LAYALIGN_CLUSTER": profile.name, "LAYALIGN_KIND": kind}
@@ -73,7 +73,10 @@ def state(profile: SlurmProfile, environ: Mapping[str, str]) -> str:
 def describe(profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
     """What `launch.py env` prints: the lines of a job, where its Python comes from, and what is next."""
     if profile.name == "sandbox":
-        return [*job_lines(profile, environ), "# the sandbox uses the Python of the launcher"]
+        return [
+            *job_lines(profile, environ),
+            "# the sandbox uses $LAYALIGN_VENV, else the Python of the launcher",
+        ]
     now = state(profile, environ)
     lines = [*job_lines(profile, environ), f"# requirements: {REQUIREMENTS}"]
     lines += [f"# environment: {home(profile, environ)}: {now}"]
@@ -89,7 +92,9 @@ def build(profile: SlurmProfile, environ: Mapping[str, str]) -> None:
         ClusterError: the wheelhouse lacks a wheel that is not pure Python, or the build failed.
     """
     if profile.name == "sandbox":
-        raise ClusterError("the sandbox uses the Python of the launcher: there is nothing to build")
+        raise ClusterError(
+            "the sandbox uses $LAYALIGN_VENV, else the Python of the launcher: there is nothing to build"
+        )
     folder = home(profile, environ)
     wheels = folder / "wheels"
     for requirement in lacking(REQUIREMENTS):

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The sandbox: no modules; its nodes share the launcher's Python, which the launcher names in LAYALIGN_VENV.
+# The sandbox: no modules; its nodes share LAYALIGN_VENV, which is the launcher's own Python unless the user names another.
 # Its GPUs exist for Slurm alone.
 LAYALIGN_CLUSTER=sandbox LAYALIGN_KIND=folder LAYALIGN_CHECK=--no-gpu
 LAYALIGN_MODULES=

@@ -17,6 +17,8 @@ from cluster.environment import ROOT, job_lines
 from cluster.errors import ClusterError
 from cluster.fetch import Wanted, fetch
 from cluster.profile import Profile, SlurmProfile
+from cluster.rules import find_memory
+from cluster.sbatch import submit_environ
 from layalign.config import RunConfig, resolve
 from layalign.mini import is_mini
 
@@ -112,7 +114,7 @@ def _convert(name: str, commit: str, profile: Profile, environ: dict[str, str]) 
         raise ClusterError(f"{name} is fetched; converting it needs torch, which {sys.executable} lacks")
     print(f"converting the encoder half of {name} to bf16, once", flush=True)
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    ran = subprocess.run(command, cwd=ROOT, env={**environ, **offline}, check=False)
+    ran = subprocess.run(command, cwd=ROOT, env={**submit_environ(environ), **offline}, check=False)
     if ran.returncode:
         raise ClusterError(
             f"{name} is fetched, but could not be converted (exit status {ran.returncode}): jobs then load it whole, "
@@ -127,7 +129,8 @@ def _as_job(command: list[str], profile: SlurmProfile, environ: Mapping[str, str
     if profile.account:
         options.append(f"--account={profile.account}")
     if profile.hardware.memory:
-        options.append(f"--mem={CONVERT_MB}M")
+        wish = profile.mem or f"{min(CONVERT_MB, kind.mem_mb)}M"
+        options.append(f"--mem={find_memory(profile, kind, None, 1, wish)}M")
     if kind.per_node and kind.gpu:  # nodes that are given by GPU: take the fewest
         options.append(
             f"--gpus-per-node={f'{kind.gpu}:' if profile.hardware.typed else ''}{min(kind.per_node)}"

@@ -268,6 +268,8 @@ def test_conversion_where_the_launcher_has_no_torch_is_a_job():
     assert lines[-2:] == [". envs/narval.sh || exit 1", "python -m x"]
     assert TOKEN not in command[-1]
     assert "--gpus-per-node=1" in _as_job(["x"], load_profile("trillium"), {})
+    assert "--mem=16000M" in _as_job(["x"], load_profile("sandbox"), {}), "no more than a node has"
+    assert "--mem=65536M" in _as_job(["x"], load_profile("narval", ["cluster.mem=64G"]), {})
 
 
 def test_no_connection_is_one_line(hub, recipe, environ):
