@@ -102,7 +102,7 @@ def waste_of_root(
     folder = code_folder(root)
     young = {_tree(path) for path in folder.glob("*") if not _is_old(path)}
     code = [path for path in folder.glob("*") if _tree(path) not in needed | young]
-    yield from _waste("code", "no job in the queue runs it", "", code)
+    yield from _waste("code", "no job that may be queued runs it", "", code)
     for path in root.glob("*.replaced-*"):
         if _is_replaced(path, glance):
             yield from _waste("replaced runs", "made anew since; older than a day", path.name, [path])

@@ -58,7 +58,7 @@ def carried(run: RunFolder) -> Carried:
     Raises:
         ClusterError: its signature is not that of its config.
     """
-    config = RunConfig.from_dict(run.read_config())
+    config = _config(run)
     parent = _parent(run, config)
     start = (read_jsonl(run.starts) or [{}])[-1]
     commit = f"{start['commit']}{'+' * bool(start.get('dirty'))}" if start.get("commit") else None
@@ -82,7 +82,7 @@ def obstacle(run: RunFolder, glance: Glance, checkpoints: bool) -> str | None:
         return (
             None if run.bridge.is_dir() else f"{run.title} is done, but its bridge is gone from {run.bridge}"
         )
-    if not RunConfig.from_dict(run.read_config()).bridge.trains:
+    if not _config(run).bridge.trains:
         return None if run.results.is_dir() else f"{run.title} has answered nothing yet"
     if any(glance.holds(submission) for submission in submissions_of(run)):
         silent = f" ({glance.silence})" if glance.silence else ""
@@ -96,7 +96,7 @@ def is_finished(run: RunFolder) -> bool:
     """Whether a run has come to its end: it is done, or it is the bare LLM and has answered."""
     if run.done.exists() or not run.results.is_dir() or not run.config.is_file():
         return run.done.exists()
-    return not RunConfig.from_dict(run.read_config()).bridge.trains
+    return not _config(run).bridge.trains
 
 
 def folders_of(run: RunFolder) -> list[str]:
@@ -158,6 +158,13 @@ def check(run: RunFolder, told: Carried) -> None:
         raise ClusterError(
             f"{told.folder} is not imported: it is said to be done, and its bridge is not there"
         )
+
+
+def _config(run: RunFolder) -> RunConfig:
+    try:
+        return RunConfig.from_dict(run.read_config())
+    except ValueError as error:
+        raise ClusterError(f"{run.config} is none that this code knows: {error}") from None
 
 
 def _parent(run: RunFolder, config: RunConfig) -> tuple[str, str | None] | None:

@@ -32,8 +32,8 @@ def show_waste(waste: Sequence[Waste]) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("what", "of", "why it is safe"):
-        table.add_column(title, overflow="fold")
+    table.add_column("what, and why it is safe", overflow="fold")
+    table.add_column("of", overflow="fold")
     for title in ("files", "size"):
         table.add_column(title, justify="right", no_wrap=True)
     for what, why in dict.fromkeys((one.what, one.why) for one in waste):
@@ -41,7 +41,7 @@ def show_waste(waste: Sequence[Waste]) -> None:
         names = list(dict.fromkeys(one.of for one in ours))
         more = f"\nand {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         files, size = sum(one.files for one in ours), sum(one.bytes for one in ours)
-        table.add_row(what, "\n".join(names[:SHOWN]) + more, why, f"{files:,}", human_size(size))
+        table.add_row(f"{what}\n  {why}", "\n".join(names[:SHOWN]) + more, f"{files:,}", human_size(size))
     Console().print(table)
     print(f"in all: {sum_of(waste)}")
 

@@ -185,17 +185,19 @@ def _orders(
     store: Store, runs: Sequence[RunFolder], grids: Sequence[GridFolder], told: bool
 ) -> tuple[list[Order], list[str]]:
     """What is to be copied, and why something cannot be; with `told` also what is not finished."""
-    orders, errors = [], []
-    for run in runs:
-        if not is_finished(run):
-            errors += [f"{run.title} is not kept: it is not done ({run.state()})"] if told else []
-        elif run.done.exists() and not any(run.bridge.glob("*.safetensors")):
-            errors.append(f"{run.title} is not kept: it is done, but its bridge is gone from {run.bridge}")
-        else:
-            try:
-                orders.append(store.order(run.path.name, run_files(run)))
-            except ClusterError as error:
-                errors.append(str(error))
+    orders: list[Order] = []
+
+    def add(run: RunFolder) -> None:
+        if is_finished(run):
+            if run.done.exists() and not any(run.bridge.glob("*.safetensors")):
+                raise ClusterError(
+                    f"{run.title} is not kept: it is done, but its bridge is gone from {run.bridge}"
+                )
+            orders.append(store.order(run.path.name, run_files(run)))
+        elif told:
+            raise ClusterError(f"{run.title} is not kept: it is not done ({run.state()})")
+
+    errors = _each(runs, add)
     for grid in grids:
         if grid.wanted.exists():
             orders.append(store.order(f"{grid.path.parent.name}/{grid.name}", grid_files(grid, store.path)))
