@@ -116,10 +116,11 @@ def summed_row(run: RunFolder, title: str, shares: Sequence[Share], now: float) 
     state = next(state for state in PRECEDENCE if states[state])
     languages = {share.cell.language for share in shares}
     unfinished = {share.cell.language for share in shares if share.state != "done"}
-    parts = [f"{len(languages) - len(unfinished)}/{len(languages)} languages"]
     reason = next((share.note for share in shares if share.state == "failed"), "")
-    parts += [f"{states['failed']} failed: {reason}"] if reason else []
-    parts += [share.note for share in shares if share.note and share.state == state != "failed"][:1]
+    broken = [f"{states['failed']} failed: {reason}"] if reason else []
+    done = [f"{len(languages) - len(unfinished)}/{len(languages)} languages"]
+    waits = [share.note for share in shares if share.note and share.state == state != "failed"][:1]
+    parts = [*broken, *done] if state == "failed" else [*done, *broken, *waits]
     return Row(
         run=run.path.name,
         title=title,
