@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,9 @@ def main(words: list[str] | None = None) -> int:
         launcher = "make an environment that has it with: sh envs/bootstrap"
         print(f"error: {sys.executable} has no package {error.name}; {launcher}", file=sys.stderr)
         return MISTAKE
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return INTERRUPTED

@@ -65,6 +65,11 @@ class GridFolder(JobHome):
             write_json_atomic(path, told)
         return path
 
+    def wanted_list(self) -> Path | None:
+        """The list of all cells that were wanted when the grid was last submitted; None before."""
+        told = self.read_wanted()
+        return self.path / told["list"] if told else None
+
     def work_lists(self) -> list[Path]:
         """Every work list that is kept."""
         return sorted(self.path.glob("cells-*.json"))

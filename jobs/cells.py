@@ -121,5 +121,5 @@ def wanted_cells(grid: GridFolder) -> tuple[Cell, ...]:
     Raises:
         ClusterError: the list of them is gone.
     """
-    told = grid.read_wanted()
-    return Worklist.read(grid.path / told["list"]).cells if told else ()
+    path = grid.wanted_list()
+    return Worklist.read(path).cells if path else ()

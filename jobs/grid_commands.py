@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import MISTAKE, ClusterError
+from cluster.errors import INTERRUPTED, MISTAKE, ClusterError
 from cluster.files import write_atomic
 from cluster.grids import GridFolder, all_grids
 from cluster.profile import SlurmProfile
@@ -23,6 +23,7 @@ from jobs.grid_queue import GridQueue, last_submission
 from jobs.place import Place, place_of, refused
 from jobs.plan import load_recipe
 from jobs.reconcile import STATES, Reconciled, forgiven
+from jobs.results import show_results
 from jobs.retrying import retry_run
 from jobs.wanted import Wanted, obstacles, wanted_of
 from layalign.config import resolve
@@ -74,7 +75,10 @@ def _bring_about(wanted: Wanted, place: Place, args: argparse.Namespace) -> int:
         return queue.submit(found, against, wanted.write)
     if against or args.dry_run:
         return refused(against)
-    return queue.run_here(found, wanted.write)
+    status = queue.run_here(found, wanted.write)
+    if status != INTERRUPTED:
+        show_results(wanted.folder)
+    return status
 
 
 def _wishes(args: argparse.Namespace, **more: Any) -> Wishes:
@@ -151,10 +155,10 @@ def _go_on(queue: GridQueue, found: Reconciled) -> int:
 
 def _again(folder: GridFolder, place: Place, args: argparse.Namespace) -> GridQueue:
     """A grid as it was last submitted: its file is not needed."""
-    told = folder.read_wanted()
-    if told is None:
+    path = folder.wanted_list()
+    if path is None:
         raise ClusterError(f"{folder.title} was never submitted: give ablate --grid with its file")
-    worklist = Worklist.read(folder.path / told["list"])
+    worklist = Worklist.read(path)
     wishes = _wishes(args, more_memory=1.5 if getattr(args, "more_mem", False) else 1.0)
     return GridQueue(folder, worklist, _place_again(folder, place), args, wishes)
 

@@ -12,7 +12,7 @@ from cluster.errors import ClusterError
 from cluster.grids import GridFolder
 from cluster.runs import CellFolder, RunFolder, all_runs
 from jobs.answers import SHARD
-from jobs.cells import Cell, Worklist
+from jobs.cells import Cell, wanted_cells
 from jobs.paper import paper_row
 from layalign.config import RunConfig
 from layalign.evaluation.benchmarks import BENCHMARKS
@@ -80,7 +80,7 @@ def points_of_grid(grid: GridFolder) -> Choice:
             f"grid {grid.name} was never submitted: {grid.path} has no plan; start it with ablate"
         )
     by_run: dict[str, list[Cell]] = {}
-    for cell in Worklist.read(grid.wanted.with_name(wanted["list"])).cells:
+    for cell in wanted_cells(grid):
         by_run.setdefault(cell.run, []).append(cell)
     points = []
     for told in wanted["points"]:

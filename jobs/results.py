@@ -51,6 +51,11 @@ def results_command(args: argparse.Namespace) -> int:
     return 0
 
 
+def show_results(grid: GridFolder) -> None:
+    """Print the tables of a grid, and write them and the report."""
+    _show(collect(points_of_grid(grid)), "strict", grid.results)
+
+
 def write_results(
     grid: GridFolder, rule: str = "strict", benchmarks: Collection[str] | None = None, out: Path | None = None
 ) -> Path:

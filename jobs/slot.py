@@ -26,6 +26,7 @@ from cluster.rendezvous import rendezvous
 from cluster.units import Unit, find_unit
 from jobs.call import leave
 from jobs.cells import Cell, Worklist, wanted_cells
+from jobs.results import write_results
 
 
 def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
@@ -48,7 +49,14 @@ def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
         _train(slot)
     else:
         _evaluate(slot)
+        _report(slot)
     return {"interrupted": interrupts.cause}
+
+
+def _report(slot: Slot) -> None:
+    """Write the tables and the report of a grid of which nothing is left to do."""
+    if not any(slot.open_to(cell) for cell in wanted_cells(slot.grid)):
+        print(f"report: {write_results(slot.grid)}", flush=True)
 
 
 @dataclass
