@@ -29,6 +29,8 @@ class Cell:
     """Folder of the run."""
     needs: tuple[str, ...] = ()
     """Folders of the runs that must be done before."""
+    behind: tuple[str, ...] = ()
+    """Folders of the runs that those need in turn."""
     benchmark: str = ""
     language: str = ""
     shard: int = 0
@@ -62,8 +64,12 @@ class Cell:
         return all(_run(need).done.exists() for need in self.needs)
 
     def hopeless(self) -> bool:
-        """Whether it waits for a run that has failed."""
-        return any(run.failed.exists() and not run.done.exists() for run in map(_run, self.needs))
+        """Whether it waits for a run that has failed, or that waits for one itself."""
+        if self.ready():
+            return False
+        return any(
+            run.failed.exists() and not run.done.exists() for run in map(_run, (*self.needs, *self.behind))
+        )
 
     def state(self, job_is_alive: JobIsAlive | None = None) -> CellState:
         """What the files say."""
@@ -99,7 +105,10 @@ class Worklist:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Worklist:
-        cells = tuple(Cell(**{**cell, "needs": tuple(cell["needs"])}) for cell in told["cells"])
+        cells = tuple(
+            Cell(**{key: tuple(value) if isinstance(value, list) else value for key, value in cell.items()})
+            for cell in told["cells"]
+        )
         return cls(cells=cells, runs=told["runs"])
 
     @classmethod

@@ -163,7 +163,8 @@ def _evaluation(grid: Grid, plan: Plan, data: Path | None, sizes: dict[Any, list
     if key not in sizes:
         sizes[key] = evaluation_cells(plan.run, config, grid.benchmarks, grid.languages, data)
     run, needs = str(plan.run.path), (str(plan.run.path),) if config.bridge.trains else ()
-    return [dataclasses.replace(cell, run=run, needs=needs) for cell in sizes[key]]
+    behind = (str(plan.parent.path),) if plan.parent else ()
+    return [dataclasses.replace(cell, run=run, needs=needs, behind=behind) for cell in sizes[key]]
 
 
 def obstacles(wanted: Wanted, missing: Iterable[Cell]) -> list[str]:
