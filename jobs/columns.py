@@ -86,6 +86,13 @@ def _unit(row: Row, terms: Terms) -> str:
     return f"{f'{row.unit or 1}/{row.units}' if row.units else '':<4}{again}"
 
 
+def _ram(row: Row, terms: Terms) -> str:
+    if not row.rss_mb:
+        return ""
+    gigabytes = row.rss_mb / 1024
+    return f"{gigabytes:.1f}G" if gigabytes < 10 else f"{gigabytes:.0f}G"
+
+
 def _gpu(row: Row, terms: Terms) -> str:
     if row.gpu_mb is None or not row.gpu_total_mb:
         return ""
@@ -105,7 +112,7 @@ COLUMNS = (
     ),
     Column("left", 6, 0, lambda row, terms: "" if row.eta_s is None else left(row.eta_s), right=True),
     Column("GPU", 11, 136, _gpu, right=True),
-    Column("RAM", 4, 136, lambda row, terms: f"{row.rss_mb / 1024:.0f}G" if row.rss_mb else "", right=True),
+    Column("RAM", 5, 136, _ram, right=True),
     Column("note", 0, 0, note),
     Column("age", 4, 0, lambda row, terms: age(terms.now - row.time) if row.time else "", right=True),
 )

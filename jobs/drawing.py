@@ -82,7 +82,9 @@ class Board:
         rows = self.status.rows
         runs = sum(not row.share for row in rows)
         others = len(rows) - runs
-        counted = [f"{runs:,} runs"] * (runs > 0 or not others) + [f"{others:,} evaluations"] * (others > 0)
+        counted = [_count(runs, "run")] * (runs > 0 or not others) + [_count(others, "evaluation")] * (
+            others > 0
+        )
         what = ", ".join(counted)
         ages = f"files {age(self.terms.now - self.status.time)} ago, {self._queue()}"
         style = "yellow" if self.status.sighting.fault else "dim"
@@ -99,8 +101,7 @@ class Board:
         sighting = self.status.sighting
         silent = f"squeue does not answer: {sighting.fault}" if sighting.fault else ""
         if sighting.time is None:
-            waiting = "squeue was asked and has not answered yet" if self.status.slurm else "no Slurm here"
-            return silent or waiting
+            return silent or self.status.unasked or "squeue was asked and has not answered yet"
         return f"queue {age(self.terms.now - sighting.time)} ago" + (f", {silent}" if silent else "")
 
     def _counted(self, counts: Mapping[State, int], words: bool) -> list[Part]:
@@ -212,6 +213,10 @@ def _widths(columns: Sequence[Column], rows: Sequence[Row], width: int) -> dict[
     name = max(12, min(longest, width // 3, 40))
     rest = width - name - sum(column.width for column in columns) - len(columns) + 1
     return {column: column.width or (name if column.title == "run" else rest) for column in columns}
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 @cache

@@ -53,8 +53,7 @@ class Facts:
         done = read_json(run.done)
         last, begun, is_open = _story(run)
         beat = read_json(run.heartbeat) or {}
-        if not done and beat:
-            beat |= _latest_step(run)
+        beat |= _latest_step(run) if beat else {}
         told = [seconds(record.get("time")) for record in (last, beat, done or {})]
         return cls(
             run=run,
@@ -177,8 +176,11 @@ def _queued(rows: Sequence[QueuedJob], facts: Facts, world: World) -> Fate:
     """Of a run with a job in the queue, and nobody at work."""
     busy = [row for row in rows if row.state != "PENDING"]
     if busy:
-        ends = any(row.state == "COMPLETING" for row in busy) or not facts.open
-        return Fate("running", "ends" if ends else "gets ready on its nodes", unit=_next_unit(busy[0]))
+        begun = facts.begun.get("job") in [row.id for row in busy]
+        words = "its process is gone, its job is not" if facts.open and begun else "gets ready on its nodes"
+        if any(row.state == "COMPLETING" for row in busy) or (begun and not facts.open):
+            words = "ends"
+        return Fate("running", words, unit=_next_unit(busy[0]))
     first = rows[0]
     if all(row.hopeless for row in rows):
         return Fate("blocked", "waits for a job that has failed")

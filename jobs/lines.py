@@ -59,7 +59,9 @@ def clock(time: float, now: float) -> str:
 
 
 def left(seconds: float) -> str:
-    """`12m`, `7h05`, `2d 3h`."""
+    """`40s`, `12m`, `7h05`, `2d 3h`."""
+    if seconds < 90:
+        return f"{seconds:.0f}s"
     minutes = round(seconds / 60)
     if minutes >= 2 * 1440:
         return f"{minutes // 1440}d {minutes % 1440 // 60}h"

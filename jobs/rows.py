@@ -87,8 +87,8 @@ class Status:
     rows: tuple[Row, ...]
     grids: tuple[GridLine, ...]
     sighting: Sighting
-    slurm: bool
-    """Whether there is a queue that can be asked."""
+    unasked: str
+    """Why the queue was not asked; empty if it was."""
     time: float
     """When the files were read, in seconds since 1970."""
     warnings: tuple[str, ...] = field(default=())

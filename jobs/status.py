@@ -69,6 +69,7 @@ class Collector:
         self.root, self.wishes, self.environ = root, wishes, environ
         self.profile = _profile(environ)
         self.sightings: Sightings | None = None
+        self.unasked = ""
 
     def collect(self) -> Status:
         """The state of all that is wanted.
@@ -97,7 +98,7 @@ class Collector:
             rows=tuple(row for row in rows if not self.wishes.states or row.state in self.wishes.states),
             grids=tuple(line for line in lines if line.cells),
             sighting=world.sighting,
-            slurm=shutil.which("squeue") is not None,
+            unasked=self.unasked,
             time=now,
             warnings=tuple(self._purges(runs, fates, titles, now)),
         )
@@ -145,7 +146,11 @@ class Collector:
         return world
 
     def _look(self, profiles: set[str]) -> Sighting:
-        """The queue that the runs are in."""
+        """The queue that the runs are in. Nobody is asked where nothing was submitted that is not done."""
+        if not profiles:
+            self.unasked = "nothing is submitted"
+            return Sighting()
+        self.unasked = "" if shutil.which("squeue") else "no Slurm here"
         if self.sightings is None:
             every = EVERY_S
             conf = None
@@ -159,9 +164,8 @@ class Collector:
 
     def _settled(self, fates: dict[str, Fate], facts: Mapping[str, Facts], world: World) -> dict[str, Fate]:
         """The fates, those that hang on how a job ended judged again with what accounting says of it."""
-        if not world.asked:
+        if not world.asked or self.sightings is None:
             return fates
-        assert self.sightings
         world.ended = self.sightings.ended(world.asked)
         again = [name for name, fate in fates.items() if fate.state == "lost"]
         return {**fates, **{name: fate_of(facts[name], world) for name in again}}

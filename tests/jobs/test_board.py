@@ -59,7 +59,7 @@ def rows(**counts):
 
 def status(*shown, **more):
     sighting = Sighting((), NOW - 12)
-    given = {"grids": (), "sighting": sighting, "slurm": True, "time": NOW - 2, **more}
+    given = {"grids": (), "sighting": sighting, "unasked": "", "time": NOW - 2, **more}
     return Status(rows=tuple(shown), **given)
 
 
@@ -86,7 +86,7 @@ def test_columns_appear_by_importance():
 def test_all_that_is_known_of_a_run_stands_in_its_row():
     row = text(status(RUNNING), 140)[4]
     assert re.sub(r" +", " ", row) == (
-        "● running math-s2 ━━━╌╌╌╌╌ 3,120/6,258 2/4 ↻1 0.432 11,250 7h05 31/40G 93% 9G saved 3,000 20s"
+        "● running math-s2 ━━━╌╌╌╌╌ 3,120/6,258 2/4 ↻1 0.432 11,250 7h05 31/40G 93% 9.0G saved 3,000 20s"
     )
     assert "49%" in text(status(RUNNING), 80)[4].split()
 
@@ -131,13 +131,15 @@ def test_a_failure_has_room_for_its_reason_and_silence_is_told():
 
 
 def test_the_head_tells_how_old_everything_is():
-    assert text(status(RUNNING), 80)[0].split() == ["1", "runs", "files", "2s", "ago,", "queue", "12s", "ago"]
+    assert text(status(RUNNING), 80)[0].split() == ["1", "run", "files", "2s", "ago,", "queue", "12s", "ago"]
     old = Sighting((), NOW - 180, "slurm_load_jobs error: Unable to contact slurm controller")
     lines = text(status(RUNNING, sighting=old), 90)
     assert lines[1].startswith(
         "files 2s ago, queue 3m ago, squeue does not answer: slurm_load_jobs error: Unable"
     )
-    assert text(status(RUNNING, sighting=Sighting(), slurm=False), 80)[0].endswith("no Slurm here")
+    assert text(status(RUNNING, sighting=Sighting(), unasked="no Slurm here"), 80)[0].endswith(
+        "no Slurm here"
+    )
     asked = text(status(RUNNING, sighting=Sighting()), 100)[0]
     assert asked.endswith("squeue was asked and has not answered yet")
 
@@ -227,7 +229,7 @@ def test_times_take_few_characters():
         "24h",
         "2d",
     ]
-    assert [left(s) for s in (20, 3599, 3660, 200_000)] == ["0m", "1h00", "1h01", "2d 7h"]
+    assert [left(s) for s in (20, 90, 3599, 3660, 200_000)] == ["20s", "2m", "1h00", "1h01", "2d 7h"]
     noon = NOW - NOW % 86400 + 43200
     assert re.fullmatch(r"\d\d:\d\d", clock(noon + 60, noon))
     assert re.fullmatch(r"[A-Z][a-z]{2} \d\d:\d\d", clock(noon + 86400, noon))

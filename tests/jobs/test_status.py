@@ -165,7 +165,7 @@ def test_without_slurm_files_alone_tell(made, monkeypatch, tmp_path):
         path.unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
     status = board(made.root)
-    assert not status.slurm
+    assert status.unasked == "no Slurm here"
     assert status.sighting.time is None
     found = {name: row.state for name, row in trainings(status).items()}
     for name, state in made.states.items():
@@ -276,6 +276,7 @@ def test_a_job_that_waits_says_why_and_until_when(case, slurm):
 
 
 def test_a_job_submitted_after_the_last_look_is_not_lost(case, slurm):
+    Case(case.run.root, "math-s2-00000002").submitted("11")
     case.row()
     case.submitted(seconds=0)
     assert case.row().state == "queued"
@@ -292,6 +293,14 @@ def test_a_job_that_gets_ready_runs(case, slurm):
     queue(slurm, ("12_0", "RUNNING", "None", "N/A"))
     row = case.submitted().row()
     assert (row.state, row.note, row.unit) == ("running", "gets ready on its nodes", 1)
+
+
+def test_a_job_whose_process_is_gone_is_not_said_to_work(case, slurm):
+    queue(slurm, ("12_0", "RUNNING", "None", "N/A"))
+    case.submitted().started().held(boot=this_process().boot, started=1)
+    assert (case.row().state, case.row().note) == ("running", "its process is gone, its job is not")
+    case.event("interrupted", cause="walltime")
+    assert case.row().note == "ends"
 
 
 def test_a_job_at_work_tells_its_progress_from_heartbeat_and_metrics(case, slurm):
@@ -401,6 +410,14 @@ def test_a_silent_controller_costs_nothing_but_the_knowledge(case, slurm):
     status = board(case.run.root)
     assert status.sighting.fault.startswith("slurm_load_jobs error: Unable to contact")
     assert trainings(status)[case.run.path.name].state == "running"  # its heartbeat is fresh
+
+
+def test_where_nothing_is_submitted_nobody_is_asked(case, slurm):
+    assert board(case.run.root).unasked == "nothing is submitted"
+    case.submitted()
+    case.run.done.write_text(json.dumps({"time": ago(hours=2), "step": 900}))
+    assert board(case.run.root).unasked == "nothing is submitted"
+    assert slurm.lines("asked") == []
 
 
 # Grids.
