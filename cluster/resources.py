@@ -135,7 +135,8 @@ def folder_obstacle(profile: SlurmProfile, folder: Path, environ: Mapping[str, s
 
 def gpu_hours(resources: Resources) -> float:
     """GPU-hours (on the CPU: task-hours) if every unit takes its whole time."""
-    return resources.tasks * resources.time_min / 60 * resources.units
+    each = resources.nodes * resources.gpus_per_node or resources.tasks
+    return each * resources.time_min / 60 * resources.units
 
 
 def summary(resources: Resources, profile: SlurmProfile) -> str:

@@ -43,6 +43,10 @@ class Wishes:
     """Slots that share the cells of one kind."""
     gpus: int | None = None
     """Of one slot of an evaluation; None is as few as the cluster gives."""
+    answer_gpu: str | None = None
+    """Word for the GPU or slice that answers; None is as for training."""
+    per_gpu: int = 1
+    """Cells that are answered at once on one GPU."""
     more_memory: float = 1.0
     """Times the memory that a job gets otherwise."""
 
@@ -65,11 +69,6 @@ class SlotArray:
     """Places, in the list of arrays, of those that must be over before."""
     after_jobs: tuple[str, ...] = ()
     """Jobs in the queue that must be over before."""
-
-    @property
-    def gpu_hours(self) -> float:
-        """If every slot takes its whole time."""
-        return self.resources.tasks * self.resources.time_min / 60 * self.resources.units
 
 
 def plan_arrays(
@@ -146,7 +145,7 @@ def _resources(
     if group[0].job == "train":
         planned = plan_resources(profile, told[group[0].run]["config"]["gpus"], accounts=accounts)
     else:
-        planned = _evaluation_resources(profile, accounts, _hours(group), wishes.gpus)
+        planned = _evaluation_resources(profile, accounts, _hours(group), wishes)
     memory = planned.mem_mb and min(
         round(planned.mem_mb * wishes.more_memory), max(k.mem_mb for k in profile.hardware.kinds)
     )
@@ -154,13 +153,22 @@ def _resources(
 
 
 def _evaluation_resources(
-    profile: SlurmProfile, accounts: Accounts | None, hours: float, gpus: int | None
+    profile: SlurmProfile, accounts: Accounts | None, hours: float, wishes: Wishes
 ) -> Resources:
     """One GPU, or the fewest that the cluster gives, on one node: each task answers for itself."""
-    kind = find_kind(profile, profile.gpu)[0]
-    alone = replace(profile, gpus=None, nodes=1, units=None, hours=None if profile.time else hours)
-    planned = plan_resources(alone, gpus or min(kind.per_node or (1,)), accounts=accounts)
-    return replace(planned, units=1)
+    gpu = wishes.answer_gpu or profile.gpu
+    alone = replace(profile, gpu=gpu, gpus=None, nodes=1, units=None, hours=None if profile.time else hours)
+    kind, part = find_kind(alone, gpu)
+    fewest = 1 if part else min(kind.per_node or (1,))
+    planned = plan_resources(alone, wishes.gpus or fewest, accounts=accounts)
+    cores = planned.cpus_per_task // wishes.per_gpu
+    if not cores:
+        raise ClusterError(
+            f"{wishes.per_gpu} cells on one GPU: each needs a core, and {planned.cpus_per_task} go with a GPU here; "
+            f"the nearest is --per-gpu {planned.cpus_per_task} {profile.hardware.cite()}"
+        )
+    tasks = planned.tasks_per_node * wishes.per_gpu
+    return replace(planned, units=1, tasks_per_node=tasks, cpus_per_task=cores)
 
 
 def _hours(group: Sequence[Cell]) -> float:

@@ -105,10 +105,7 @@ class Worklist:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Worklist:
-        cells = tuple(
-            Cell(**{key: tuple(value) if isinstance(value, list) else value for key, value in cell.items()})
-            for cell in told["cells"]
-        )
+        cells = tuple(Cell(**{**cell, **_tuples(cell)}) for cell in told["cells"])
         return cls(cells=cells, runs=told["runs"])
 
     @classmethod
@@ -122,6 +119,11 @@ class Worklist:
         if told is None:
             raise ClusterError(f"there is no work list {path}: give the command that submitted it again")
         return cls.from_dict(told)
+
+
+def _tuples(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """The lists of a cell as JSON has them, as what they were."""
+    return {key: tuple(value) for key, value in cell.items() if isinstance(value, list)}
 
 
 def wanted_cells(grid: GridFolder) -> tuple[Cell, ...]:

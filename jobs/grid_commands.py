@@ -82,7 +82,8 @@ def _bring_about(wanted: Wanted, place: Place, args: argparse.Namespace) -> int:
 
 
 def _wishes(args: argparse.Namespace, **more: Any) -> Wishes:
-    return Wishes(throttle=args.throttle, slots=args.slots, **more)
+    answering = {"answer_gpu": args.answer_gpu, "per_gpu": args.per_gpu}
+    return Wishes(throttle=args.throttle, slots=args.slots, **answering, **more)
 
 
 def missing_command(args: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from cluster.errors import INTERRUPTED, ClusterError
 from cluster.grids import GridFolder
 from cluster.profile import SlurmProfile
 from cluster.queue import all_queued, cancel
+from cluster.resources import gpu_hours
 from cluster.runs import RunFolder
 from cluster.sbatch import SIGNAL_S, signal_seconds
 from cluster.slurm import CHECKPOINT_BYTES, Draft, ask_controller, draft, submit_slurm
@@ -23,6 +24,7 @@ from cluster.units import terms
 from jobs.arrays import SlotArray, Wishes, plan_arrays
 from jobs.call import JobCall
 from jobs.cells import Cell, Worklist
+from jobs.meter import many
 from jobs.place import Place, agreed, refused
 from jobs.queueing import WATCH, Queue
 from jobs.reconcile import Reconciled, reconcile
@@ -96,9 +98,9 @@ class GridQueue:
         asked = []
         if arrays:
             jobs = sum(array.resources.units for array in arrays)
-            asked.append(f"submit {len(arrays)} arrays, {jobs} jobs in all")
+            asked.append(f"submit {many(len(arrays), 'array')}, {many(jobs, 'job')} in all")
         if found.unwanted:
-            asked.append(f"take {len(found.unwanted)} cells back that are no longer wanted")
+            asked.append(f"take {many(len(found.unwanted), 'cell')} back that nobody wants any more")
         return " and ".join(asked)
 
     def _prepare(self, found: Reconciled) -> None:
@@ -127,7 +129,9 @@ class GridQueue:
             assert submission.job
             jobs.append(submission.job)
             waits = f", after {' '.join(after)}" if after else ""
-            print(f"queued: job {submission.job} {submission.name}, {array.resources.units} slots{waits}")
+            print(
+                f"queued: job {submission.job} {submission.name}, {many(array.resources.units, 'slot')}{waits}"
+            )
 
     def _rehearse(self, arrays: Sequence[SlotArray], obstacles: Sequence[str]) -> int:
         """Show, or have the controller look at, the scripts."""
@@ -241,15 +245,15 @@ def show_arrays(arrays: Sequence[SlotArray], profile: SlurmProfile) -> None:
 
     for number, array in enumerate(arrays, 1):
         asked = array.resources
-        each = f"{asked.gpus_per_node} x {asked.gpu}" if asked.gpu else f"{asked.tasks_per_node} tasks"
+        each = f"{asked.gpus_per_node} x {asked.gpu}" if asked.gpu else many(asked.tasks_per_node, "task")
         memory = f", {human_memory(asked.mem_mb)}" if asked.mem_mb else ""
         after = f", after array {', '.join(str(place + 1) for place in array.after)}" if array.after else ""
         print(
-            f"  array {number} {array.name:<5} {len(array.cells)} cells, {asked.units} slots of {asked.nodes} x "
-            f"({each}{memory}), {human_time(asked.time_min)} each{after}"
+            f"  array {number} {array.name:<5} {many(len(array.cells), 'cell')}, {many(asked.units, 'slot')} of "
+            f"{asked.nodes} x ({each}{memory}), {human_time(asked.time_min)} each{after}"
         )
     if arrays:
-        hours = sum(array.gpu_hours for array in arrays)
+        hours = sum(gpu_hours(array.resources) for array in arrays)
         kind = "GPU-hours" if arrays[0].resources.gpu else "task-hours"
         print(f"  at most {hours:,.0f} {kind} on {profile.name} if every slot takes its whole time")
 

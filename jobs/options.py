@@ -154,6 +154,10 @@ def _grid_wishes(parser: argparse.ArgumentParser) -> None:
     _place(parser)
     parser.add_argument("--throttle", type=_items, metavar="N", help="jobs of the grid that may run at once")
     parser.add_argument("--slots", type=_items, metavar="N", help="jobs that share the cells of one kind")
+    parser.add_argument("--answer-gpu", metavar="WORD", help="GPU or slice that answers (default: as --gpu)")
+    parser.add_argument(
+        "--per-gpu", type=_items, default=1, metavar="N", help="cells that are answered at once on one GPU"
+    )
     parser.add_argument("--yes", action="store_true", help="submit without asking")
 
 

@@ -344,6 +344,23 @@ def test_a_grid_that_shares_runs_with_another_in_the_queue_waits_for_it(go, slur
     assert first.dependency == "afterany:12"
 
 
+def test_answers_share_a_gpu_or_take_a_slice_where_that_is_asked(go, slurm, grid):
+    assert go("ablate", "--per-gpu", "3", "--answer-gpu", "a100")[0] == 0
+    asked = {one.name: one.resources for one in submissions(grid)}
+    assert (asked["parts-eval"].tasks, asked["parts-eval"].gpus_per_node) == (3, 1)
+    assert asked["parts-eval"].cpus_per_task == 4
+    assert asked["parts-s1"].tasks == 8
+    slurm.set("queue")
+    before = len(submissions(grid))
+    assert go("ablate", "--answer-gpu", "a100_3g.20gb")[0] == 0
+    asked = {one.name: one.resources for one in submissions(grid)[before:]}
+    assert (asked["parts-eval"].gpu, asked["parts-s1"].gpu) == ("a100_3g.20gb", "a100")
+    slurm.set("queue")
+    status, printed = go("ablate", "--per-gpu", "13")
+    assert status == 2
+    assert "the nearest is --per-gpu 12" in printed
+
+
 def test_missing_lists_and_queues_just_that(go, slurm, grid, tmp_path):
     go("ablate")
     slurm.set("queue")
