@@ -50,6 +50,30 @@ def days_left(run: RunFolder, days: int, now: float) -> float | None:
     return days - (now - min(known)) / DAY_S if known else None
 
 
+def purge_notice(runs: Iterable[RunFolder], days: int, now: float) -> str | None:
+    """What to tell a user two weeks before the first of some runs is deleted; None before that.
+
+    Args:
+        runs: that nobody works on.
+        days: age at which files are deleted.
+        now: seconds since 1970.
+    """
+    left = [(days_left(run, days, now), run.path.name) for run in runs]
+    soon = sorted((known, name) for known, name in left if known is not None and known < NOTICE_DAYS)
+    if not soon:
+        return None
+    first, name = soon[0]
+    what = f"{len(soon)} runs, the first is {name}," if len(soon) > 1 else f"run {name}"
+    when = f"in {first:.0f} days" if first >= 1 else "any time now"
+    one = f"python launch.py keep {name}"
+    advice = (
+        f"to save all that are done: python launch.py keep; this one: {one}"
+        if len(soon) > 1
+        else f"to save it: {one}"
+    )
+    return f"scratch deletes what is not touched for {days} days: {what} {when}; {advice}"
+
+
 def _key_files(run: RunFolder) -> Iterable[Path]:
     """What makes a run a result: that it is done, its weights, and what it would go on from."""
     return (run.done, *_first_file(run.bridge), *_first_file(_newest(run.checkpoints)))

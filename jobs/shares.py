@@ -121,6 +121,8 @@ def summed_row(run: RunFolder, title: str, shares: Sequence[Share], now: float) 
     done = [f"{len(languages) - len(unfinished)}/{len(languages)} languages"]
     waits = [share.note for share in shares if share.note and share.state == state != "failed"][:1]
     parts = [*broken, *done] if state == "failed" else [*done, *broken, *waits]
+    step, total = sum(share.answered for share in shares), sum(share.cell.items for share in shares)
+    rate = sum((share.beat or {}).get("items_per_s", 0.0) for share in shares)
     return Row(
         run=run.path.name,
         title=title,
@@ -128,8 +130,9 @@ def summed_row(run: RunFolder, title: str, shares: Sequence[Share], now: float) 
         state=state,
         note=", ".join(parts),
         start=min((share.start for share in shares if share.start), default=None),
-        step=sum(share.answered for share in shares),
-        total=sum(share.cell.items for share in shares),
+        step=step,
+        total=total,
+        eta_s=(total - step) / rate if rate else None,
         **_signs(shares, now),
     )
 

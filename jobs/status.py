@@ -18,7 +18,7 @@ from typing import Any
 from cluster.errors import ClusterError
 from cluster.grids import all_grids
 from cluster.profile import Profile, detect, load_profile
-from cluster.purge import NOTICE_DAYS, days_left, purge_days
+from cluster.purge import purge_days, purge_notice
 from cluster.runs import RunFolder, all_runs
 from cluster.sandbox import sandbox_environment, sandbox_root
 from cluster.schema import nearest
@@ -100,7 +100,7 @@ class Collector:
             sighting=world.sighting,
             unasked=self.unasked,
             time=now,
-            warnings=tuple(self._purges(runs, fates, titles, now)),
+            warnings=tuple(self._purges(runs, fates, now)),
         )
 
     def _chosen(self, grids: list[GridFiles]) -> dict[str, RunFolder]:
@@ -216,25 +216,14 @@ class Collector:
         hours += sum(share.gpu_hours for share in answered if share.name in grid.by_name)
         return GridLine(name=grid.name, states=counts, gpu_hours=hours)
 
-    def _purges(
-        self, runs: Mapping[str, RunFolder], fates: Mapping[str, Fate], titles: Mapping[str, str], now: float
-    ) -> list[str]:
+    def _purges(self, runs: Mapping[str, RunFolder], fates: Mapping[str, Fate], now: float) -> list[str]:
         """A warning about the runs that scratch storage would delete soon."""
         days = purge_days(self.profile, self.root, self.environ) if self.profile else None
         if days is None:
             return []
-        idle = [name for name, fate in fates.items() if fate.state not in ("running", "queued", "new")]
-        left = {name: days_left(runs[name], days, now) for name in idle}
-        soon = sorted((d, name) for name, d in left.items() if d is not None and d < NOTICE_DAYS)
-        if not soon:
-            return []
-        first, name = soon[0]
-        when = f"in {first:.0f} days" if first >= 1 else "any time now"
-        what = f"{len(soon)} runs, the first" if len(soon) > 1 else "run"
-        return [
-            f"scratch deletes what is not touched for {days} days: {what} {titles[name]} {when}; "
-            f"to save it: python launch.py keep {name}"
-        ]
+        idle = [runs[name] for name, fate in fates.items() if fate.state not in ("running", "queued", "new")]
+        told = purge_notice(idle, days, now)
+        return [told] if told else []
 
 
 def _place(row: Row) -> tuple[Any, ...]:

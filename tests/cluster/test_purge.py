@@ -5,7 +5,7 @@ import os
 import pytest
 
 from cluster.profile import load_profile
-from cluster.purge import DAY_S, days_left, purge_days
+from cluster.purge import DAY_S, days_left, purge_days, purge_notice
 from cluster.runs import RunFolder
 
 
@@ -65,3 +65,20 @@ def test_the_first_file_to_go_decides_and_older_checkpoints_do_not_matter(run):
 def test_a_run_that_left_nothing_has_nothing_to_lose(tmp_path):
     run = RunFolder(tmp_path / "math-s2-0123abcd")
     assert days_left(run, 60, 0.0) is None
+
+
+def test_it_is_told_two_weeks_before_and_names_what_saves_the_run(run):
+    changed = run.done.stat().st_ctime
+    assert purge_notice([run], 60, changed + 45 * DAY_S) is None
+    assert purge_notice([run], 60, changed + 50 * DAY_S) == (
+        "scratch deletes what is not touched for 60 days: run math-s2-0123abcd in 10 days; "
+        "to save it: python launch.py keep math-s2-0123abcd"
+    )
+    late = purge_notice([run], 60, changed + 61 * DAY_S)
+    assert "any time now" in late
+    other = RunFolder(run.root / "math-s1-0123abcd")
+    other.path.mkdir()
+    other.done.write_text("x")
+    both = purge_notice([run, other], 60, changed + 50 * DAY_S)
+    assert "2 runs, the first is math-s2-0123abcd, in 10 days" in both
+    assert "to save all that are done: python launch.py keep;" in both

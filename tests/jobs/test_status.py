@@ -195,6 +195,7 @@ def test_evaluations_are_one_row_for_each_benchmark_unless_the_run_is_asked_for(
     assert busy.note.startswith("2/10 languages") or busy.note.startswith("3/10 languages")
     assert 2_500 < busy.step < busy.total == 10_000
     assert busy.gpu_mb == 21_000
+    assert busy.eta_s == pytest.approx((10_000 - busy.step) / (2 * 1.3))
     broken = next(row for row in status.rows if row.share == "mgsm" and row.state == "failed")
     assert broken.note.startswith("1 failed: ")
     assert broken.note.endswith(("9/10 languages", "6/7 languages"))
@@ -504,8 +505,8 @@ def test_a_purge_is_told_two_weeks_before(tmp_path, slurm, monkeypatch):
     (tmp_path / "profiles.yaml").write_text(told % (tmp_path, 9))
     (warning,) = board(tmp_path).warnings
     assert warning == (
-        "scratch deletes what is not touched for 9 days: run math-s1 in 9 days; to save it: python launch.py keep "
-        "math-s1-00000001"
+        "scratch deletes what is not touched for 9 days: run math-s1-00000001 in 9 days; to save it: "
+        "python launch.py keep math-s1-00000001"
     )
 
 
