@@ -204,7 +204,7 @@ def _clear(root: Path) -> None:
 
 def _write(shape: Shape, places: Places, cgroups: bool) -> None:
     """The files of a sandbox: open to all users, but for its secrets."""
-    folders = ("etc", "log", "run", "state", "spool", "munge", "dev", "bin", "scratch")
+    folders = ("etc", "log", "run", "state", "spool", "munge", "dev", "bin", "scratch", "disk")
     for name in folders:
         (places.root / name).mkdir()
     users = dict.fromkeys(["root", os.environ.get("SUDO_USER") or "root"])

@@ -39,8 +39,13 @@ class Places:
 
     @property
     def scratch(self) -> Path:
-        """Local disks of the nodes: `$SLURM_TMPDIR` lies in here."""
+        """Local disks of the nodes, a folder each."""
         return self.root / "scratch"
+
+    @property
+    def disk(self) -> Path:
+        """Where each node sees its own: `$SLURM_TMPDIR` is one path with another content on each, as on a cluster."""
+        return self.root / "disk"
 
     @property
     def munge(self) -> Path:
@@ -74,7 +79,7 @@ def conf_files(shape: Shape, places: Places, users: Iterable[str], cgroups: bool
         "gres.conf": _gres_conf(shape, places),
         "cgroup.conf": "CgroupPlugin=cgroup/v1\nConstrainRAMSpace=yes\n",
         "hosts": _hosts(shape, places),
-        "enter": _enter(),
+        "enter": _enter(places),
         "prolog": _script(f'mkdir -p "{_tmpdir(places)}" && chown "$SLURM_JOB_UID" "{_tmpdir(places)}"'),
         "epilog": _script(f'rm -rf "{_tmpdir(places)}"'),
         "task_prolog": _script(f'echo "export SLURM_TMPDIR={_tmpdir(places)}"'),
@@ -242,20 +247,24 @@ def _hosts(shape: Shape, places: Places) -> str:
     return "".join(f"{address} {name}\n" for address, name in machines.items())
 
 
-def _enter() -> str:
-    """Runs a daemon under a node's name: it is called inside fresh UTS and mount namespaces.
+def _enter(places: Places) -> str:
+    """Runs a daemon under a node's name and on its disk: it is called inside fresh UTS and mount namespaces.
 
     Arguments: the name, a hosts file, a folder below each cgroup hierarchy of the machine (or nothing), and the
     command. A node sees that folder as the whole hierarchy, so that sandboxes and a Slurm of the machine's own
     share no cgroup.
     """
     return _script(
-        """\
+        f"""\
 set -e
 name=$1 hosts=$2 group=$3
 shift 3
 hostname "$name"
 mount --bind "$hosts" /etc/hosts
+mkdir -p "{places.scratch}/$name"
+mount --bind "{places.scratch}/$name" "{places.disk}"
+"""
+        """\
 for hierarchy in ${group:+freezer memory}; do
   mount --bind "/sys/fs/cgroup/$hierarchy/$group" "/sys/fs/cgroup/$hierarchy"
 done
@@ -264,7 +273,7 @@ exec "$@\""""
 
 
 def _tmpdir(places: Places) -> str:
-    return f"{places.scratch}/$SLURMD_NODENAME/$SLURM_JOB_ID"
+    return f"{places.disk}/$SLURM_JOB_ID"
 
 
 def _script(text: str) -> str:
