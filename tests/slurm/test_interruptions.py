@@ -52,7 +52,7 @@ KINDS = [
         "walltime",
         "walltime",
         None,
-        facts=(("units", 8), ("tasks", 2), ("minutes", 1), ("change", slow_down)),
+        facts=(("units", 12), ("minutes", 1), ("change", slow_down)),
     ),
     Case("preemption", "preemption", preempt),
     Case("requeue", "requeue", requeue, facts=(("extra", ("--requeue",)),)),
