@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 import platform
 import socket
@@ -75,6 +74,8 @@ def tree_of(files: dict[str, bytes]) -> str:
 
 
 def _versions() -> dict[str, str]:
+    import importlib.metadata  # slow to import, and no command on a login node asks for versions
+
     versions = {}
     for package in PACKAGES:
         try:

@@ -10,6 +10,7 @@ from cluster.errors import ClusterError
 from cluster.grids import all_grids
 from cluster.queue import QueuedJob, all_queued, cancel
 from cluster.runs import find_run
+from cluster.sightings import forget
 from cluster.submission import recorded
 from jobs.place import agreed, cluster_of, runs_of
 from jobs.reconcile import live_arrays
@@ -33,6 +34,7 @@ def cancel_all(args: argparse.Namespace) -> int:
     if not agreed(f"cancel {sum(job.elements for job in jobs)} jobs", args.yes):
         return 0
     cancel(*dict.fromkeys(job.job for job in jobs))
+    forget(root)
     print("cancelled; what was computed stays, and the same launch command goes on from it")
     return 0
 

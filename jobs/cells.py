@@ -49,15 +49,18 @@ class Cell:
     def name(self) -> str:
         """What a user sees: the run, and the share of it."""
         share = "" if self.job == "train" else f" {self.benchmark}/{self.language}-{self.shard}"
-        return Path(self.run).name + share
+        return self.run.rpartition("/")[2] + share
 
     def done(self) -> bool:
         """Whether its result is there."""
         folder = self.folder
         if not isinstance(folder, CellFolder):
             return folder.done.exists()
-        told = read_json(folder.done) or {}
-        return told.get("max_new_tokens") == self.max_new_tokens and told.get("items", 0) >= self.items
+        return self.answered_by(read_json(folder.done) or {})
+
+    def answered_by(self, outcome: Mapping[str, Any]) -> bool:
+        """Whether what `DONE` of its folder holds is all that is wanted."""
+        return outcome.get("max_new_tokens") == self.max_new_tokens and outcome.get("items", 0) >= self.items
 
     def ready(self) -> bool:
         """Whether all that it needs is there."""

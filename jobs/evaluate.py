@@ -17,6 +17,7 @@ from cluster.units import Unit
 from jobs.answers import SHARD, add_answers, by_benchmark, evaluation_cells, read_answers, write_table
 from jobs.cells import Cell
 from jobs.start import data_folder, recorded, settled_environment, within_reach
+from jobs.usage import usage
 from layalign.config import RunConfig
 from layalign.evaluation import table
 from layalign.evaluation.benchmarks import Item, read_benchmark
@@ -176,7 +177,9 @@ class _Progress:
         self.done += answered
         rate = (self.done - self.known) / (time.monotonic() - self.began)
         left = round((self.cell.items - self.done) / rate)
-        self.folder.beat(answered=self.done, items=self.cell.items, items_per_s=round(rate, 2), eta_s=left)
+        self.folder.beat(
+            answered=self.done, items=self.cell.items, items_per_s=round(rate, 2), eta_s=left, **usage()
+        )
         share = f"{self.cell.benchmark}/{self.cell.language}-{self.cell.shard}"
         print(
             f"{share} {self.done}/{self.cell.items}  {rate:.1f} items/s  left {timedelta(seconds=left)}",

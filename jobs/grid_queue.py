@@ -17,6 +17,7 @@ from cluster.queue import all_queued, cancel
 from cluster.resources import gpu_hours
 from cluster.runs import RunFolder
 from cluster.sbatch import SIGNAL_S, signal_seconds
+from cluster.sightings import forget
 from cluster.slurm import CHECKPOINT_BYTES, Draft, ask_controller, draft, submit_slurm
 from cluster.snapshot import Snapshot
 from cluster.submission import Submission
@@ -128,6 +129,7 @@ class GridQueue:
                 ) from None
             assert submission.job
             jobs.append(submission.job)
+            forget(self.folder.root)
             waits = f", after {' '.join(after)}" if after else ""
             print(
                 f"queued: job {submission.job} {submission.name}, {many(array.resources.units, 'slot')}{waits}"

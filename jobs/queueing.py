@@ -20,6 +20,7 @@ from cluster.race import alternatives, forget_race, new_rival
 from cluster.resources import Resources, account_obstacle, folder_obstacle, plan_resources, summary
 from cluster.rules import Accounts
 from cluster.runs import RunFolder
+from cluster.sightings import forget
 from cluster.slurm import Draft, ask_controller, submit_slurm
 from cluster.submission import Standing, standing_of
 from jobs.place import Place, describe, refused
@@ -139,6 +140,7 @@ class Queue:
                     print(f"{item.plan.run.path.name}: {told}")
             else:
                 self._submit(item, parent)
+        forget(self.place.runs)
         if todo and not self.args.test_only:
             print(f"watch: {WATCH}")
         return 0

@@ -12,6 +12,7 @@ from cluster.errors import ClusterError
 from cluster.profile import SlurmProfile, slurm_only
 from cluster.resources import Resources, summary
 from cluster.runs import RunFolder, find_run
+from cluster.sightings import forget
 from cluster.slurm import Draft, draft, signal_of, submit_slurm
 from cluster.submission import standing_of
 from cluster.units import terms
@@ -83,6 +84,7 @@ def retry_run(name: str, place: Place, args: argparse.Namespace) -> int:
         return 0
     run.forgive()
     submission = submit_slurm(drafted)
+    forget(place.runs)
     print(f"queued: job {submission.job} {submission.name}: {run.path}")
     print(summary(resources, profile))
     return 0

@@ -80,7 +80,7 @@ def shares_of(run: RunFolder, cells: Sequence[Cell], world: World) -> list[Share
 def _begun(folder: CellFolder, cell: Cell, world: World) -> Share:
     name = name_of(cell)
     told = folder.outcome()
-    if told.get("max_new_tokens") == cell.max_new_tokens and told.get("items", 0) >= cell.items:  # Cell.done
+    if cell.answered_by(told):
         hours = told.get("seconds", 0.0) / 3600
         return Share(cell, name, "done", cell.items, time=seconds(told.get("time")), gpu_hours=hours)
     beat = read_json(folder.heartbeat) or {}

@@ -15,7 +15,9 @@ import yaml
 from safetensors.torch import load_file
 
 from cluster.files import read_jsonl
+from cluster.grids import all_grids
 from cluster.provenance import ROOMS, tree_hash
+from cluster.race import alternatives
 from cluster.runs import RunFolder, all_runs
 from cluster.submission import Submission, standing_of
 from layalign.model.store import WEIGHTS
@@ -68,8 +70,9 @@ def test_two_nodes_reach_the_weights_of_one_process(go, sandbox, world, runs, re
     train(go, "--stage", "all", *GRID)
     status, printed = go("evaluate", "--data", world / "data", *ONE)
     assert status == 0, printed
-    evaluation = Submission.read(runs()[2].evaluation)
-    sandbox.wait(evaluation.job, seconds=240)
+    (grid,) = all_grids(recipe.parent / "runs")
+    (record,) = grid.records()
+    sandbox.wait(Submission.read(record).job, seconds=240)
     for run in runs().values():
         assert run.done.exists(), log(run)
         (start,) = read_jsonl(run.starts)[:1]
@@ -228,3 +231,20 @@ def test_refusal_leaves_a_run_that_can_be_submitted(go, sandbox, runs):
     assert "Slurm refuses tiny-layalign-s1: " in printed
     assert isinstance(runs()[1], RunFolder)
     train(go, "--stage", "1", *held(*ONE))
+
+
+def test_the_first_of_a_race_has_the_run_and_the_second_stage_follows_whoever_won(go, sandbox, runs):
+    printed = train(go, "--stage", "all", *ONE, "--race", "gpu=a100,a100_1g.5gb")
+    assert printed.count("queued: job") == 4
+    jobs = {one.job for stage in (1, 2) for one in alternatives(runs()[stage])}
+    assert len(jobs) == 4
+    for job in jobs:
+        sandbox.wait(job, seconds=240)
+    for run in runs().values():
+        assert run.done.exists(), log(run)
+        (won,) = [event for event in read_jsonl(run.events) if event["event"] == "won"]
+        assert sandbox.job(won["job"])["JobState"] == "COMPLETED"
+        (lost,) = won["cancelled"]
+        assert sandbox.job(lost)["JobState"] == "CANCELLED"
+        assert Submission.read(run.submission).job == won["job"]
+        assert len(read_jsonl(run.starts)) == 1
