@@ -23,7 +23,7 @@ from jobs.grid_queue import GridQueue, last_submission
 from jobs.place import Place, place_of, refused
 from jobs.plan import load_recipe
 from jobs.reconcile import STATES, Reconciled, forgiven
-from jobs.results import show_results
+from jobs.results.command import show_results
 from jobs.retrying import retry_run
 from jobs.wanted import Wanted, obstacles, wanted_of
 from layalign.config import resolve

@@ -25,7 +25,7 @@ from cluster.units import terms
 from jobs.arrays import SlotArray, Wishes, plan_arrays
 from jobs.call import JobCall
 from jobs.cells import Cell, Worklist
-from jobs.meter import many
+from jobs.keeping.meter import many
 from jobs.place import Place, agreed, refused
 from jobs.queueing import WATCH, Queue
 from jobs.reconcile import Reconciled, reconcile

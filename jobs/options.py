@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import NamedTuple
 
 WISHES = {
     "account": ("NAME", "whom to charge; short for -o cluster.account=NAME, as are the next ones"),
@@ -65,7 +63,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _train_options(parser: argparse.ArgumentParser) -> None:
+def train_options(parser: argparse.ArgumentParser) -> None:
     _common(parser)
     parser.add_argument("--stage", choices=("1", "2", "all"), required=True, help="1 translation, 2 task")
     parser.add_argument("--force", action="store_true", help="make it anew; the old folder is moved aside")
@@ -76,7 +74,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _evaluate_options(parser: argparse.ArgumentParser) -> None:
+def evaluate_options(parser: argparse.ArgumentParser) -> None:
     _common(parser)
     parser.add_argument("--run", metavar="NAME", help="run to evaluate: its name, folder or signature")
     parser.add_argument(
@@ -86,14 +84,14 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=_items, metavar="N", help="first items of each language only")
 
 
-def _demo_options(parser: argparse.ArgumentParser) -> None:
+def demo_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="seeds (default: 0)")
     parser.add_argument(
         "--runs", metavar="FOLDER", help="folder of all runs (default: $LAYALIGN_RUNS or ./runs)"
     )
 
 
-def _prefetch_options(parser: argparse.ArgumentParser) -> None:
+def prefetch_options(parser: argparse.ArgumentParser) -> None:
     _cluster_options(parser)
     _recipe_option(parser)
     parser.add_argument(
@@ -101,17 +99,17 @@ def _prefetch_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _env_options(parser: argparse.ArgumentParser) -> None:
+def env_options(parser: argparse.ArgumentParser) -> None:
     _cluster_options(parser)
     parser.add_argument("--build", action="store_true", help="build it; on a login node")
 
 
-def _doctor_options(parser: argparse.ArgumentParser) -> None:
+def doctor_options(parser: argparse.ArgumentParser) -> None:
     _cluster_options(parser)
     parser.add_argument("--compute", action="store_true", help="also run a one-minute job")
 
 
-def _sandbox_options(parser: argparse.ArgumentParser) -> None:
+def sandbox_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("up", "down", "status"))
     parser.add_argument(
         "--like", default="sandbox", metavar="NAME", help="cluster to imitate (default: sandbox)"
@@ -161,36 +159,36 @@ def _grid_wishes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="submit without asking")
 
 
-def _ablate_options(parser: argparse.ArgumentParser) -> None:
+def ablate_options(parser: argparse.ArgumentParser) -> None:
     _grid_wishes(parser)
     parser.add_argument(
         "--grid", metavar="NAME|PATH", required=True, help="a grid of jobs/grids, or a YAML file"
     )
 
 
-def _pipeline_options(parser: argparse.ArgumentParser) -> None:
+def pipeline_options(parser: argparse.ArgumentParser) -> None:
     _grid_wishes(parser)
     _recipe_option(parser)
     parser.add_argument("--name", metavar="N", help="name (default: the recipe's and its method's)")
     parser.add_argument("--benchmark", type=_commas, metavar="A,B", help="benchmarks (default: the recipe's)")
 
 
-def _missing_options(parser: argparse.ArgumentParser) -> None:
+def missing_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="grids (default: all)")
     _grid_wishes(parser)
     parser.add_argument("--csv", metavar="FILE", help="write the list to a file")
     parser.add_argument("--submit", action="store_true", help="queue just what is missing")
 
 
-def _status_options(parser: argparse.ArgumentParser) -> None:
+def status_options(parser: argparse.ArgumentParser) -> None:
     _names(parser, "parts of names of runs or grids (default: all)")
     parser.add_argument("--state", type=_commas, metavar="A,B", help="only these states, e.g. running,failed")
     parser.add_argument("--grid", metavar="NAME", help="only the cells of a grid")
     parser.add_argument("--svg", metavar="FILE", help="write the board as a picture too")
 
 
-def _logs_options(parser: argparse.ArgumentParser) -> None:
-    _one_run(parser)
+def logs_options(parser: argparse.ArgumentParser) -> None:
+    one_run(parser)
     parser.add_argument("--follow", action="store_true", help="go on showing what is added")
     parser.add_argument(
         "--rank", type=int, default=0, metavar="R", help="process whose log it is (default: 0)"
@@ -200,103 +198,54 @@ def _logs_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _one_run(parser: argparse.ArgumentParser) -> None:
+def one_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="RUN", help="a run: its name, folder or signature")
     _runs_option(parser)
 
 
-def _efficiency_options(parser: argparse.ArgumentParser) -> None:
+def efficiency_options(parser: argparse.ArgumentParser) -> None:
     _names(parser, "runs (default: all)")
 
 
-def _cancel_options(parser: argparse.ArgumentParser) -> None:
+def cancel_options(parser: argparse.ArgumentParser) -> None:
     _names(parser, "runs or grids")
     _cluster_options(parser)
     parser.add_argument("--yes", action="store_true", help="cancel without asking")
 
 
-def _retry_options(parser: argparse.ArgumentParser) -> None:
+def retry_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="runs or grids")
     _grid_wishes(parser)
     parser.add_argument("--failed", action="store_true", help="everything that has failed")
     parser.add_argument("--more-mem", action="store_true", help="ask for half as much memory again")
 
 
-def _clean_options(parser: argparse.ArgumentParser) -> None:
+def clean_options(parser: argparse.ArgumentParser) -> None:
     _names(parser, "runs or grids (default: all)")
     parser.add_argument("--yes", action="store_true", help="delete what is shown without asking")
 
 
-def _keep_options(parser: argparse.ArgumentParser) -> None:
+def keep_options(parser: argparse.ArgumentParser) -> None:
     _names(parser, "runs or grids (default: all that are done)")
     _cluster_options(parser)
     parser.add_argument("--to", metavar="FOLDER", help="where (default: the cluster's project storage)")
 
 
-def _export_options(parser: argparse.ArgumentParser) -> None:
-    _one_run(parser)
+def export_options(parser: argparse.ArgumentParser) -> None:
+    one_run(parser)
     parser.add_argument("--to", metavar="FILE", help="archive to write (default: RUN.tar in this folder)")
     parser.add_argument("--checkpoints", action="store_true", help="with all that is needed to train on")
 
 
-def _import_options(parser: argparse.ArgumentParser) -> None:
+def import_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", metavar="FILE", help="what export has written")
     _runs_option(parser)
 
 
-def _results_options(parser: argparse.ArgumentParser) -> None:
+def results_options(parser: argparse.ArgumentParser) -> None:
     _names(parser, "grids or runs (default: all runs that have answers)")
     parser.add_argument("--benchmark", type=_commas, metavar="A,B", help="only these benchmarks")
     parser.add_argument(
         "--rule", choices=("strict", "official"), default="strict", help="how answers are read"
     )
     parser.add_argument("--out", metavar="FOLDER", help="where to write CSV, Markdown, LaTeX and HTML")
-
-
-class Command(NamedTuple):
-    """One word after `launch.py`."""
-
-    module: str
-    """Has a function of the command's name."""
-    options: Callable[[argparse.ArgumentParser], None]
-    help: str
-
-
-COMMANDS = {
-    "train": Command("jobs.commands", _train_options, "train one stage of a recipe, or both"),
-    "evaluate": Command("jobs.commands", _evaluate_options, "answer benchmarks with a run"),
-    "pipeline": Command(
-        "jobs.grid_commands", _pipeline_options, "both stages, answers and tables of a recipe"
-    ),
-    "ablate": Command(
-        "jobs.grid_commands", _ablate_options, "bring a grid of variants to the state its file says"
-    ),
-    "missing": Command("jobs.grid_commands", _missing_options, "what of a grid is not done; queue just that"),
-    "status": Command("jobs.board", _status_options, "every run and cell, once"),
-    "watch": Command("jobs.board", _status_options, "the same, live"),
-    "logs": Command("jobs.logs", _logs_options, "what a run prints, or why it broke"),
-    "why": Command("jobs.why", _one_run, "what keeps a run from going on, and what helps"),
-    "efficiency": Command(
-        "jobs.efficiency", _efficiency_options, "what runs asked for, what they used, and advice"
-    ),
-    "cancel": Command("jobs.grid_commands", _cancel_options, "take runs or grids out of the queue"),
-    "retry": Command("jobs.grid_commands", _retry_options, "queue again what has failed"),
-    "results": Command("jobs.results", _results_options, "tables beside the paper's, and a report"),
-    "clean": Command("jobs.keeping", _clean_options, "what is safe to delete, shown first"),
-    "keep": Command("jobs.keeping", _keep_options, "copy finished bridges and results to project storage"),
-    "export": Command("jobs.keeping", _export_options, "a run as one archive"),
-    "import": Command("jobs.keeping", _import_options, "a run out of an archive"),
-    "demo": Command(
-        "jobs.commands", _demo_options, "both stages of every method in the miniature, with table and plots"
-    ),
-    "prefetch": Command(
-        "jobs.commands", _prefetch_options, "fetch a recipe's models and data sets; on a login node"
-    ),
-    "env": Command(
-        "jobs.commands", _env_options, "tell how jobs come by their Python on a cluster, or build it"
-    ),
-    "doctor": Command("jobs.commands", _doctor_options, "compare a profile with its cluster"),
-    "sandbox": Command(
-        "jobs.commands", _sandbox_options, "a throwaway Slurm on this machine ($LAYALIGN_SANDBOX)"
-    ),
-}

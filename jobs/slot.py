@@ -26,7 +26,7 @@ from cluster.rendezvous import rendezvous
 from cluster.units import Unit, find_unit
 from jobs.call import leave
 from jobs.cells import Cell, Worklist, wanted_cells
-from jobs.results import write_results
+from jobs.results.command import write_results
 
 
 def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:

@@ -26,7 +26,7 @@ WORKERS = {"jobs/train.py", "jobs/evaluate.py", "jobs/demo.py", "jobs/start.py"}
 LIGHT = [
     "launch.py",
     "cluster/**/*.py",
-    "jobs/*.py",
+    "jobs/**/*.py",
     "layalign/__init__.py",
     "layalign/config.py",
     "layalign/strict.py",

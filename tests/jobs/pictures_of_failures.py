@@ -1,33 +1,14 @@
-"""Pictures of `why` and `logs --errors` for the documentation, of a few runs and a Slurm that knows of them.
-
-    python -m tests.jobs.pictures_of_failures [FOLDER]
-
-writes `why.svg` and `logs-errors.svg` into a folder (default: docs).
-"""
+"""The stories behind the pictures of `why` and `logs --errors`: a few runs and a Slurm that knows of them."""
 
 from __future__ import annotations
 
-import io
-import os
-import shlex
-import subprocess
-import sys
-import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
-from jobs.board import FONTS
-from tests.cluster.fake_slurm import FakeSlurm, write_commands
+from tests.cluster.fake_slurm import FakeSlurm
 from tests.jobs.stories import START, Story
 
-ROOT = Path(__file__).resolve().parents[2]
-COLUMNS = 100
-SHOWN = "/home/me/scratch"
-"""Stands for a temporary folder, whose name is as long."""
-STUCK, ERROR = "math-no-adapter", "math-layalign"
+STUCK, ERROR, WAITS = "math-no-adapter", "math-layalign", "math-mindmerger"
 CODE = "/localscratch/me.5210031.0/code"
 WATCHDOG = (
     "[rank{rank}]:[E1125 03:12:46.118 ProcessGroupNCCL.cpp:616] [Rank {rank}] Watchdog caught collective operation "
@@ -68,7 +49,7 @@ def tell(root: Path, slurm: FakeSlurm) -> None:
         f"5210028_0|FAILED|1:0|37800|720|cpu=96,gres/gpu=8,mem=992G,node=2||99:00:00|96|2||ng[1-2]|{times}|\n"
         f"5210028_0.0|FAILED|1:0|37800||cpu=96|11900M|99:00:00|96|2|8|ng[1-2]|{times}|\n",
     )
-    waits = Story(root, 1, "math-mindmerger", "41d7e90a").submitted("5210040", nodes=2, gpus_per_node=4)
+    waits = Story(root, 1, WAITS, "41d7e90a").submitted("5210040", nodes=2, gpus_per_node=4)
     start = datetime.now() + timedelta(hours=5, minutes=20, seconds=20)
     waits.queued(slurm, "5210040_[0-2%1]", "PENDING", "AssocGrpGRES", f"{start:%Y-%m-%dT%H:%M:%S}")
     short = Story(root, 2, ERROR, "7c3f5a16").submitted("5210031", nodes=2, gpus_per_node=4, tasks_per_node=4)
@@ -84,40 +65,3 @@ def _logs(story: Story, job: str, texts: dict[int, str]) -> None:
         steps = "".join(f"step {n}/6258  loss 0.61\n" for n in (2060, 2080)) if rank == 0 else ""
         start = START.format(job=job, node=nodes[rank // 4])
         (story.run.slurm / f"{job}_{rank}_log.out").write_text(start + steps + text)
-
-
-def draw(folder: Path) -> None:
-    """Make the pictures with the commands that a user would type."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as temporary:
-        assert len(temporary) == len(SHOWN), temporary
-        slurm = Path(temporary, "slurm")
-        write_commands(slurm)
-        tell(Path(temporary, "runs"), FakeSlurm(slurm))
-        environ = {
-            **os.environ,
-            "PATH": f"{slurm}:{os.environ['PATH']}",
-            "LAYALIGN_RUNS": f"{temporary}/runs",
-        }
-        environ |= {"COLUMNS": str(COLUMNS), "FORCE_COLOR": "1", "TERM": "xterm-256color"}
-        for name, words in {
-            "why": [["why", STUCK], ["why", "math-mindmerger"]],
-            "logs-errors": [["logs", ERROR, "--errors"]],
-        }.items():
-            console = Console(
-                record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor"
-            )
-            for one in words:
-                command = [sys.executable, str(ROOT / "launch.py"), *one]
-                ran = subprocess.run(command, env=environ, check=True, capture_output=True, text=True)
-                console.print(Text(f"$ python launch.py {shlex.join(one)}", style="bold"))
-                console.print(Text.from_ansi(ran.stdout.replace(temporary, SHOWN).rstrip("\n")))
-                console.print()
-            (folder / f"{name}.svg").write_text(
-                FONTS.sub("", console.export_svg(title=f"launch.py {words[0][0]}"))
-            )
-
-
-if __name__ == "__main__":
-    target = Path(*sys.argv[1:2] or [ROOT / "docs"])
-    target.mkdir(parents=True, exist_ok=True)
-    draw(target.absolute())

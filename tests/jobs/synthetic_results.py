@@ -17,8 +17,8 @@ from cluster.files import write_json_atomic
 from cluster.grids import GridFolder
 from cluster.runs import RunFolder
 from jobs.cells import Cell, Worklist
-from jobs.paper import paper_row
 from jobs.plan import load_recipe, plan_run
+from jobs.results.paper import paper_row
 from layalign.evaluation.benchmarks import find_benchmark
 
 VARIANTS: dict[str, tuple[list[str], tuple[str, ...]]] = {

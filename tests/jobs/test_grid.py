@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from jobs.grid import GRIDS, Grid, Point, grid_names, load_grid
-from jobs.paper import paper_row
 from jobs.plan import load_recipe
+from jobs.results.paper import paper_row
 from layalign.config import resolve
 
 RECIPE = {

@@ -11,9 +11,9 @@ import pytest
 import launch
 from cluster.runs import RunFolder
 from cluster.submission import Submission
-from jobs import why
-from jobs.consumption import Records, consumption
-from jobs.inquiry import Diagnosis
+from jobs.diagnosis import why
+from jobs.diagnosis.consumption import Records, consumption
+from jobs.diagnosis.inquiry import Diagnosis
 from tests.jobs.stories import Story
 from tests.slurm.chains import Chain, clients_of, follow, submit
 

@@ -1,0 +1,91 @@
+"""A grid as its files tell of it: cells, labels of its points, and the arrays that were submitted for it. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cluster.grids import GridFolder
+from cluster.queue import QueuedJob
+from cluster.submission import Submission
+from jobs.board.fate import World
+from jobs.cells import Cell, Worklist
+
+
+def run_of(cell: Cell) -> str:
+    """Name of the folder of a cell's run, found out faster than a path would."""
+    return cell.run.rpartition("/")[2]
+
+
+def name_of(cell: Cell) -> str:
+    """`Cell.name`, likewise: a board asks for tens of thousands of them."""
+    run = run_of(cell)
+    return run if cell.job == "train" else f"{run} {cell.benchmark}/{cell.language}-{cell.shard}"
+
+
+@dataclass
+class GridFiles:
+    """What is read of a grid, once for one board."""
+
+    folder: GridFolder
+    cells: tuple[Cell, ...]
+    """That are wanted."""
+    records: list[Submission]
+    """All arrays that were submitted, or were about to be."""
+    labels: Mapping[str, str]
+    """Words by which a run may be asked for, by the name of its folder."""
+
+    @classmethod
+    def read(cls, folder: GridFolder) -> GridFiles:
+        wanted = folder.read_wanted() or {}
+        path = folder.path / wanted.get("list", "")
+        cells = Worklist.read(path).cells if path.is_file() else ()
+        labels: dict[str, str] = {}
+        for point in wanted.get("points", ()):
+            for run in {*point["runs"].values(), point["evaluated"]}:
+                name = Path(run).name
+                labels[name] = f"{labels.get(name, folder.name)} {point['label']} seed {point['seed']}"
+        records = [found for record in folder.records() if (found := Submission.read(record))]
+        return cls(folder, cells, records, labels)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Cell]:
+        """The cells that are wanted."""
+        return {name_of(cell): cell for cell in self.cells}
+
+    @cached_property
+    def evaluations(self) -> Mapping[str, Sequence[Cell]]:
+        """Evaluation cells by the name of the run's folder."""
+        found: dict[str, list[Cell]] = {}
+        for cell in self.cells:
+            if cell.job == "evaluate":
+                found.setdefault(run_of(cell), []).append(cell)
+        return found
+
+    @property
+    def gpus(self) -> dict[str, int]:
+        """GPUs of a slot of each array, by the id that sbatch gave."""
+        return {r.job: r.resources.nodes * r.resources.gpus_per_node for r in self.records if r.job}
+
+    def covered(self, world: World) -> dict[str, list[QueuedJob]]:
+        """Rows of the queue whose slots go through a cell, by its name."""
+        lists: dict[str, list[str]] = {}
+        found: dict[str, list[QueuedJob]] = {}
+        withdrawn = self.folder.withdrawn()
+        for record in self.records:
+            rows = world.rows_of(record)
+            name = record.cells or ""
+            if not rows or not name:
+                continue
+            if name not in lists:
+                known = Worklist.read(self.folder.path / name).cells
+                lists[name] = [told for cell in known if (told := name_of(cell)) not in withdrawn]
+            for told in lists[name]:
+                found[told] = [*found[told], *rows] if told in found else rows
+        return found

@@ -1,0 +1,291 @@
+"""Everything that the board shows, read from files first, then from one shared sight of the queue. Light.
+
+No call of Slurm is made for a single run: one `squeue` for all of them, and one `sacct` for those that have left it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.grids import all_grids
+from cluster.profile import Profile, detect, load_profile
+from cluster.purge import purge_days, purge_notice
+from cluster.runs import RunFolder, all_runs
+from cluster.sandbox import sandbox_environment, sandbox_root
+from cluster.schema import nearest
+from cluster.sightings import EVERY_S, SANDBOX_S, Sighting, Sightings
+from jobs.board.fate import SILENT_S, Facts, Fate, World, fate_of, gpu_hours
+from jobs.board.grid_files import GridFiles, name_of, run_of
+from jobs.board.rows import STATES, GridLine, Row, State, Status
+from jobs.board.shares import Share, begun_benchmarks, begun_cells, share_row, shares_of, summed_row
+from jobs.cells import Cell
+
+SANDBOX = "sandbox"
+EACH = 3
+"""Up to so many runs that were asked for by name have each share of their evaluations in a row of its own."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What of all is to be shown.
+
+    Attributes:
+        names: parts of names of runs or grids, or of labels of a grid's points; none is all.
+        states: of `STATES`; none is all.
+        grid: name of the grid whose cells alone are meant.
+    """
+
+    names: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    grid: str | None = None
+
+    def __post_init__(self) -> None:
+        for state in self.states:
+            if state not in STATES:
+                near = nearest(state, STATES)
+                hint = f"did you mean {near}? " if near else ""
+                raise ClusterError(f"there is no state {state!r}; {hint}The states are: {', '.join(STATES)}")
+
+
+class Collector:
+    """Reads the state of everything below a folder of runs, as often as it is asked.
+
+    Args:
+        root: the folder of all runs.
+        wishes: what of it is wanted.
+        environ: of the process; where runs are in a sandbox's queue, how to reach that is added.
+    """
+
+    def __init__(self, root: Path, wishes: Wishes, environ: MutableMapping[str, str] = os.environ) -> None:
+        self.root, self.wishes, self.environ = root, wishes, environ
+        self.profile = _profile(environ)
+        self.sightings: Sightings | None = None
+        self.unasked = ""
+
+    def collect(self) -> Status:
+        """The state of all that is wanted.
+
+        Raises:
+            ClusterError: there is nothing of these names.
+        """
+        now, grids = time.time(), [GridFiles.read(folder) for folder in all_grids(self.root)]
+        if self.wishes.grid is not None:
+            grids = [grid for grid in grids if grid.name == self.wishes.grid] or _no_grid(
+                self.wishes.grid, grids
+            )
+        runs = self._chosen(grids)
+        titles = _titles(runs)
+        facts = {name: Facts.of(run) for name, run in runs.items()}
+        world = self._world(facts, titles, grids, now)
+        fates = self._settled({name: fate_of(known, world) for name, known in facts.items()}, facts, world)
+        shares = {name: self._shares(run, grids, world) for name, run in runs.items()}
+        states: dict[str, State] = {name: fate.state for name, fate in fates.items()}
+        states |= {
+            share.cell.name: share.state for of in shares.values() for all_ in of.values() for share in all_
+        }
+        lines = [self._line(grid, states, facts, shares, world) for grid in grids]
+        rows = self._rows(facts, fates, shares, world)
+        return Status(
+            rows=tuple(row for row in rows if not self.wishes.states or row.state in self.wishes.states),
+            grids=tuple(line for line in lines if line.cells),
+            sighting=world.sighting,
+            unasked=self.unasked,
+            time=now,
+            warnings=tuple(self._purges(runs, fates, now)),
+        )
+
+    def _chosen(self, grids: list[GridFiles]) -> dict[str, RunFolder]:
+        """The runs that are wanted, those included that a grid wants and nobody has begun."""
+        found = {run.path.name: run for run in all_runs(self.root)}
+        ours = {run_of(cell): cell.run for grid in grids for cell in grid.cells}
+        found |= {name: RunFolder(Path(path)) for name, path in ours.items() if name not in found}
+        if self.wishes.grid is not None:
+            found = {name: run for name, run in found.items() if name in ours}
+        if not self.wishes.names:
+            return found
+        words = {
+            name: f"{name} {' '.join(grid.labels.get(name, '') for grid in grids)}".lower() for name in found
+        }
+        parts = [part.lower() for part in self.wishes.names]
+        chosen = {name: run for name, run in found.items() if any(part in words[name] for part in parts)}
+        if not chosen:
+            raise ClusterError(
+                f"no run or grid below {self.root} has {' or '.join(self.wishes.names)} in its name; "
+                f"it holds {len(found)} runs and {len(grids)} grids: leave the names out to see them"
+            )
+        return chosen
+
+    def _world(
+        self, facts: Mapping[str, Facts], titles: Mapping[str, str], grids: list[GridFiles], now: float
+    ) -> World:
+        submissions = [known.submission for known in facts.values() if known.submission]
+        profiles = {found.profile for found in submissions} | {r.profile for g in grids for r in g.records}
+        sighting = self._look(profiles)
+        world = World(sighting, now, titles)
+        world.jobs = {found.job: name for name, k in facts.items() if (found := k.submission) and found.job}
+        needs = {
+            run_of(c): [Path(n).name for n in c.needs] for g in grids for c in g.cells if c.job == "train"
+        }
+        world.needs = needs
+        asked = {name for parents in needs.values() for name in parents} - set(facts)
+        failed = {name: bool(k.failed) if k.done is None else None for name, k in facts.items()}
+        for name in asked:
+            run = RunFolder(self.root / name)
+            failed[name] = None if run.done.exists() else run.failed.exists()
+        world.failed = failed
+        world.arrays = {name: rows for grid in grids for name, rows in grid.covered(world).items()}
+        return world
+
+    def _look(self, profiles: set[str]) -> Sighting:
+        """The queue that the runs are in. Nobody is asked where nothing was submitted that is not done."""
+        if not profiles:
+            self.unasked = "nothing is submitted"
+            return Sighting()
+        self.unasked = "" if shutil.which("squeue") else "no Slurm here"
+        if self.sightings is None:
+            every = EVERY_S
+            conf = None
+            if SANDBOX in profiles:
+                conf = _sandbox(self.environ)
+            if conf is not None and self.environ.get("SLURM_CONF", conf["SLURM_CONF"]) == conf["SLURM_CONF"]:
+                self.environ.update(conf)
+                every = SANDBOX_S
+            self.sightings = Sightings(self.root, every)
+        return self.sightings.take()
+
+    def _settled(self, fates: dict[str, Fate], facts: Mapping[str, Facts], world: World) -> dict[str, Fate]:
+        """The fates, those that hang on how a job ended judged again with what accounting says of it."""
+        if not world.asked or self.sightings is None:
+            return fates
+        world.ended = self.sightings.ended(world.asked)
+        again = [name for name, fate in fates.items() if fate.state == "lost"]
+        return {**fates, **{name: fate_of(facts[name], world) for name in again}}
+
+    def _shares(self, run: RunFolder, grids: Iterable[GridFiles], world: World) -> dict[str, list[Share]]:
+        """The shares of each benchmark of a run: those that grids want, and what else was begun."""
+        wanted: dict[str, dict[str, Cell]] = {}
+        for grid in grids:
+            for cell in grid.evaluations.get(run.path.name, ()):
+                wanted.setdefault(cell.benchmark, {})[name_of(cell)] = cell
+        if self.wishes.grid is None:
+            for benchmark in begun_benchmarks(run):
+                if benchmark not in wanted and (cells := begun_cells(run, benchmark)):
+                    wanted[benchmark] = {name_of(cell): cell for cell in cells}
+        return {name: shares_of(run, list(cells.values()), world) for name, cells in wanted.items()}
+
+    def _rows(
+        self,
+        facts: Mapping[str, Facts],
+        fates: Mapping[str, Fate],
+        shares: Mapping[str, Mapping[str, list[Share]]],
+        world: World,
+    ) -> list[Row]:
+        each = bool(self.wishes.names) and len(facts) <= EACH
+        rows = []
+        for name, known in facts.items():
+            title = world.titles[name]
+            if fates[name].state != "new" or not shares[name] or known.starts:
+                rows.append(_training_row(known, fates[name], title, world.now))
+            for of_benchmark in shares[name].values():
+                rows.append(summed_row(known.run, title, of_benchmark, world.now))
+                if each:
+                    rows += [share_row(known.run, title, share, world.now) for share in of_benchmark]
+        return sorted(rows, key=_place)
+
+    def _line(
+        self,
+        grid: GridFiles,
+        states: Mapping[str, State],
+        facts: Mapping[str, Facts],
+        shares: Mapping[str, Mapping[str, list[Share]]],
+        world: World,
+    ) -> GridLine:
+        counts = Counter(states[name] for name in grid.by_name if name in states)
+        trained = {run_of(cell) for cell in grid.cells if cell.job == "train"} & facts.keys()
+        hours = sum(gpu_hours(facts[name], grid.gpus, world.now) for name in trained)
+        answered = (share for of in shares.values() for all_ in of.values() for share in all_)
+        hours += sum(share.gpu_hours for share in answered if share.name in grid.by_name)
+        return GridLine(name=grid.name, states=counts, gpu_hours=hours)
+
+    def _purges(self, runs: Mapping[str, RunFolder], fates: Mapping[str, Fate], now: float) -> list[str]:
+        """A warning about the runs that scratch storage would delete soon."""
+        days = purge_days(self.profile, self.root, self.environ) if self.profile else None
+        if days is None:
+            return []
+        idle = [runs[name] for name, fate in fates.items() if fate.state not in ("running", "queued", "new")]
+        told = purge_notice(idle, days, now)
+        return [told] if told else []
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    """Where on the board a row belongs: by state, then what happened last, will happen first, or by name."""
+    moment = 0.0
+    if row.state in ("failed", "lost", "done", "cancelled"):
+        moment = -(row.time or 0.0)
+    elif row.state == "queued":
+        moment = row.start or math.inf
+    return STATES.index(row.state), moment, row.title, row.share
+
+
+def _training_row(facts: Facts, fate: Fate, title: str, now: float) -> Row:
+    beat, done = facts.beat, facts.done or {}
+    working = fate.state == "running"
+    shown = ("loss", *(("tokens_per_s", "eta_s", "gpu_util") if working else ()))
+    memory = ("gpu_mb", "gpu_total_mb", "rss_mb")
+    units = facts.submission.units if facts.submission else None
+    beaten = facts.sign if working and beat else None
+    known: dict[str, Any] = {key: beat.get(key) for key in (*shown, *memory)}
+    return Row(
+        run=facts.run.path.name,
+        title=title,
+        state=fate.state,
+        note=fate.note,
+        time=facts.sign or None,
+        start=fate.start,
+        unit=fate.unit if units and units > 1 else None,
+        units=units if units and units > 1 else None,
+        step=done.get("step", beat.get("step")),
+        total=beat.get("total", done.get("step")),
+        restarts=max(0, facts.starts - 1),
+        silent=beaten is not None and now - beaten > SILENT_S,
+        **known,
+    )
+
+
+def _titles(runs: Mapping[str, RunFolder]) -> dict[str, str]:
+    """What to call each run: without its signature where that is not needed to tell it from others."""
+    short = {name: f"{run.name}-s{run.stage}" for name, run in runs.items()}
+    times = Counter(short.values())
+    return {name: title if times[title] == 1 else name for name, title in short.items()}
+
+
+def _profile(environ: Mapping[str, str]) -> Profile | None:
+    """The cluster that this machine belongs to; None where its profile cannot be read: nothing here hangs on it."""
+    try:
+        return load_profile(detect(environ), (), environ)
+    except ClusterError:
+        return None
+
+
+def _sandbox(environ: Mapping[str, str]) -> dict[str, str] | None:
+    """How to reach the sandbox; None if none is up."""
+    try:
+        return sandbox_environment(sandbox_root(environ))
+    except ClusterError:
+        return None
+
+
+def _no_grid(name: str, grids: Iterable[GridFiles]) -> list[GridFiles]:
+    known = [grid.name for grid in grids]
+    near = nearest(name, known)
+    hint = f"did you mean {near}? " if near else ""
+    raise ClusterError(f"there is no grid {name!r}; {hint}The grids are: {', '.join(known) or 'none'}")

@@ -1,0 +1,122 @@
+"""What runs asked for beside what they used, and what it cost. Light."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cluster.errors import ClusterError
+from jobs.diagnosis.advice import advice_lines
+from jobs.diagnosis.consumption import Consumption, Records, consumption
+from jobs.keeping.named import chosen
+from jobs.place import runs_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDTH = 100
+HEADINGS = ("state", "GPUs", "hours", "memory G", "cores", "GPU G", "busy", "GPU-h", "a step")
+"""Of the columns after the run's name."""
+LEGEND = (
+    "used/asked: hours of the longest start, memory of a node, busy cores of a task, memory of a GPU;\n"
+    "busy: a GPU, as of the last look; a step: in GPU-seconds"
+)
+
+
+def efficiency_command(args: argparse.Namespace) -> int:
+    """Show what runs asked for and used, what that cost, and what to ask for next time."""
+    from rich.console import Console
+
+    root = runs_of(args)
+    runs, _ = chosen(root, args.names)
+    if not runs:
+        raise ClusterError(f"{root} holds no runs; say where they are with --runs FOLDER")
+    records = Records.of(runs)
+    rows = [row for run in runs for row in consumption(run, records)]
+    if not rows:
+        raise ClusterError(
+            f"none of {len(runs)} runs below {root} has begun yet: there is nothing to measure"
+        )
+    console = Console(highlight=False)
+    console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
+    console.print(table(rows))
+    for line in [LEGEND, _totals(rows), _source(records), *advice_lines(rows)]:
+        console.print(line, markup=False)
+    return 0
+
+
+def table(rows: Sequence[Consumption]) -> Table:
+    """A line for each training and each evaluation, in 100 columns."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    shown.add_column("run", overflow="fold")
+    for name in HEADINGS:
+        shown.add_column(name, justify="left" if name in ("state", "GPUs") else "right", no_wrap=True)
+    named = ""
+    for row in rows:
+        again = row.run.path.name == named
+        name = "  its evaluation" if row.kind == "evaluate" and again else row.run.path.name
+        if row.kind == "evaluate" and not again:
+            name += " (evaluation)"
+        named = row.run.path.name
+        shown.add_row(Text(name), *_cells(row))
+    return shown
+
+
+def _cells(row: Consumption) -> list[str]:
+    asked = row.resources
+    word = asked.gpu if asked and asked.gpu else "GPU" if row.gpu else "CPU"
+    gpus = f"{row.tasks}x{word.rpartition('_')[2]}"
+    memory = asked.mem_mb / 1024 if asked and asked.mem_mb else None
+    return [
+        row.state,
+        gpus,
+        _pair(row.longest_s / 3600, asked.time_min / 60 if asked else None),
+        _pair(row.used_mb and row.used_mb / 1024, memory),
+        _pair(row.cores, asked.cpus_per_task if asked else None),
+        _pair(row.gpu_mb and row.gpu_mb / 1024, row.gpu_total_mb and row.gpu_total_mb / 1024),
+        f"{row.gpu_util:.0f}%" if row.gpu_util is not None else "",
+        f"{row.gpu_hours:.1f}",
+        f"{row.gpu_hours * 3600 / row.steps:.3g}" if row.steps else "",
+    ]
+
+
+def _pair(used: float | None, asked: float | None) -> str:
+    """`2.4/12`; nothing where neither is known."""
+    if used is None and asked is None:
+        return ""
+    return f"{_short(used)}/{_short(asked)}"
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return "?"
+    return f"{value:.1f}" if value < 10 and value % 1 else f"{value:.0f}"
+
+
+def _totals(rows: Sequence[Consumption]) -> str:
+    """What all of it cost, and what a step that is done did."""
+    spent = {
+        name: sum(row.gpu_hours for row in rows if row.gpu is gpu)
+        for name, gpu in (("GPU", True), ("CPU", False))
+    }
+    told = " and ".join(f"{hours:,.1f} {name}-hours" for name, hours in spent.items() if hours)
+    trained = [row for row in rows if row.steps]
+    steps = sum(row.steps for row in trained)
+    cost = sum(row.gpu_hours for row in trained)
+    each = (
+        f"; {cost * 3600 / steps:.2g} GPU-seconds for each of {steps:,} steps that are done" if steps else ""
+    )
+    lost = sum(row.gpu_hours for row in rows if row.state == "failed")
+    gone = f"; {lost:,.1f} of them in what has failed" if lost else ""
+    return f"{told or 'nothing'} in all{gone}{each}"
+
+
+def _source(records: Records) -> str:
+    if records.rows:
+        return "time, memory and cores: as accounting (sacct) has them; GPUs: from heartbeats"
+    why = "" if records.submissions else ": nothing here was submitted to Slurm"
+    return f"all of it from the runs' own files, as accounting does not answer{why}; memory is that of rank 0"

@@ -1,0 +1,169 @@
+"""Why work does not run though nothing has failed: the queue's reasons in plain words, and what it waits for. Light."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cluster.errors import ClusterError
+from cluster.profile import SlurmProfile, load_profile
+from cluster.quantities import human_time
+from cluster.queue import QueuedJob
+from cluster.reasons import REASONS
+from cluster.runs import CellFolder, RunFolder
+from cluster.signs import Finding, find_sign
+from cluster.submission import Submission
+from jobs.diagnosis.attempts import needs_of, short_name, why
+from jobs.diagnosis.inquiry import Diagnosis, Inquiry, ago
+
+SILENT_S = 600.0
+"""A run that works gives a sign of life every 30 seconds, but not while it loads models or prepares data."""
+
+
+def waiting(inquiry: Inquiry) -> Diagnosis:
+    """What is in the queue, and what the scheduler says of it."""
+    held = [(submission, job) for submission, job in inquiry.rows if job.state == "PENDING"]
+    if not held:
+        submission, job = inquiry.rows[0]
+        return _starting(inquiry, submission, job)
+    submission, job = held[0]
+    finding = find_sign(job.reason, REASONS)
+    assert finding, job.reason
+    blocked = parent_failed(inquiry)
+    if blocked:
+        return blocked
+    parents = _parents(inquiry) if "Dependency" in job.reason or submission.cells else []
+    evidence = [("queue", f"job {job.id}, {job.reason or 'no reason yet'}"), *parents, *_asked(submission)]
+    if (start := _expected(job)) is not None:
+        evidence.append(("start", start))
+    cause, told = finding.sign.cause, finding.told()
+    if submission.cells and job.reason == "JobArrayTaskLimit":
+        cause, told = "waits for a slot", _slots(inquiry)
+    return Diagnosis("queued", cause, told, evidence, _advice(inquiry, finding, submission, job))
+
+
+def parent_failed(inquiry: Inquiry) -> Diagnosis | None:
+    """The run before this one has failed, so that this one cannot start."""
+    for parent in _needs(inquiry):
+        if parent.failed.exists() and not parent.done.exists():
+            evidence = [("parent", parent.path.name), ("says", parent.reason()[:240])]
+            told = "the run whose weights it starts from has failed: mend that one first"
+            advice = [
+                why(parent),
+                f"then: {Inquiry(parent, inquiry.glance).again()}; {inquiry.again()}",
+            ]
+            return Diagnosis("blocked", "parent failed", told, evidence, advice)
+    return None
+
+
+def never_submitted(inquiry: Inquiry) -> Diagnosis:
+    """It has no job in the queue, and none has ever begun to work on it."""
+    evidence = _parents(inquiry)
+    row = inquiry.accounted
+    grids = sorted({grid.name for grid, _ in inquiry.slots})
+    if row and not row.began:
+        by = f"was cancelled by {row.by}" if row.by else "left the queue"
+        told = f"its job {row.id} {by} before it could start: somebody ended it, or what it waited for has failed"
+        return Diagnosis("new", "never started", told, evidence, [inquiry.again()])
+    if grids:
+        told = f"no slot of grid {', '.join(grids)} is left that could take it"
+        return Diagnosis(
+            "new", "no slot left", told, evidence, [f"python launch.py missing {grids[0]} --submit"]
+        )
+    if inquiry.submissions:
+        told = f"its job {inquiry.submissions[0].job} has left the queue, and left neither a log nor a word"
+        return Diagnosis("new", "never started", told, evidence, [inquiry.again()])
+    told = "no job was ever submitted for it"
+    return Diagnosis("new", "not submitted", told, evidence, ["the launch command of its recipe"])
+
+
+def _starting(inquiry: Inquiry, submission: Submission, job: QueuedJob) -> Diagnosis:
+    """Its job runs, and has not taken it up: it makes its environment, or a slot works on something else."""
+    evidence = [("queue", f"job {job.id}, {job.state}, since {job.start}"), *_asked(submission)]
+    if submission.cells:
+        return Diagnosis("queued", "waits for a slot", _slots(inquiry), [*evidence, *_parents(inquiry)], [])
+    told = "its job has begun, and makes its environment or loads modules"
+    log = inquiry.attempt.log if inquiry.attempt else inquiry.run.slurm
+    name = short_name(inquiry.work)
+    return Diagnosis(
+        "starting",
+        "starting",
+        told,
+        [*evidence, ("log", str(log))],
+        [f"python launch.py logs {name} --follow"],
+    )
+
+
+def _needs(inquiry: Inquiry) -> list[RunFolder]:
+    """What must be done before."""
+    return [inquiry.run] if isinstance(inquiry.work, CellFolder) else needs_of(inquiry.run)
+
+
+def _parents(inquiry: Inquiry) -> list[tuple[str, str]]:
+    """How far the runs are that must be done before."""
+    rows = []
+    for parent in _needs(inquiry):
+        if not parent.done.exists():
+            about = Inquiry(parent, inquiry.glance)
+            state, pace = parent.state(inquiry.glance.job_is_alive), about.pace
+            far = (
+                f", step {pace.step} of {pace.total}, about {human_time(pace.left_min)} left" if pace else ""
+            )
+            held = [] if state == "running" else about.rows[:1]
+            queue = "".join(f", job {job.id} {job}" for _, job in held)
+            rows.append(("waits for", f"{parent.path.name}: {state}{far}{queue}"))
+    return rows
+
+
+def _slots(inquiry: Inquiry) -> str:
+    jobs = [(job.state != "PENDING", job.elements) for submission, job in inquiry.rows if submission.cells]
+    busy = sum(count for runs, count in jobs if runs)
+    held = sum(count for runs, count in jobs if not runs)
+    grids = ", ".join(sorted({grid.name for grid, _ in inquiry.slots}))
+    told = f"a cell of grid {grids}: {busy} slots run and {held} wait"
+    return f"{told}; one takes it when it is free and what it needs is done"
+
+
+def _asked(submission: Submission) -> list[tuple[str, str]]:
+    """What the job asks for."""
+    asked = submission.resources
+    gpus = f"{asked.nodes} x {asked.gpus_per_node} {asked.gpu}" if asked.gpu else f"{asked.nodes} nodes"
+    units = f"{asked.units} units of " if asked.units > 1 else ""
+    account = f", account {asked.account}" if asked.account else ""
+    told = f"{gpus}, {units}{human_time(asked.time_min)}{account}, submitted {ago(submission.time)}"
+    return [("asked for", told)]
+
+
+def _expected(job: QueuedJob) -> str | None:
+    """When Slurm expects it to start."""
+    try:
+        start = datetime.fromisoformat(job.start)
+    except ValueError:
+        return None
+    left = (start - datetime.now()).total_seconds() / 60
+    return f"{start:%Y-%m-%d %H:%M}, in {human_time(left)}, as Slurm expects now" if left > 0 else None
+
+
+def _advice(inquiry: Inquiry, finding: Finding, submission: Submission, job: QueuedJob) -> list[str]:
+    found = finding.advice({**inquiry.facts(), "job": job.job})
+    return [shorter for text in found if (shorter := _bracketed(text, submission))]
+
+
+def _bracketed(text: str, submission: Submission) -> str:
+    """Advice to ask for less time, with the next shorter one; nothing where there is none."""
+    if not text.startswith("a shorter --time with"):
+        return text
+    shorter = [one for one in brackets_of(submission.profile) if one < submission.resources.time_min]
+    return (
+        text.replace("a shorter --time", f"--time {human_time(shorter[-1]).replace(' ', '')}")
+        if shorter
+        else ""
+    )
+
+
+def brackets_of(profile: str) -> tuple[int, ...]:
+    """The walltime brackets of a cluster in minutes; none where nobody knows."""
+    try:
+        known = load_profile(profile)
+    except ClusterError:
+        return ()
+    return known.walltime.brackets or () if isinstance(known, SlurmProfile) else ()

@@ -1,0 +1,141 @@
+"""What keeps a run from going on, on one screen: what happened, what tells so, and the next step. Light."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from cluster.glance import Glance
+from cluster.logs import LogPart
+from cluster.quantities import human_time
+from cluster.runs import CellFolder, RunFolder
+from jobs.diagnosis.attempts import cells_of, find_work, short_name, why
+from jobs.diagnosis.endings import failed, find_cause, more_time, stalled, stopped, suspect_rows, who
+from jobs.diagnosis.inquiry import Diagnosis, Inquiry, ago, progress, shortened
+from jobs.diagnosis.pace import moment
+from jobs.diagnosis.waiting import SILENT_S, never_submitted, parent_failed, waiting
+from jobs.place import runs_of
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+MARKS = {"done": "green", "running": "green", "queued": "yellow", "starting": "yellow", "new": "yellow"}
+
+
+def why_command(args: argparse.Namespace) -> int:
+    """Tell what keeps a run, or a cell of its evaluation, from going on."""
+    from rich.console import Console
+
+    work = find_work(runs_of(args), args.name)
+    Console(highlight=False).print(draw(work, diagnose(work)))
+    return 0
+
+
+def diagnose(work: RunFolder | CellFolder, glance: Glance | None = None) -> Diagnosis:
+    """What has become of some work; asks squeue (unless `glance` has) and sacct once at most."""
+    inquiry = Inquiry(work, glance)
+    if work.done.exists():
+        return _done(inquiry)
+    if inquiry.holder:
+        return _running(inquiry)
+    if work.failed.exists():
+        return failed(inquiry)
+    if inquiry.rows:
+        return waiting(inquiry)
+    blocked = parent_failed(inquiry)
+    if blocked:
+        return blocked
+    return stopped(inquiry) if inquiry.attempt else never_submitted(inquiry)
+
+
+def draw(work: RunFolder | CellFolder, found: Diagnosis) -> RenderableType:
+    """A diagnosis for the terminal."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    head = Text.assemble((work.title, "bold"), "  ", (found.state, f"bold {MARKS.get(found.state, 'red')}"))
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("what", Text.assemble((found.cause, "bold"), f": {found.told}"))
+    for name, text in found.evidence:
+        table.add_row(name, Text(text))
+    for at, text in enumerate(found.advice):
+        table.add_row("" if at else "next", Text(text, style="cyan" if at == 0 else ""))
+    return Group(head, Padding(table, (0, 0, 0, 2)))
+
+
+def _done(inquiry: Inquiry) -> Diagnosis:
+    """Over; of a run also whether its evaluation has stopped."""
+    work, outcome = inquiry.work, inquiry.work.outcome()
+    facts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in outcome.items() if key != "time")
+    evidence = [("finished", f"{ago(outcome['time'])}; {facts}")] if outcome.get("time") else []
+    cells = cells_of(inquiry.run) if isinstance(work, RunFolder) else []
+    broken = [cell for cell in cells if cell.failed.exists() and not cell.done.exists()]
+    if not broken:
+        left = sum(not cell.done.exists() for cell in cells)
+        open_cells = (
+            f"; of its evaluation {len(cells) - left} of {len(cells)} begun shares are answered"
+            if cells
+            else ""
+        )
+        return Diagnosis("done", "nothing is wrong", f"it is done{open_cells}", evidence, [])
+    first = failed(Inquiry(broken[0], inquiry.glance))
+    told = f"it is trained, but {len(broken)} of {len(cells)} shares of its evaluation have failed, first: {first.told}"
+    evidence += [("share", cell.path.parent.name + "/" + cell.path.name) for cell in broken[:5]]
+    return Diagnosis(
+        "evaluation failed", first.cause, told, [*evidence, *first.evidence], [why(broken[0]), *first.advice]
+    )
+
+
+def _running(inquiry: Inquiry) -> Diagnosis:
+    """Somebody works on it: how far it is, whether it is silent, and whether its time will do."""
+    holder, work = inquiry.holder, inquiry.work
+    assert holder
+    job = f"job {holder.job}, " if holder.job else ""
+    evidence = [
+        ("worker", f"{job}process {holder.pid} on {holder.host}, since {ago(holder.since)}"),
+        *progress(inquiry),
+    ]
+    silence = time.time() - max(LogPart(work.heartbeat).modified(), moment(holder.since).timestamp())
+    evidence.append(("last sign", f"{human_time(silence / 60)} ago"))
+    name = short_name(work)
+    if silence < SILENT_S:
+        told = "it runs" + (f", about {human_time(inquiry.pace.left_min)} are left" if inquiry.pace else "")
+        short, advice = _time_left(inquiry)
+        cause = "its time will not do" if short else "nothing is wrong"
+        return Diagnosis("running", cause, told, [*evidence, *short], advice)
+    attempt = inquiry.attempt
+    found = stalled(inquiry, attempt) if attempt else []
+    evidence += suspect_rows(found)
+    told = f"no sign of life for {human_time(silence / 60)}" + (f": {who(found)}" if found else "")
+    finding = find_cause(attempt, "") if attempt else None
+    advice = finding.advice(inquiry.facts()) if finding else []
+    if finding:
+        evidence.append(("says", shortened(finding.line)))
+        told += f"; {finding.told()}"
+    stop = f"scancel {holder.job}" if holder.job else f"kill {holder.pid} on {holder.host}"
+    advice += [
+        f"python launch.py logs {name}: whether it still loads or prepares data",
+        f"if it hangs: {stop}; {inquiry.again()}",
+    ]
+    return Diagnosis("silent", "silent", told, evidence, advice)
+
+
+def _time_left(inquiry: Inquiry) -> tuple[list[tuple[str, str]], list[str]]:
+    """Whether the units that are left do the steps that are left."""
+    submission = next((one for one in inquiry.submissions if not one.cells), None)
+    attempt, pace = inquiry.attempt, inquiry.pace
+    if not submission or not attempt or not pace or not attempt.time:
+        return [], []
+    minutes = submission.resources.time_min
+    spent = (time.time() - moment(attempt.time).timestamp()) / 60
+    now = max(0, int((minutes - spent) * 60 / pace.step_s))
+    able = now + (submission.units - attempt.unit - 1) * pace.steps_in(minutes)
+    if able >= pace.rest:
+        return [], []
+    told = f"the time left does about {able} of the {pace.rest} steps left"
+    return [("walltime", told)], [f"once it has ended: {text}" for text in more_time(inquiry)[:1]]

@@ -1,0 +1,59 @@
+"""What `clean` offers: everything below the folder of all runs that is safe to delete. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cluster.glance import Glance
+from cluster.grids import all_grids
+from cluster.runs import all_runs
+from cluster.waste import Waste, inits_of, waste_of_grid, waste_of_root, waste_of_run
+from jobs.keeping.meter import human_size, many
+from jobs.keeping.named import chosen
+
+SHOWN = 3
+"""Names that a row of the table gives before it counts the rest."""
+
+
+def waste_of(root: Path, names: Sequence[str], glance: Glance) -> list[Waste]:
+    """What is safe to delete of what is named; of everything, drafts and code among it, where nothing is."""
+    runs, grids = chosen(root, names)
+    every = all_runs(root)
+    inits = inits_of(every)
+    found = [one for run in runs for one in waste_of_run(run, glance, inits)]
+    found += [one for grid in grids for one in waste_of_grid(grid)]
+    return found if names else [*found, *waste_of_root(root, every, grids, glance)]
+
+
+def show_waste(waste: Sequence[Waste]) -> None:
+    """A row for each kind, and the sum."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("what, and why it is safe", overflow="fold")
+    table.add_column("of", overflow="fold")
+    for title in ("files", "size"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for what, why in dict.fromkeys((one.what, one.why) for one in waste):
+        ours = [one for one in waste if (one.what, one.why) == (what, why)]
+        names = list(dict.fromkeys(one.of for one in ours))
+        more = f"\nand {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        files, size = sum(one.files for one in ours), sum(one.bytes for one in ours)
+        table.add_row(f"{what}\n  {why}", "\n".join(names[:SHOWN]) + more, f"{files:,}", human_size(size))
+    Console().print(table)
+    print(f"in all: {sum_of(waste)}")
+
+
+def has_submitted(root: Path) -> bool:
+    """Whether anything here was ever put into a queue."""
+    return any(run.submission.exists() for run in all_runs(root)) or any(
+        grid.records() for grid in all_grids(root)
+    )
+
+
+def sum_of(waste: Sequence[Waste]) -> str:
+    """Files and bytes of all of it."""
+    files = many(sum(one.files for one in waste), "file or folder", "files and folders")
+    return f"{files}, {human_size(sum(one.bytes for one in waste))}"

@@ -1,0 +1,224 @@
+"""What runs have answered, gathered from their folders for tables, plots and the report. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.files import read_jsonl
+from cluster.runs import CellFolder, RunFolder
+from jobs.answers import Record, read_answers
+from jobs.cells import Cell
+from jobs.results.points import Choice, PaperPlace, Point
+from layalign.evaluation.benchmarks import BENCHMARKS, find_benchmark
+from layalign.evaluation.compare import Outcomes
+from layalign.evaluation.table import RULES, Summary, summarise
+
+SAMPLED = 40
+"""First items of each language whose answers are kept in full, to choose examples from."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What one run has answered of one benchmark."""
+
+    seed: int
+    run: RunFolder
+    summary: Summary
+    right: Mapping[str, Outcomes]
+    """By rule."""
+    samples: Mapping[str, Record]
+    """Some answers in full, by id."""
+    max_new_tokens: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of a table: a method with one or several seeds."""
+
+    label: str
+    answered: tuple[Answered, ...]
+    paper: Mapping[str, float]
+    """The paper's percent by column; empty where it has no such row."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One benchmark: all methods that were asked."""
+
+    benchmark: str
+    methods: tuple[Method, ...]
+    paper: PaperPlace | None
+
+    @property
+    def reference(self) -> Method:
+        """What the others are compared with: the row named LayAlign, or that is the paper's, else the first."""
+        rows = self.paper.rows if self.paper else {}
+        named = [method for method in self.methods if method.label.lower() == "layalign"]
+        named += [method for method in self.methods if rows.get(method.label) == "LayAlign"]
+        return (named or self.methods)[0]
+
+    @property
+    def columns(self) -> list[str]:
+        """Codes of the languages that were asked, in the benchmark's order."""
+        known = find_benchmark(self.benchmark)
+        asked = {code for m in self.methods for a in m.answered for code in a.summary.scores}
+        return [code for code in known.languages + known.extra if code in asked]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run that was trained, for one or several points."""
+
+    run: RunFolder
+    labels: tuple[str, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A cell whose result is not there."""
+
+    label: str
+    seed: int
+    cell: Cell
+    state: str
+    answered: int
+    """Items that are there already."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one state of the code has made."""
+
+    record: Mapping[str, Any]
+    """Of `starts.jsonl`: commit, tree, versions."""
+    what: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that is shown together."""
+
+    title: str
+    sheets: tuple[Sheet, ...]
+    trainings: tuple[Training, ...]
+    missing: tuple[Missing, ...]
+    made: tuple[Made, ...]
+    """By tree of the code, in order of the first start."""
+    configs: Mapping[str, RunFolder]
+    """Runs whose config tells how the numbers came to be, by what they are called."""
+
+
+def collect(choice: Choice, benchmarks: Collection[str] | None = None) -> Results:
+    """Read the answers of the points, of all benchmarks or of some.
+
+    Raises:
+        ValueError: an unknown benchmark, one that none of the points was asked, or a place that the paper lacks.
+    """
+    asked = dict.fromkeys(c.benchmark for p in choice.points for c in p.cells if c.job == "evaluate")
+    for name in benchmarks or ():
+        find_benchmark(name)
+        if name not in asked:
+            known = ", ".join(asked) or "none at all"
+            raise ValueError(f"{choice.title} has no answers to {name}: there are {known}")
+    names = [name for name in BENCHMARKS if name in (benchmarks or asked) and name in asked]
+    wanted = [cell for point in choice.points for cell in point.cells]
+    kept = [cell for cell in wanted if cell.job == "train" or cell.benchmark in names]
+    return Results(
+        choice.title,
+        tuple(_sheet(choice, name) for name in names),
+        _trainings(choice.points),
+        _missing(choice.points, set(kept)),
+        _made(choice.points, names),
+        {f"{p.label}, seed {p.seed}": p.evaluated for p in choice.points if p.evaluated.config.exists()},
+    )
+
+
+def _sheet(choice: Choice, benchmark: str) -> Sheet:
+    """The answers of every point that was asked."""
+    place = choice.paper.get(benchmark)
+    found: dict[str, list[Answered]] = {}
+    for point in choice.points:
+        cells = [cell for cell in point.cells if cell.job == "evaluate" and cell.benchmark == benchmark]
+        if cells:
+            found.setdefault(point.label, []).append(_answered(point, cells))
+    methods = [Method(label, tuple(a), place.row(label) if place else {}) for label, a in found.items()]
+    return Sheet(benchmark, tuple(methods), place if any(method.paper for method in methods) else None)
+
+
+def _answered(point: Point, cells: list[Cell]) -> Answered:
+    """The answers of one point to one benchmark: of each cell its first items."""
+    benchmark, expected = find_benchmark(cells[0].benchmark), dict[str, int]()
+    kept: list[Record] = []
+    right: dict[str, dict[str, dict[str, float]]] = {rule: {} for rule in RULES}
+    samples: dict[str, Record] = {}
+    for cell in cells:
+        expected[cell.language] = expected.get(cell.language, 0) + cell.items
+        folder = cell.folder
+        assert isinstance(folder, CellFolder)
+        answers = list(read_answers(folder, cell.max_new_tokens).values())[: cell.items]
+        for record in answers:
+            kept.append({key: record[key] for key in ("id", "language", *_CORRECT.values())})
+            problem = record["id"].rpartition("-")[2]
+            for rule, key in _CORRECT.items():
+                right[rule].setdefault(cell.language, {})[problem] = float(record[key])
+        if cell.shard == 0:
+            samples |= {record["id"]: record for record in answers[:SAMPLED]}
+    summary = summarise(kept, benchmark, expected)
+    limits = frozenset(cell.max_new_tokens for cell in cells)
+    return Answered(point.seed, point.evaluated, summary, right, samples, limits)
+
+
+_CORRECT = {rule: f"{rule}_correct" for rule in RULES}
+
+
+def _trainings(points: Iterable[Point]) -> tuple[Training, ...]:
+    """Every run once, with all the points that it serves."""
+    labels: dict[Path, dict[str, None]] = {}
+    runs: dict[Path, tuple[RunFolder, int]] = {}
+    for point in points:
+        for run in point.runs:
+            labels.setdefault(run.path, {})[point.label] = None
+            runs.setdefault(run.path, (run, point.seed))
+    return tuple(Training(run, tuple(labels[path]), seed) for path, (run, seed) in runs.items())
+
+
+def _missing(points: Iterable[Point], wanted: Collection[Cell]) -> tuple[Missing, ...]:
+    """Cells that are not done, each once, under the first point that wants it."""
+    found: dict[Cell, Missing] = {}
+    for point in points:
+        for cell in point.cells:
+            if cell in wanted and cell not in found and not cell.done():
+                folder = cell.folder
+                there = (
+                    len(read_answers(folder, cell.max_new_tokens)) if isinstance(folder, CellFolder) else 0
+                )
+                found[cell] = Missing(point.label, point.seed, cell, cell.state(), min(there, cell.items))
+    return tuple(found.values())
+
+
+def _made(points: Iterable[Point], benchmarks: Collection[str]) -> tuple[Made, ...]:
+    """What each state of the code has made, from the starts of trainings and cells."""
+    records: dict[str, Mapping[str, Any]] = {}
+    made: dict[str, dict[str, None]] = {}
+
+    def tell(record: Mapping[str, Any], what: str) -> None:
+        tree = str(record.get("tree"))
+        records.setdefault(tree, record)
+        made.setdefault(tree, {})[what] = None
+
+    for training in _trainings(points):
+        what = f"{training.labels[0]}, seed {training.seed}: stage {training.run.stage}"
+        for record in read_jsonl(training.run.starts):
+            if record.get("kind") != "evaluate":
+                tell(record, what)
+    for point in points:
+        for cell in point.cells:
+            if cell.benchmark in benchmarks:
+                for record in read_jsonl(cell.folder.starts):
+                    tell(record, f"{point.label}, seed {point.seed}: answers to {cell.benchmark}")
+    order = sorted(records, key=lambda tree: str(records[tree].get("time")))
+    return tuple(Made(records[tree], tuple(made[tree])) for tree in order)

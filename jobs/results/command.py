@@ -1,0 +1,153 @@
+"""The command `results`, and what a grid's last job calls: tables beside the paper's, and the report. Light."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.files import write_atomic
+from cluster.grids import GridFolder, all_grids
+from cluster.provenance import provenance
+from cluster.runs import RunFolder, find_run
+from cluster.schema import nearest
+from cluster.work import now
+from jobs.place import runs_of
+from jobs.results.collect import Results, collect
+from jobs.results.points import answering_runs, points_of_grid, points_of_runs
+from jobs.results.report import to_html
+from jobs.results.rows import ResultTable, result_table
+from jobs.results.tables import (
+    made_lines,
+    missing_lines,
+    print_table,
+    to_csv,
+    to_json,
+    to_latex,
+    to_markdown,
+)
+from layalign.evaluation.table import RULES
+
+REPORT = "report.html"
+SHOWN = 12
+"""Missing cells that the terminal lists."""
+
+
+def results_command(args: argparse.Namespace) -> int:
+    """Show the tables of grids or runs, and write them where there is a place for them."""
+    root = runs_of(args)
+    grids, runs = _named(root, args.names)
+    out = Path(args.out).expanduser().absolute() if args.out else None
+    several = len(grids) + bool(runs) > 1
+    for grid in grids:
+        collected = collect(points_of_grid(grid), args.benchmark)
+        _show(collected, args.rule, _place(out, grid.name, several) or grid.results)
+    if runs:
+        title = ", ".join(run.path.name for run in runs) if args.names else f"all runs in {root}"
+        collected = collect(points_of_runs(runs, title), args.benchmark)
+        _show(collected, args.rule, _place(out, "runs", several))
+    return 0
+
+
+def show_results(grid: GridFolder) -> None:
+    """Print the tables of a grid, and write them and the report."""
+    _show(collect(points_of_grid(grid)), "strict", grid.results)
+
+
+def write_results(
+    grid: GridFolder, rule: str = "strict", benchmarks: Collection[str] | None = None, out: Path | None = None
+) -> Path:
+    """Write the tables and the report of a grid, finished or not.
+
+    Args:
+        grid: that was submitted.
+        rule: by which answers are read and methods compared; CSV, JSON and report have the other's numbers too.
+        benchmarks: some of the grid's; None is all.
+        out: folder to write to; None is the grid's own.
+
+    Returns:
+        The report.
+
+    Raises:
+        ClusterError: the grid has no plan, or the folder cannot be written.
+        ValueError: a benchmark that the grid does not have, or a place that the paper lacks.
+    """
+    results = collect(points_of_grid(grid), benchmarks)
+    return _write(results, _tables(results, rule), rule, out or grid.results)
+
+
+def _named(root: Path, names: Sequence[str]) -> tuple[list[GridFolder], list[RunFolder]]:
+    """The grids and runs of these names; without names every run that has answers."""
+    if not names:
+        runs = answering_runs(root)
+        if not runs:
+            raise ClusterError(
+                f"no run in {root} has answers yet: evaluate one, or say where with --runs FOLDER"
+            )
+        return [], runs
+    known = {grid.name: grid for grid in all_grids(root)}
+    runs = [_run(root, name, list(known)) for name in names if name not in known]
+    return [known[name] for name in names if name in known], list({run.path: run for run in runs}.values())
+
+
+def _run(root: Path, name: str, grids: Sequence[str]) -> RunFolder:
+    try:
+        return find_run(root, name)
+    except ClusterError as error:
+        near = nearest(name, grids)
+        raise ClusterError(f"{error}; there is a grid {near}" if near else str(error)) from None
+
+
+def _place(out: Path | None, name: str, several: bool) -> Path | None:
+    return out / name if out and several else out
+
+
+def _tables(results: Results, rule: str) -> list[ResultTable]:
+    return [result_table(sheet, rule) for sheet in results.sheets]
+
+
+def _show(results: Results, rule: str, out: Path | None) -> None:
+    """Print the tables, and write everything if there is a folder for it."""
+    from rich.console import Console
+
+    console = Console()
+    tables = _tables(results, rule)
+    console.print(results.title, style="bold", markup=False, highlight=False)
+    for table in tables:
+        console.print()
+        print_table(table, console)
+    told = missing_lines(results.missing)
+    if len(told) > SHOWN:
+        told = [*told[:SHOWN], f"missing: {len(told) - SHOWN} more cells, listed by launch.py missing"]
+    for line in [*told, *made_lines(results.made)]:
+        console.print(line, markup=False, highlight=False)
+    if out:
+        print(f"CSV, Markdown, LaTeX, JSON and report: {_write(results, tables, rule, out)}")
+    else:
+        print("CSV, Markdown, LaTeX, JSON and a report in HTML are written with --out FOLDER")
+
+
+def _write(results: Results, tables: Sequence[ResultTable], rule: str, out: Path) -> Path:
+    """All files; the report."""
+    (other,) = (name for name in RULES if name != rule)
+    others = [result_table(sheet, other, compared=False) for sheet in results.sheets]
+    told: dict[str, Any] = {"time": now(), **provenance()}
+    short = {key: told[key] for key in ("time", "commit", "dirty", "tree")}
+    files = {
+        "results.csv": to_csv([*tables, *others], short),
+        "results.md": to_markdown(results, tables),
+        "results.tex": to_latex(tables, short),
+        "results.json": to_json(results, [*tables, *others], told),
+        REPORT: to_html(results, tables, others, told),
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            write_atomic(out / name, text)
+    except OSError as error:
+        raise ClusterError(
+            f"{out} cannot be written: {error.strerror}; name another place with --out"
+        ) from None
+    return out / REPORT

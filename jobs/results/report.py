@@ -1,0 +1,228 @@
+"""The report of results: one HTML file that opens from disk, with tables, plots, curves and examples. Light."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from jobs.results.collect import Missing, Results
+from jobs.results.plots import accuracy_plot, curve_plots, difference_plot
+from jobs.results.report_examples import examples
+from jobs.results.report_page import SCRIPT, STYLE
+from jobs.results.report_table import html_table
+from jobs.results.rows import ResultTable
+from jobs.results.svg import shape
+from jobs.results.tables import NONE, code_text, made_lines, missing_text, plain, signed
+
+ACCURACY_CAPTION = (
+    "Accuracy by language. Bars are 95 % Wilson intervals for the items of one seed; short lines are "
+    "the paper's values; small circles are seeds that lie apart from the mean."
+)
+DIFFERENCE_CAPTION = (
+    "Ours less the paper's, with the same intervals: the paper lies within them where 0 does."
+)
+
+
+def to_html(
+    results: Results,
+    tables: Sequence[ResultTable],
+    others: Sequence[ResultTable],
+    provenance: Mapping[str, Any],
+) -> str:
+    """The page.
+
+    Args:
+        results: what was collected.
+        tables: by the rule that was asked for: with plots and examples.
+        others: by the other rule: tables alone, folded.
+        provenance: of the code that makes the page.
+    """
+    labels = dict.fromkeys(label for training in results.trainings for label in training.labels)
+    labels = dict.fromkeys([row.label for table in tables for row in table.rows] + list(labels))
+    series = {label: number for number, label in enumerate(labels)}
+    parts = [_head(results, tables, provenance)]
+    for table in tables:
+        other = next((one for one in others if one.sheet is table.sheet), None)
+        parts.append(_benchmark(table, other))
+    parts += [_curves(results, series), _examples(tables), _missing(results.missing)]
+    parts.append(_provenance(results, provenance))
+    body = "".join(parts)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>Results of {html.escape(results.title)}</title><style>{STYLE}</style></head>"
+        f"<body><main>{body}</main><script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def _head(results: Results, tables: Sequence[ResultTable], provenance: Mapping[str, Any]) -> str:
+    links = [(f"#{table.sheet.benchmark}", table.sheet.benchmark) for table in tables]
+    links += [
+        ("#curves", "learning curves"),
+        ("#examples", "examples"),
+        ("#missing", "missing"),
+        ("#provenance", "provenance"),
+    ]
+    warnings = made_lines(results.made)[:1] if len(results.made) > 1 else []
+    warnings += [note for table in tables for note in table.notes if note.startswith("Not asked alike")]
+    if results.missing:
+        warnings.append(
+            f"Not finished: {len(results.missing)} cells are missing; * marks numbers that lack items."
+        )
+    warned = "".join(f"<p>{html.escape(text)}</p>" for text in warnings)
+    shown = "".join(f'<a href="{to}">{text}</a>' for to, text in links)
+    made = html.escape(
+        f"made {str(provenance.get('time', ''))[:16].replace('T', ' ')} UTC by {code_text(provenance)}"
+    )
+    return (
+        f'<header><h1>Results of {html.escape(results.title)}</h1><p class="sub">{made}</p>'
+        f'<div class="cards">{"".join(_cards(results, tables))}</div>'
+        + (f'<div class="warn" role="note">{warned}</div>' if warned else "")
+        + f"<nav>{shown}</nav></header>"
+    )
+
+
+def _cards(results: Results, tables: Sequence[ResultTable]) -> Iterator[str]:
+    """What a reader wants to see first."""
+    for table in tables:
+        row = next(row for row in table.rows if row.label == table.sheet.reference.label)
+        figure = row.figures["Avg"]
+        sd = f" ± {figure.sd:.1f}" if figure.sd is not None else ""
+        paper = f", paper {figure.paper:.1f} ({signed(figure.gap)})" if figure.paper is not None else ""
+        yield _card(
+            f"{plain(figure.accuracy) or NONE}{sd}", f"{row.label} on {table.sheet.benchmark}, Avg %{paper}"
+        )
+    if tables:
+        seeds = max(len(row.seeds) for row in tables[0].rows)
+        yield _card(f"{len(tables[0].rows)} × {seeds}", "methods × seeds")
+    yield _card(str(len(results.trainings)), "trainings")
+    yield _card(str(len(results.missing)), "cells missing")
+
+
+def _card(number: str, text: str) -> str:
+    return f'<div class="card"><b>{html.escape(number)}</b><span>{html.escape(text)}</span></div>'
+
+
+def _benchmark(table: ResultTable, other: ResultTable | None) -> str:
+    """All of one benchmark."""
+    name = html.escape(table.sheet.benchmark)
+    difference = difference_plot(table)
+    return (
+        f'<section id="{name}"><h2>{name}</h2>{html_table(table)}'
+        + (
+            f"<details><summary>By the {other.rule} rule</summary>{html_table(other)}</details>"
+            if other
+            else ""
+        )
+        + f"{_legend([row.label for row in table.rows])}"
+        f"<figure><figcaption>{ACCURACY_CAPTION}</figcaption>{accuracy_plot(table)}</figure>"
+        + (
+            f"<figure><figcaption>{DIFFERENCE_CAPTION}</figcaption>{difference}</figure>"
+            if difference
+            else ""
+        )
+        + "</section>"
+    )
+
+
+def _legend(labels: Sequence[str], first: Mapping[str, int] | None = None) -> str:
+    """Buttons that hide a series."""
+    items = []
+    for number, label in enumerate(labels):
+        of = first[label] if first else number
+        swatch = f'<svg viewBox="0 0 14 14" aria-hidden="true">{shape(of, 7, 7, 4.6)}</svg>'
+        items.append(
+            f'<li><button type="button" aria-pressed="true" data-of="{of}">{swatch}{html.escape(label)}</button></li>'
+        )
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def _curves(results: Results, series: Mapping[str, int]) -> str:
+    """Losses of every training."""
+    plots = curve_plots(results.trainings, series)
+    if not plots:
+        return (
+            '<section id="curves"><h2>Learning curves</h2><p class="soft">No run has metrics.</p></section>'
+        )
+    shown = [label for label in series if any(t.labels[0] == label for t in results.trainings)]
+    figures = "".join(
+        f"<figure><figcaption>{html.escape(caption)}</figcaption>{plot}</figure>" for caption, plot in plots
+    )
+    return (
+        '<section id="curves"><h2>Learning curves</h2><p class="note">Running mean of the training loss over a '
+        "fiftieth of the run; circles are losses on held-out data; further seeds are dashed. A run that serves "
+        f'several rows has the colour of the first.</p>{_legend(shown, series)}<div class="pair">{figures}</div>'
+        "</section>"
+    )
+
+
+def _examples(tables: Sequence[ResultTable]) -> str:
+    """Some answers to each benchmark."""
+    shown = [(table.sheet.benchmark, examples(table.sheet, table.rule)) for table in tables]
+    told = "".join(f"<h3>{html.escape(name)}</h3>{asked}" for name, asked in shown if asked)
+    return f'<section id="examples"><h2>Examples</h2>{told or "<p class=soft>No answers yet.</p>"}</section>'
+
+
+def _missing(missing: Sequence[Missing]) -> str:
+    """Cells that are not done, by the point that wants them."""
+    if not missing:
+        return (
+            '<section id="missing"><h2>Missing</h2><p class="soft">Nothing: every cell is done.</p></section>'
+        )
+    rows = ""
+    for (label, seed), cells in groupby(missing, key=lambda m: (m.label, m.seed)):
+        told = "<br>".join(html.escape(missing_text(cell)) for cell in cells)
+        rows += f"<tr><td>{html.escape(label)}</td><td>{seed}</td><td>{told}</td></tr>"
+    head = "<tr><th>Method</th><th>Seed</th><th>Cells</th></tr>"
+    return (
+        f'<section id="missing"><h2>Missing</h2><div class="scroll"><table class="text"><thead>{head}</thead>'
+        f"<tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def _provenance(results: Results, provenance: Mapping[str, Any]) -> str:
+    """Code, versions, and configs: what all runs share, and what they differ in."""
+    parts = []
+    for made in results.made:
+        what = "".join(f"<li>{html.escape(text)}</li>" for text in made.what)
+        record = html.escape(json.dumps(dict(made.record), indent=1, ensure_ascii=False))
+        parts.append(
+            f"<details><summary>{html.escape(code_text(made.record))} made {len(made.what)} of the results</summary>"
+            f"<ul>{what}</ul><pre>{record}</pre></details>"
+        )
+    told = html.escape(json.dumps(dict(provenance), indent=1, ensure_ascii=False))
+    parts.append(f"<details><summary>what made this page</summary><pre>{told}</pre></details>")
+    return f'<section id="provenance"><h2>Provenance</h2>{"".join(parts)}{_configs(results)}</section>'
+
+
+def _configs(results: Results) -> str:
+    flat = {who: _flat(run.read_config()) for who, run in results.configs.items()}
+    keys = dict.fromkeys(key for values in flat.values() for key in values)
+    differing = [key for key in keys if len({values.get(key) for values in flat.values()}) > 1]
+    common = "\n".join(f"{key}: {next(iter(flat.values()))[key]}" for key in keys if key not in differing)
+    head = "".join(f"<th>{html.escape(key)}</th>" for key in ("run", *differing))
+    rows = "".join(
+        f"<tr><td>{html.escape(who)}</td>"
+        + "".join(f"<td>{html.escape(values.get(key, ''))}</td>" for key in differing)
+        + "</tr>"
+        for who, values in flat.items()
+    )
+    return (
+        f'<h3>What the evaluated runs differ in</h3><div class="scroll"><table class="text"><thead><tr>{head}</tr>'
+        f"</thead><tbody>{rows}</tbody></table></div>"
+        f"<details><summary>what they share</summary><pre>{html.escape(common)}</pre></details>"
+    )
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    """Nested keys joined by dots, values as JSON."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{before}{key}.")
+        else:
+            found[f"{before}{key}"] = json.dumps(value, ensure_ascii=False)
+    return found

@@ -1,0 +1,137 @@
+"""A table of results for a page: it sorts, and tells behind each number what it is made of. Light."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+
+from jobs.results.rows import Figure, ResultTable, Row, p_text
+from jobs.results.tables import NONE, plain, signed
+from layalign.evaluation.compare import Difference, Spread
+from layalign.evaluation.table import AVERAGES, heading
+from layalign.languages import find
+
+
+def html_table(table: ResultTable) -> str:
+    """A table that sorts by a click on a header; a method's lines stay together."""
+    heads = [("", "Method", "")] + [(_name(c), heading(c), _class(c)) for c in table.columns]
+    head = "".join(
+        f'<th scope="col" aria-sort="none"{kind}><button type="button"{title}>{text}</button></th>'
+        for title, text, kind in heads
+    )
+    best = {column: _best(table, column) for column in table.columns}
+    bodies = "".join(_body(row, table.columns, best) for row in table.rows)
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in [*table.reading, *table.faults])
+    return (
+        f'<div class="scroll"><table class="sortable"><thead><tr>{head}</tr></thead>{bodies}</table></div>'
+        f'<ul class="notes">{notes}</ul>{_comparisons(table)}'
+    )
+
+
+def _comparisons(table: ResultTable) -> str:
+    """Every method against the reference; empty if there is nothing to compare."""
+    compared = [row for row in table.rows if any(row.figures[column].versus for column in AVERAGES)]
+    if not compared:
+        return ""
+    rows = "".join(
+        f"<tr><td>{html.escape(row.label)}</td>"
+        + "".join(f"<td>{_versus(row.figures[column].versus)}</td>" for column in AVERAGES)
+        + f"<td>{_over_seeds(row.versus_seeds)}</td></tr>"
+        for row in compared
+    )
+    head = "".join(f"<th>{text}</th>" for text in ("Method", *AVERAGES, "Avg over seeds"))
+    return (
+        f"<h3>Less {html.escape(table.sheet.reference.label)}, in points</h3>"
+        f'<div class="scroll"><table class="text"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        '<p class="note">On the same items, with 95 % bootstrap intervals over problems; over seeds with '
+        "Student's interval of the differences.</p>"
+    )
+
+
+def _versus(told: Difference | None) -> str:
+    if told is None:
+        return NONE
+    return _minus(f"{told.mean:+.1f} [{told.low:+.1f}, {told.high:+.1f}], {html.escape(p_text(told.p))}")
+
+
+def _over_seeds(told: Spread | None) -> str:
+    return NONE if told is None else _minus(f"{told.mean:+.1f} [{told.low:+.1f}, {told.high:+.1f}]")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+def _name(column: str) -> str:
+    told = find(column)
+    return f' title="{html.escape(told.name)}"' if told else ""
+
+
+def _class(column: str) -> str:
+    return ' class="avg"' if column in AVERAGES else ""
+
+
+def _best(table: ResultTable, column: str) -> float | None:
+    return max((a for row in table.rows if (a := row.figures[column].accuracy) is not None), default=None)
+
+
+def _body(row: Row, columns: Sequence[str], best: Mapping[str, float | None]) -> str:
+    """The lines of one method."""
+    figures = [(column, row.figures[column]) for column in columns]
+    ours = "".join(_cell(column, figure, figure.accuracy == best[column]) for column, figure in figures)
+    lines = [f'<tr><th scope="row">{html.escape(row.label)}</th>{ours}</tr>']
+    if any(figure.paper is not None for _, figure in figures):
+        paper = "".join(f"<td{_class(column)}>{plain(figure.paper)}</td>" for column, figure in figures)
+        gaps = "".join(_gap(column, figure) for column, figure in figures)
+        lines.append(f'<tr class="paper"><th scope="row">paper</th>{paper}</tr>')
+        lines.append(f'<tr class="difference"><th scope="row">difference</th>{gaps}</tr>')
+    return f"<tbody>{''.join(lines)}</tbody>"
+
+
+def _cell(column: str, figure: Figure, best: bool) -> str:
+    """One of our numbers; what it is made of shows where the pointer rests."""
+    kinds = [
+        *(["avg"] if column in AVERAGES else []),
+        *(["best"] if best and figure.accuracy is not None else []),
+    ]
+    kind = f' class="{" ".join(kinds)}"' if kinds else ""
+    star, mark = "*" if figure.missing else "", figure.versus.mark if figure.versus else ""
+    if figure.accuracy is None:
+        told = f' title="no answer yet, or not complete: {figure.missing} items are missing"' if star else ""
+        return f"<td{kind}{told}>{NONE}{star}</td>"
+    small = ""
+    if figure.sd is not None:
+        small = f"<small>±{figure.sd:.1f}</small>"
+    elif figure.low is not None:
+        small = f"<small>{figure.low:.0f}–{figure.high:.0f}</small>"
+    told = html.escape(_hover(figure))
+    hung = f"<i>{star}{mark}</i>" if star or mark else ""
+    return f'<td{kind} data-v="{figure.accuracy:.4f}" title="{told}">{figure.accuracy:.1f}{hung}{small}</td>'
+
+
+def _hover(figure: Figure) -> str:
+    """All that is known of a number."""
+    told = []
+    if len(figure.by_seed) > 1:
+        told.append(", ".join(f"seed {seed}: {value:.1f}" for seed, value in figure.by_seed.items()))
+        told.append(f"Student's 95 % interval of the mean [{figure.low:.1f}, {figure.high:.1f}]")
+    elif figure.low is not None:
+        told.append(f"Wilson's 95 % interval [{figure.low:.1f}, {figure.high:.1f}]")
+    if figure.total:
+        told.append(f"{figure.correct} of {figure.total} right")
+    if figure.missing:
+        told.append(f"{figure.missing} items are missing")
+    if figure.versus:
+        v = figure.versus
+        told.append(
+            f"{v.mean:+.1f} [{v.low:+.1f}, {v.high:+.1f}] against the reference, p = {v.p:.2g} ({v.test})"
+        )
+    return "\n".join(told)
+
+
+def _gap(column: str, figure: Figure) -> str:
+    kinds = ["avg"] if column in AVERAGES else []
+    if figure.gap is not None and abs(figure.gap) >= 0.05:
+        kinds.append("up" if figure.gap > 0 else "down")
+    kind = f' class="{" ".join(kinds)}"' if kinds else ""
+    return f"<td{kind}>{_minus(signed(figure.gap))}</td>"

@@ -1,0 +1,264 @@
+"""The numbers of a results table: means over seeds, intervals, what the paper has, and differences. Light."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jobs.results.collect import Answered, Method, Sheet
+from jobs.results.paper import paper_source
+from layalign.evaluation.benchmarks import find_benchmark
+from layalign.evaluation.compare import Difference, Outcomes, Spread, compare, spread
+from layalign.evaluation.scoring import wilson
+from layalign.evaluation.table import AVERAGES, heading
+from layalign.languages import language
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a table, in percent."""
+
+    accuracy: float | None
+    """Mean over the seeds that have it; None where none has."""
+    low: float | None = None
+    high: float | None = None
+    """95 % interval, of Wilson for one seed in one language, of Student for several seeds."""
+    sd: float | None = None
+    """Over seeds."""
+    by_seed: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    """What the mean is of."""
+    correct: int | None = None
+    total: int | None = None
+    """Items right, and answered, by all seeds; None for averages."""
+    missing: int = 0
+    """Items that are not answered yet, by all seeds."""
+    paper: float | None = None
+    versus: Difference | None = None
+    """Against the reference, paired on the same items."""
+
+    @property
+    def gap(self) -> float | None:
+        """Ours less the paper's, in points."""
+        return None if self.accuracy is None or self.paper is None else self.accuracy - self.paper
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method of a table."""
+
+    label: str
+    seeds: tuple[int, ...]
+    figures: Mapping[str, Figure]
+    """By column: averages first, then languages by code."""
+    versus_seeds: Spread | None
+    """Difference of the averages from the reference, paired by seed; None of fewer than two seeds."""
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """One benchmark by one rule."""
+
+    sheet: Sheet
+    rule: str
+    rows: tuple[Row, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """Averages, then the languages that were asked."""
+        return [*AVERAGES, *self.sheet.columns]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the numbers must know, the general before the particular."""
+        particular = [text for row in self.rows if (text := _versus(row, self.sheet.reference.label))]
+        return [*self.reading, *particular, *self.faults]
+
+    @property
+    def reading(self) -> list[str]:
+        """How to read the numbers."""
+        return _reading(self)
+
+    @property
+    def faults(self) -> list[str]:
+        """What is missing, and what was not asked alike."""
+        return [*_gaps(self.sheet), *_unlike(self.sheet)]
+
+
+def result_table(sheet: Sheet, rule: str, compared: bool = True) -> ResultTable:
+    """Every number of a benchmark by one rule; comparing methods takes most of the time, and can be left out."""
+    return ResultTable(sheet, rule, tuple(_rows(sheet, rule, compared)))
+
+
+def _rows(sheet: Sheet, rule: str, compared: bool) -> list[Row]:
+    reference = sheet.reference
+    merged = {method.label: _merged(method, rule) for method in sheet.methods}
+    rows = []
+    for method in sheet.methods:
+        figures = {}
+        for column in (*AVERAGES, *sheet.columns):
+            figure = _average(method, rule, column) if column in AVERAGES else _score(method, rule, column)
+            versus = None
+            if (
+                compared
+                and method is not reference
+                and (column not in AVERAGES or figure.accuracy is not None)
+            ):
+                codes = _codes(sheet.benchmark, column)
+                versus = compare(merged[method.label], merged[reference.label], codes)
+            figures[column] = dataclasses.replace(
+                figure, paper=method.paper.get(heading(column)), versus=versus
+            )
+        seeds = tuple(answered.seed for answered in method.answered)
+        over_seeds = _by_seed(method, reference, rule) if compared else None
+        rows.append(Row(method.label, seeds, figures, over_seeds))
+    return rows
+
+
+def _codes(benchmark: str, column: str) -> list[str]:
+    """The languages behind a column."""
+    if column not in AVERAGES:
+        return [column]
+    codes = find_benchmark(benchmark).languages
+    return [code for code in codes if column in ("Avg", language(code).group)]
+
+
+def _average(method: Method, rule: str, group: str) -> Figure:
+    """Mean over the seeds that are complete."""
+    averages = {a.seed: a.summary.average(rule, group) for a in method.answered}
+    known = {seed: value for seed, value in averages.items() if value is not None}
+    codes = _codes(method.answered[0].summary.benchmark, group)
+    missing = sum(
+        a.summary.scores[c].missing for a in method.answered for c in codes if c in a.summary.scores
+    )
+    return _over_seeds(known, missing)
+
+
+def _score(method: Method, rule: str, code: str) -> Figure:
+    """Mean over the seeds that are complete in a language, or if none is, over what there is."""
+    scores = {a.seed: s for a in method.answered if (s := a.summary.scores.get(code)) is not None}
+    missing = sum(score.missing for score in scores.values())
+    begun = {seed: score for seed, score in scores.items() if score.total}
+    complete = {seed: score for seed, score in begun.items() if not score.missing}
+    counted = complete or begun
+    values = {seed: 100 * getattr(score, rule) / score.total for seed, score in counted.items()}
+    correct = sum(getattr(score, rule) for score in counted.values())
+    total = sum(score.total for score in counted.values())
+    figure = dataclasses.replace(_over_seeds(values, missing), correct=correct, total=total)
+    if len(values) != 1:
+        return figure
+    low, high = wilson(correct, total)
+    return dataclasses.replace(figure, low=100 * low, high=100 * high)
+
+
+def _over_seeds(values: Mapping[int, float], missing: int) -> Figure:
+    if not values:
+        return Figure(None, missing=missing)
+    told = spread(list(values.values()))
+    return Figure(told.mean, told.low, told.high, told.sd, values, missing=missing)
+
+
+def _merged(method: Method, rule: str) -> Outcomes:
+    """Share of the seeds that have answered a problem that are right, by language and problem."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for answered in method.answered:
+        for code, outcomes in answered.right[rule].items():
+            for problem, value in outcomes.items():
+                found.setdefault(code, {}).setdefault(problem, []).append(value)
+    return {
+        code: {problem: sum(values) / len(values) for problem, values in problems.items()}
+        for code, problems in found.items()
+    }
+
+
+def _by_seed(method: Method, reference: Method, rule: str) -> Spread | None:
+    """The difference of the averages over the seeds that both have."""
+    ours, theirs = (_averages(m.answered, rule) for m in (method, reference))
+    common = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    return spread(common) if method is not reference and len(common) > 1 else None
+
+
+def _averages(answered: Sequence[Answered], rule: str) -> dict[int, float]:
+    found = {a.seed: a.summary.average(rule) for a in answered}
+    return {seed: value for seed, value in found.items() if value is not None}
+
+
+def _reading(table: ResultTable) -> list[str]:
+    """How to read the numbers."""
+    sheet = table.sheet
+    figures = [figure for row in table.rows for figure in row.figures.values()]
+    notes = [f"Accuracy on {sheet.benchmark} in percent, answers read by the {table.rule} rule."]
+    halves = [
+        (f.high - f.low) / 2 for f in figures if f.sd is None and f.low is not None and f.high is not None
+    ]
+    if halves:
+        notes.append(f"95 % Wilson intervals of a language reach ±{max(halves):.1f} points or less.")
+    if any(figure.sd is not None for figure in figures):
+        notes.append(f"Mean ± standard deviation over {max(len(row.seeds) for row in table.rows)} seeds.")
+    if any(figure.paper is not None for figure in figures):
+        notes.append(
+            f"Paper: {sheet.paper} of {paper_source().partition(' (')[0]}; difference is ours - paper."
+        )
+    if any(figure.versus is not None for figure in figures):
+        notes.append(
+            f"† p < 0.05, ‡ p < 0.01 against {sheet.reference.label} on the same items, each number for itself: "
+            "McNemar's exact test for one seed in one language, else a bootstrap over problems."
+        )
+    return notes
+
+
+def _versus(row: Row, reference: str) -> str:
+    """One method against the reference."""
+    told = [
+        f"{column} {versus.mean:+.1f} [{versus.low:+.1f}, {versus.high:+.1f}] {p_text(versus.p)}"
+        for column in AVERAGES
+        if (versus := row.figures[column].versus) is not None
+    ]
+    if not told:
+        return ""
+    seeds = row.versus_seeds
+    over = f"; Avg over seeds {seeds.mean:+.1f} [{seeds.low:+.1f}, {seeds.high:+.1f}]" if seeds else ""
+    return f"{row.label} - {reference}: {'; '.join(told)}{over}"
+
+
+def p_text(p: float) -> str:
+    """`p = 0.012`, or `p < 0.001`."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _gaps(sheet: Sheet) -> list[str]:
+    """What is missing of each method, by seed."""
+    notes = []
+    for method in sheet.methods:
+        for answered in method.answered:
+            scores = answered.summary.scores
+            lacking = [
+                f"{code} {s.missing} of {s.missing + s.total}" for code, s in scores.items() if s.missing
+            ]
+            who = f"{method.label}, seed {answered.seed}"
+            if lacking and not any(score.total for score in scores.values()):
+                notes.append(f"* {who}: no answer yet")
+            elif lacking:
+                notes.append(f"* {who} is not finished; missing items: {', '.join(lacking)}")
+    return notes
+
+
+def _unlike(sheet: Sheet) -> list[str]:
+    """Conditions under which methods were not asked alike."""
+    limits: dict[str, dict[str, None]] = {}
+    counts: dict[str, dict[str, None]] = {}
+    for method in sheet.methods:
+        for answered in method.answered:
+            tokens = " and ".join(map(str, sorted(answered.max_new_tokens)))
+            limits.setdefault(tokens, {})[method.label] = None
+            asked = {s.total + s.missing for s in answered.summary.scores.values()}
+            counts.setdefault(" to ".join(map(str, sorted({min(asked), max(asked)}))), {})[method.label] = (
+                None
+            )
+    told = (("tokens of an answer at most", limits), ("items of a language", counts))
+    return [
+        f"Not asked alike: {what} "
+        + "; ".join(f"{value} ({', '.join(labels)})" for value, labels in found.items())
+        for what, found in told
+        if len(found) > 1
+    ]
