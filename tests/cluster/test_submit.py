@@ -78,14 +78,14 @@ def test_gpus_are_as_visible_as_to_the_launcher(run, monkeypatch):
 
 
 def test_error_of_a_rank_is_told_and_the_waiting_one_is_ended(run, tmp_path):
-    began = time.monotonic()
     with pytest.raises(
         JobFailed, match=r"rank 1 of 2 failed: RuntimeError: rank 1 broke\n  in two lines\n"
     ) as told:
         submit_local(echo(act="raise", dies=1, ready=str(tmp_path)), run, two(), grace_s=1)
     assert "whole log: " in str(told.value)
     assert "echo.py" in str(told.value)
-    assert time.monotonic() - began < 20
+    (log,) = run.slurm.rglob("*_0_log.out")
+    assert "successful completion" not in log.read_text(), "it did not wait for the end by itself"
 
 
 def test_killed_rank_is_told_and_the_waiting_one_is_ended(run, tmp_path):
@@ -148,7 +148,7 @@ def test_ctrl_c_in_a_terminal_reaches_all_and_still_ends_at_a_safe_point(run, tm
 def test_second_ctrl_c_ends_a_job_that_does_not_listen(run, tmp_path):
     process = follow(run, tmp_path / "ready", "deaf")
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    assert any("SIGINT: the job stops at the next safe point" in line for line in process.stdout)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert "RESULT" not in output
