@@ -15,7 +15,7 @@ from typing import Literal
 from cluster.environment import home, state
 from cluster.errors import ClusterError
 from cluster.facts import Area, NodeKind
-from cluster.live import Live, Shape, observe
+from cluster.live import NOT_SEEN, Live, Shape, observe
 from cluster.profile import PROFILES, SlurmProfile
 from cluster.provenance import ROOT
 from cluster.quota import Quota
@@ -67,7 +67,7 @@ def examine(profile: SlurmProfile, environ: Mapping[str, str], compute: bool) ->
         compute: also run a one-minute job.
 
     Raises:
-        ClusterError: there is no Slurm here, or the job did not run.
+        ClusterError: there is no Slurm here.
     """
     live = observe(profile, environ, compute)
     if live.config is None and not live.shapes:
@@ -210,8 +210,10 @@ def _software(profile: SlurmProfile, modules: str | None, environ: Mapping[str, 
 
 def _seen_from_compute(profile: SlurmProfile, seen: Mapping[str, str]) -> Iterable[Finding]:
     if not seen:
-        text = "not looked at (--compute runs a one-minute job)"
-        yield Finding("unknown", "compute nodes", text)
+        yield Finding("unknown", "compute nodes", "not looked at (--compute runs a one-minute job)")
+        return
+    if NOT_SEEN in seen:
+        yield Finding("unknown", "compute nodes", f"the job that looks at one did not run: {seen[NOT_SEEN]}")
         return
     yield _check(
         "continuation.scontrol_in_job", profile.continuation.scontrol_in_job, seen["scontrol"] == "yes"

@@ -8,12 +8,12 @@ from __future__ import annotations
 import getpass
 import re
 import shlex
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cluster.commands import ask
 from cluster.environment import job_lines
-from cluster.errors import ClusterError
 from cluster.profile import SlurmProfile
 from cluster.provenance import ROOT
 from cluster.quantities import parse_time
@@ -23,6 +23,7 @@ SINFO = ("sinfo", "--noheader", "--exact", "--format=%D|%c|%m|%G|%P|%l")
 MODULES_S = 120.0
 COMPUTE_S = 900.0
 """How long to wait for the one-minute job to have run."""
+NOT_SEEN = "not seen"
 PROBE = (
     "command -v scontrol > /dev/null && echo scontrol=yes || echo scontrol=no; "
     "timeout 10 bash -c 'exec 3<> /dev/tcp/huggingface.co/443' 2> /dev/null && echo internet=yes || echo internet=no; "
@@ -56,6 +57,7 @@ class Live:
     modules: str | None = None
     """Why the modules of the profile cannot be loaded; empty if they can; None where there is no module command."""
     compute: Mapping[str, str] = field(default_factory=dict)
+    """What a compute node sees; `NOT_SEEN` alone, with why, where the job that looks did not run."""
 
 
 def observe(profile: SlurmProfile, environ: Mapping[str, str], compute: bool) -> Live:
@@ -136,12 +138,15 @@ def _compute(profile: SlurmProfile) -> dict[str, str]:
             f"--gpus-per-node={f'{kind.gpu}:' if profile.hardware.typed else ''}{min(kind.per_node)}"
         )
     command = ("srun", *options, "bash", "-c", PROBE)
-    told = ask(*command, timeout_s=COMPUTE_S)
-    if told is None:
-        raise ClusterError(
-            f"the job that looks at a compute node failed, or waited too long: {shlex.join(command)}"
+    try:
+        ran = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMPUTE_S, check=False
         )
-    return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return {NOT_SEEN: str(error)}
+    if ran.returncode:
+        return {NOT_SEEN: f"{(ran.stderr.splitlines() or ['srun says nothing'])[-1]}; {shlex.join(command)}"}
+    return dict(line.split("=", 1) for line in ran.stdout.splitlines() if "=" in line)
 
 
 def _number(text: str) -> int:

@@ -145,6 +145,22 @@ def test_compute_node_is_compared(narval, environ):
     assert "continuation.scontrol_in_job" in found
 
 
+def test_job_that_cannot_run_is_no_end_of_the_rest(narval, monkeypatch, tmp_path):
+    for name, text in {
+        "scontrol": "echo MaxArraySize = 1001",
+        "srun": "echo srun: error: Invalid account >&2; exit 1",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    found = {finding.key: finding for finding in examine(narval, {}, compute=True)}
+    assert found["limits.array"].mark == "differs"
+    told = found["compute nodes"].line("narval")
+    assert told.startswith(
+        "unknown  compute nodes: the job that looks at one did not run: srun: error: Invalid account; srun "
+    )
+
+
 def test_line_of_the_second_kind_is_its_own():
     lines = (PROFILES / "tamia.yaml").read_text().splitlines()
     at = int(where("tamia", "hardware.kinds[1].cores").rpartition(":")[2])
