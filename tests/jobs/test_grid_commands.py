@@ -455,3 +455,39 @@ def test_work_lists_and_what_is_wanted_are_plain_data(go, slurm, grid):
     assert set(told["points"][0]["runs"]) == {"1", "2"}
     assert told["points"][-1]["runs"] == {}
     assert json.loads((grid.path / told["list"]).read_text())["cells"]
+
+
+def test_arrays_larger_than_the_site_allows_are_split(go, slurm, grid):
+    assert go("ablate", "-o", "cluster.limits.array=4")[0] == 0
+    trained = [one for one in submissions(grid) if one.name == "parts-s2"]
+    assert [one.units for one in trained] == [4, 2, 2]
+    first, second, spare = trained
+    assert first.dependency == second.dependency
+    assert spare.dependency == f"afterany:{first.job}:{second.job}"
+    answers = [
+        one for one in submissions(grid) if one.name == "parts-eval" and f":{spare.job}" in one.dependency
+    ]
+    assert len(answers) == 1
+
+
+def test_a_grid_takes_no_more_jobs_than_there_is_room_for_and_its_slots_do_the_rest(go, slurm, grid):
+    status, printed = go("ablate", "-o", "cluster.limits.jobs=12")
+    assert status == 0, printed
+    assert sum(one.units for one in submissions(grid)) <= 12
+    covered = {cell.name for one in submissions(grid) for cell in cells(grid, one)}
+    assert covered == {cell.name for cell in wanted_cells(grid)}
+
+
+def test_a_grid_for_which_there_is_no_room_says_so_and_queues_nothing(go, slurm, grid):
+    status, printed = go("ablate", "-o", "cluster.limits.jobs=7")
+    assert (status, slurm.lines("calls")) == (2, [])
+    assert "8 arrays: narval takes 7 jobs of one user" in printed
+
+
+def test_short_trainings_are_packed_several_to_a_job_and_long_ones_go_on_in_further_rounds(go, slurm, grid):
+    go("ablate", "--hours", "0.25")
+    assert [one.units for one in submissions(grid) if one.name == "parts-s2"] == [2, 1]
+    slurm.set("queue")
+    before = len(submissions(grid))
+    go("ablate", "--hours", "30", "--time", "12h")
+    assert [one.units for one in submissions(grid)[before:] if one.name == "parts-s2"] == [6, 6, 6, 2]
