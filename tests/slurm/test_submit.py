@@ -95,6 +95,17 @@ def test_two_nodes_reach_the_weights_of_one_process(go, sandbox, world, runs, re
             assert (value - theirs[name]).abs().max() < 1e-9, name
 
 
+def test_two_nodes_lose_in_fp32_what_one_process_loses(go, sandbox, runs, recipe):
+    words = ("--stage", "1", "-o", "model.precision=fp32", "training.max_steps=6")
+    train(go, *words, *GRID)
+    sandbox.wait(Submission.read(runs()[1].submission).job, seconds=240)
+    train(lambda *words: go(*words, cluster="local"), *words, "--inline", "--runs", recipe.parent / "alone")
+    (alone,) = all_runs(recipe.parent / "alone")
+    ours, theirs = ([r["loss"] for r in read_jsonl(run.metrics) if "loss" in r] for run in (runs()[1], alone))
+    assert len(ours) == 6, log(runs()[1])
+    assert ours == pytest.approx(theirs, rel=1e-5)
+
+
 def test_job_runs_the_code_of_its_submission_whatever_is_edited_or_installed(
     go, sandbox, recipe, runs, tmp_path
 ):
