@@ -10,7 +10,6 @@ import types
 from pathlib import Path
 
 import pytest
-import yaml
 
 import launch
 from cluster.files import read_jsonl
@@ -19,6 +18,7 @@ from cluster.runs import RunFolder, all_runs
 from jobs.cells import Worklist
 from layalign.evaluation.benchmarks import find_benchmark
 from layalign.languages import language
+from tests.login import at_home, empty_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,11 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch):
     before = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGCONT)}
-    for name in ("LAYALIGN_RUNS", "LAYALIGN_DATA", "CC_CLUSTER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "environ", dict(os.environ))
-    os.environ["HF_HUB_CACHE"] = str(tmp_path / "hub")
-    monkeypatch.chdir(tmp_path)
+    at_home(tmp_path, monkeypatch)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -38,20 +34,7 @@ def surroundings(tmp_path, monkeypatch):
 
 @pytest.fixture
 def recipe(tmp_path):
-    for name in ("encoder", "decoder", "data"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "data" / "pairs.jsonl").write_text("")
-    data = {"reader": "jsonl", "path": "pairs.jsonl", "languages": ["sw"], "max_source": 8, "max_target": 8}
-    values = {
-        "name": "tiny one",
-        "model": {"encoder": str(tmp_path / "encoder"), "decoder": str(tmp_path / "decoder")},
-        "data": data,
-        "training": {"lr": 1e-3},
-        "stages": {2: {"training": {"lr": 2e-3}}},
-    }
-    path = tmp_path / "tiny.yaml"
-    path.write_text(yaml.safe_dump(values))
-    return path
+    return empty_recipe(tmp_path, "tiny one")
 
 
 class Job(types.ModuleType):

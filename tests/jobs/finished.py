@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
-import yaml
 
 import launch
 from cluster.files import write_json_atomic
 from cluster.grids import GridFolder
 from jobs.cells import Cell, Worklist
 from jobs.plan import load_recipe, plan_run
+from tests.login import empty_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,17 +47,8 @@ def go(capsys):
 
 @pytest.fixture
 def recipe(tmp_path):
-    data = {"reader": "jsonl", "path": "pairs.jsonl", "languages": ["sw"], "max_source": 8, "max_target": 8}
-    values = {
-        "name": "tiny",
-        "model": {"encoder": str(tmp_path / "home" / "encoder"), "decoder": "org/decoder"},
-        "data": data,
-        "training": {"lr": 1e-3},
-        "stages": {2: {"training": {"lr": 2e-3}}},
-    }
-    path = tmp_path / "tiny.yaml"
-    path.write_text(yaml.safe_dump(values))
-    return path
+    models = {"encoder": str(tmp_path / "home" / "encoder"), "decoder": "org/decoder"}
+    return empty_recipe(tmp_path, model=models)
 
 
 @pytest.fixture

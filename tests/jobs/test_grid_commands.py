@@ -19,6 +19,7 @@ from cluster.submission import Submission
 from jobs.cells import Worklist, wanted_cells
 from layalign.evaluation.benchmarks import find_benchmark
 from tests.cluster.test_sbatch import options
+from tests.login import at_home, empty_recipe
 
 VARIANTS = {
     "LayAlign": None,
@@ -31,34 +32,11 @@ ROW = "{job}{tail}\t{job}\t{state}\t{reason}\t{name}\t{script}\tN/A"
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch):
-    for name in (
-        "LAYALIGN_RUNS",
-        "LAYALIGN_DATA",
-        "CC_CLUSTER",
-        "SBATCH_ACCOUNT",
-        "HF_HOME",
-        "LAYALIGN_CACHE",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "environ", dict(os.environ))
-    os.environ.update(
-        HF_HUB_CACHE=str(tmp_path / "hub"), HOME=str(tmp_path), SCRATCH=str(tmp_path / "scratch")
-    )
-    monkeypatch.chdir(tmp_path)
-    for name in ("encoder", "decoder", "data/mgsm"):
-        (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "data" / "pairs.jsonl").write_text("")
+    at_home(tmp_path, monkeypatch)
+    empty_recipe(tmp_path)
+    (tmp_path / "data" / "mgsm").mkdir()
     for code in find_benchmark("mgsm").languages:
         (tmp_path / "data" / "mgsm" / f"mgsm_{code}.tsv").write_text("How many?\t8\n" * 260)
-    data = {"reader": "jsonl", "path": "pairs.jsonl", "languages": ["sw"], "max_source": 8, "max_target": 8}
-    recipe = {
-        "name": "tiny",
-        "model": {"encoder": str(tmp_path / "encoder"), "decoder": str(tmp_path / "decoder")},
-        "data": data,
-        "training": {"lr": 1e-3},
-        "stages": {2: {"training": {"lr": 2e-3}}},
-    }
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe))
 
 
 @pytest.fixture

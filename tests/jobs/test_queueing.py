@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 import launch
 from cluster.files import read_jsonl
@@ -18,43 +17,18 @@ from cluster.runs import RunFolder, all_runs
 from cluster.submission import Submission
 from layalign.evaluation.benchmarks import find_benchmark
 from tests.cluster.test_sbatch import options
+from tests.login import at_home, empty_recipe
 from tests.test_layers import HEAVY, modules_after
 
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch):
-    for name in (
-        "LAYALIGN_RUNS",
-        "LAYALIGN_DATA",
-        "CC_CLUSTER",
-        "SBATCH_ACCOUNT",
-        "HF_HOME",
-        "LAYALIGN_CACHE",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "environ", dict(os.environ))
-    os.environ.update(
-        HF_HUB_CACHE=str(tmp_path / "hub"), HOME=str(tmp_path), SCRATCH=str(tmp_path / "scratch")
-    )
-    monkeypatch.chdir(tmp_path)
+    at_home(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def recipe(tmp_path):
-    for name in ("encoder", "decoder", "data"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "data" / "pairs.jsonl").write_text("")
-    data = {"reader": "jsonl", "path": "pairs.jsonl", "languages": ["sw"], "max_source": 8, "max_target": 8}
-    values = {
-        "name": "tiny",
-        "model": {"encoder": str(tmp_path / "encoder"), "decoder": str(tmp_path / "decoder")},
-        "data": data,
-        "training": {"lr": 1e-3},
-        "stages": {2: {"training": {"lr": 2e-3}}},
-    }
-    path = tmp_path / "tiny.yaml"
-    path.write_text(yaml.safe_dump(values))
-    return path
+    return empty_recipe(tmp_path)
 
 
 @pytest.fixture
