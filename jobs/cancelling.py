@@ -8,10 +8,12 @@ from pathlib import Path
 
 from cluster.errors import ClusterError
 from cluster.grids import all_grids
-from cluster.queue import QueuedJob, all_queued, cancel
-from cluster.runs import find_run
+from cluster.queue import QueuedJob, alive_in, all_queued, cancel
+from cluster.race import alternatives
+from cluster.runs import all_runs, find_run
 from cluster.sightings import forget
-from cluster.submission import recorded
+from cluster.submission import Submission
+from jobs.grid_queue import last_submission
 from jobs.place import agreed, cluster_of, runs_of
 from jobs.reconcile import live_arrays
 
@@ -23,7 +25,7 @@ def cancel_all(args: argparse.Namespace) -> int:
         ClusterError: a name that is none, or Slurm does not answer.
     """
     root = runs_of(args)
-    cluster_of(args)
+    cluster_of(_where(root, args))
     queue = all_queued()
     jobs = [job for name in args.names for job in _jobs(root, name, queue)]
     if not jobs:
@@ -33,21 +35,37 @@ def cancel_all(args: argparse.Namespace) -> int:
         print(f"  {job.id} {job.name}: {job}")
     if not agreed(f"cancel {sum(job.elements for job in jobs)} jobs", args.yes):
         return 0
-    cancel(*dict.fromkeys(job.job for job in jobs))
+    cancel(*dict.fromkeys(job.id if "[" not in job.id else job.job for job in jobs))
     forget(root)
     print("cancelled; what was computed stays, and the same launch command goes on from it")
     return 0
 
 
+def _where(root: Path, args: argparse.Namespace) -> argparse.Namespace:
+    """The command, about the cluster that what is named was submitted to."""
+    told = argparse.Namespace(**vars(args))
+    for grid in all_grids(root):
+        last = last_submission(grid) if grid.name in args.names else None
+        told.cluster = told.cluster or (last and last.profile)
+    for run in all_runs(root):
+        named = {run.name, run.path.name, run.signature, f"{run.name}-s{run.stage}"} & set(args.names)
+        last = Submission.read(run.submission) if named else None
+        told.cluster = told.cluster or (last and last.profile)
+    return told
+
+
 def _jobs(root: Path, name: str, queue: Sequence[QueuedJob]) -> list[QueuedJob]:
+    """What of a grid, or of a run, is in the queue; of a run that a grid's slot works on, that slot."""
     grid = next((grid for grid in all_grids(root) if grid.name == name), None)
     if grid:
         return [job for array in live_arrays(grid, queue) for job in array.jobs]
     run = find_run(root, name)
-    submission = recorded(run.submission)
-    holder = run.lease().living_holder()
-    if submission is None and holder:
+    found = [job for one in alternatives(run) for job in one.among(queue)]
+    holder = run.lease(job_is_alive=alive_in(queue)).living_holder()
+    if holder and holder.job and not found:
+        return [job for job in queue if job.id == holder.job]
+    if holder and not found:
         raise ClusterError(
             f"{run.title} is worked on by process {holder.pid} on {holder.host}: stop it by Ctrl-C"
         )
-    return submission.among(queue) if submission else []
+    return found

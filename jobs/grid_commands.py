@@ -8,7 +8,6 @@ import io
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ from cluster.errors import INTERRUPTED, MISTAKE, ClusterError
 from cluster.files import write_atomic
 from cluster.grids import GridFolder, all_grids
 from cluster.profile import SlurmProfile
+from cluster.runs import all_runs
 from jobs.arrays import Wishes
 from jobs.cells import Cell, Worklist
 from jobs.grid import Grid, Point, load_grid
 from jobs.grid_queue import GridQueue, last_submission
-from jobs.place import Place, place_of, refused
+from jobs.place import Place, place_again, place_of, refused, runs_of
 from jobs.plan import load_recipe
 from jobs.reconcile import STATES, Reconciled, forgiven
 from jobs.results.command import show_results
@@ -88,11 +88,10 @@ def _wishes(args: argparse.Namespace, **more: Any) -> Wishes:
 
 def missing_command(args: argparse.Namespace) -> int:
     """List what of grids is not done; with --submit queue just that."""
-    place = place_of(args)
     rows: list[tuple[str, Cell, str]] = []
     status = 0
-    for folder in _grids(place.runs, args.names):
-        queue = _again(folder, place, args)
+    for folder in _grids(runs_of(args), args.names):
+        queue = _again(folder, args)
         found = queue.look()
         left = [cell for cell in found.cells if found.states[cell.name] != "done"]
         rows += [(folder.name, cell, found.states[cell.name]) for cell in left]
@@ -124,14 +123,15 @@ def retry_command(args: argparse.Namespace) -> int:
     """Queue again what has failed, with more memory if asked."""
     if not (args.names or args.failed):
         raise ClusterError("retry what? name runs or grids, or give --failed for everything that has failed")
-    place = place_of(args)
-    grids = {folder.name: folder for folder in all_grids(place.runs)}
+    root = runs_of(args)
+    grids = {folder.name: folder for folder in all_grids(root)}
+    broken = [run.path.name for run in all_runs(root) if run.failed.exists() and run.submission.exists()]
     status = 0
-    for name in args.names or grids:
+    for name in args.names or [*grids, *broken]:
         if name in grids:
-            status = _retry_grid(_again(grids[name], place, args)) or status
+            status = _retry_grid(_again(grids[name], args)) or status
         else:
-            status = retry_run(name, place, args) or status
+            status = retry_run(name, args) or status
     return status
 
 
@@ -154,28 +154,14 @@ def _go_on(queue: GridQueue, found: Reconciled) -> int:
     return queue.submit(found, [], lambda: None)
 
 
-def _again(folder: GridFolder, place: Place, args: argparse.Namespace) -> GridQueue:
-    """A grid as it was last submitted: its file is not needed."""
+def _again(folder: GridFolder, args: argparse.Namespace) -> GridQueue:
+    """A grid as it was last submitted, where it was: its file is not needed."""
     path = folder.wanted_list()
     if path is None:
         raise ClusterError(f"{folder.title} was never submitted: give ablate --grid with its file")
-    worklist = Worklist.read(path)
     wishes = _wishes(args, more_memory=1.5 if getattr(args, "more_mem", False) else 1.0)
-    return GridQueue(folder, worklist, _place_again(folder, place), args, wishes)
-
-
-def _place_again(folder: GridFolder, place: Place) -> Place:
-    """Where the grid was submitted last, with the account of then, unless the user names another."""
-    last = last_submission(folder)
-    profile = place.profile
-    if (
-        last
-        and isinstance(profile, SlurmProfile)
-        and profile.name == last.profile
-        and profile.account is None
-    ):
-        return replace(place, profile=replace(profile, account=last.resources.account))
-    return place
+    place = place_again(args, last_submission(folder))
+    return GridQueue(folder, Worklist.read(path), place, args, wishes)
 
 
 def _grids(root: Path, names: Sequence[str]) -> list[GridFolder]:

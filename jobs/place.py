@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster.cache import use_storage
@@ -16,6 +16,7 @@ from cluster.errors import MISTAKE, ClusterError
 from cluster.profile import Profile, SlurmProfile, detect, load_profile, split_overrides
 from cluster.runs import runs_root
 from cluster.sandbox import sandbox_environment, sandbox_root
+from cluster.submission import Submission
 from jobs.plan import Plan
 
 SHORT = ("tasks", "account", "time", "nodes", "gpus", "gpu", "mem", "units", "hours")
@@ -70,6 +71,20 @@ def place_of(args: argparse.Namespace) -> Place:
     if data and not data.is_dir():
         raise ClusterError(f"data folder {data} does not exist; name another with --data or LAYALIGN_DATA")
     return Place(profile, runs_of(args), data, overrides)
+
+
+def place_again(args: argparse.Namespace, submission: Submission | None) -> Place:
+    """The place of a command about what was submitted before: that of then, unless the user names another."""
+    told = argparse.Namespace(**vars(args))
+    if submission and not args.cluster:
+        told.cluster = submission.profile
+    place = place_of(told)
+    profile = place.profile
+    if not (submission and isinstance(profile, SlurmProfile)):
+        return place
+    if profile.name == submission.profile and profile.account is None:
+        return replace(place, profile=replace(profile, account=submission.resources.account))
+    return place
 
 
 def runs_of(args: argparse.Namespace) -> Path:

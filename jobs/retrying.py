@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
+from cluster.grids import all_grids
 from cluster.profile import SlurmProfile, slurm_only
 from cluster.resources import Resources, summary
 from cluster.runs import RunFolder, find_run
 from cluster.sightings import forget
 from cluster.slurm import Draft, draft, signal_of, submit_slurm
-from cluster.submission import standing_of
+from cluster.submission import recorded, standing_of
 from cluster.units import terms
 from jobs.call import JobCall
-from jobs.place import Place, agreed
+from jobs.cells import wanted_cells
+from jobs.place import agreed, place_again, runs_of
 
 
 def training_draft(
@@ -55,16 +57,22 @@ def training_draft(
     )
 
 
-def retry_run(name: str, place: Place, args: argparse.Namespace) -> int:
+def retry_run(name: str, args: argparse.Namespace) -> int:
     """Queue the training of a run again as it was submitted, with more memory if asked.
 
     Raises:
         ClusterError: there is no such run, it was never in a queue, or it is there still.
     """
-    run = find_run(place.runs, name)
+    root = runs_of(args)
+    run = find_run(root, name)
+    place = place_again(args, recorded(run.submission))
     standing = standing_of(run.submission)
     if standing is None:
-        raise ClusterError(f"{run.title} was never in a queue: give the train command that began it again")
+        grids = [
+            grid.name for grid in all_grids(root) if run.path in {Path(c.run) for c in wanted_cells(grid)}
+        ]
+        how = f"retry {grids[0]}, the grid that it belongs to" if grids else "the train command that began it"
+        raise ClusterError(f"{run.title} was never in a queue by itself: give {how}")
     if standing.alive:
         raise ClusterError(f"{run.title} is in the queue: {standing}; there is nothing to retry")
     if run.done.exists():
@@ -84,7 +92,7 @@ def retry_run(name: str, place: Place, args: argparse.Namespace) -> int:
         return 0
     run.forgive()
     submission = submit_slurm(drafted)
-    forget(place.runs)
+    forget(root)
     print(f"queued: job {submission.job} {submission.name}: {run.path}")
     print(summary(resources, profile))
     return 0
