@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # node.sh FOLDER HOME   make the environment FOLDER on this node, from what HOME (`launch.py env --build`) holds.
 # One archive is unpacked where there is one; without it the environment is built from the wheelhouse.
-# Measured on 2026-11-21 with an environment of 45,770 files and 1.6 GB (2 busy cores, wheels at hand locally):
-#   local disk   build 82 s, unpack 13 to 30 s (gzip 49 s)     memory   build 35 s, unpack 3 s (gzip 10 s)
-# Packing takes 7 s, and the archive is one file of 410 MB to read from shared storage: it is the default.
+# Measured on 2026-11-25 with an environment of 43,947 files (2 busy cores; a wheelhouse with the Alliance's own
+# pip.conf and avail_wheels, the CPU's torch in it; one srun on all nodes of a job, who share those cores and disk):
+#   local disk, 1 node   build 61 to 131 s, unpack 9 to 31 s       2 nodes   build 57 s,       unpack 21 to 29 s
+#   memory,     1 node   build 37 to 71 s,  unpack 4 to 5 s        2 nodes   build 31 to 44 s, unpack 4 to 5 s
+# The archive is one file of 351 MB to read from shared storage, instead of a wheelhouse and pip: it is the default.
 set -euo pipefail
 folder=$1 home=$2
 here=$(cd "$(dirname "$0")" && pwd)
