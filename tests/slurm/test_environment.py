@@ -16,6 +16,7 @@ from tests.world import ROOT
 
 LOCAL = "+site"
 """A wheelhouse marks its versions so, and pins of what was installed carry it."""
+HOME = ".local/share/layalign/envs/ours"
 
 
 def put_wheel(folder: Path, name: str, version: str, *requires: str) -> None:
@@ -36,12 +37,18 @@ def put_wheel(folder: Path, name: str, version: str, *requires: str) -> None:
 
 @pytest.fixture
 def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    """A user on a cluster like the sandbox whose nodes make their own Python, with a wheelhouse that pip knows."""
+    """A user on a cluster like the sandbox whose nodes make their own Python, with a wheelhouse that pip knows.
+
+    It lacks one wheel, which was fetched before.
+    """
     house = tmp_path / "wheelhouse"
     house.mkdir()
+    fetched = tmp_path / HOME / "wheels"
+    fetched.mkdir(parents=True)
     for line in REQUIREMENTS.read_text().splitlines():
         if found := re.match(r"([\w-]+)(?:[=>]=([\d.]+))?", line):
-            put_wheel(house, found[1], found[2] or "99.0", *(["pyarrow"] if found[1] == "datasets" else []))
+            name, needs = found[1], ["pyarrow"] if found[1] == "datasets" else []
+            put_wheel(fetched if name == "peft" else house, name, found[2] or "99.0", *needs)
     put_wheel(house, "pyarrow", "24.0.0")
     (tmp_path / "pip.conf").write_text(f"[install]\nfind-links = {house}\n")
     (tmp_path / "profiles.yaml").write_text("ours: {like: sandbox, software: {modules: []}}\n")
@@ -72,7 +79,7 @@ def job(sandbox: Sandbox, environ: dict[str, str], folder: Path) -> list[str]:
 def test_every_node_unpacks_or_builds_what_the_login_node_built(sandbox, environ, tmp_path):
     words = [sys.executable, str(ROOT / "launch.py"), "env", "--cluster", "ours", "--build"]
     told = sandbox.run(*words, env=environ).stdout
-    home = tmp_path / ".local/share/layalign/envs/ours"
+    home = tmp_path / HOME
     assert f"# environment: {home}: ready" in told
     pins = (home / "pins.txt").read_text().splitlines()
     assert f"torch==2.11.0{LOCAL}" in pins
