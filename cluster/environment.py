@@ -34,7 +34,7 @@ def job_lines(profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
     Variables that name secrets are never among them.
     """
     told = {name: environ[name] for name in HANDED_ON if environ.get(name)}
-    told |= {"LAYALIGN_MODULES": " ".join(profile.software.modules)}
+    told |= {"LAYALIGN_MODULES": " ".join(profile.software.modules), "WANDB_MODE": profile.network.wandb}
     if profile.name == "sandbox":
         told["LAYALIGN_VENV"] = environ.get("LAYALIGN_VENV") or sys.prefix
     elif script(profile) == OTHER:

@@ -131,6 +131,7 @@ class Network(Section):
     internet: Literal["yes", "no", "proxy"]
     """`proxy`: listed sites only, through a proxy that is on by default."""
     wandb: Literal["online", "offline"]
+    """What jobs are told as `WANDB_MODE`."""
     proxy_module: str | None
     """Module that opens a proxy for groups that the site has admitted to it."""
     note: str | None = None

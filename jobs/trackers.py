@@ -1,7 +1,12 @@
-"""Curves elsewhere, when asked: TensorBoard, and W&B offline."""
+"""Curves elsewhere, when asked: TensorBoard and W&B."""
 
 from __future__ import annotations
 
+import contextlib
+import netrc
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from cluster.runs import RunFolder
@@ -52,15 +57,27 @@ class TensorBoard:
         self.writer.close()
 
 
+def wandb_mode(environ: Mapping[str, str]) -> str:
+    """`online` where the profile says that jobs reach W&B and the user has a key, for which a job cannot ask."""
+    known = bool(environ.get("WANDB_API_KEY"))
+    with contextlib.suppress(OSError, netrc.NetrcParseError):
+        known = known or "api.wandb.ai" in netrc.netrc(Path(environ.get("HOME", "/"), ".netrc")).hosts
+    return "online" if known and environ.get("WANDB_MODE") == "online" else "offline"
+
+
 class WandB:
-    """An offline run below the run folder, for `wandb sync` where there is internet."""
+    """A run of W&B; offline it lies below the run folder, for `wandb sync` where there is internet."""
 
     def __init__(self, folder: RunFolder) -> None:
         import wandb
 
         folder.trackers.mkdir(exist_ok=True)
         self.run = wandb.init(
-            mode="offline", dir=str(folder.trackers), name=folder.name, id=folder.signature, resume="allow"
+            mode=wandb_mode(os.environ),
+            dir=str(folder.trackers),
+            name=folder.name,
+            id=folder.signature,
+            resume="allow",
         )
 
     def log(self, record: dict[str, Any]) -> None:

@@ -143,7 +143,7 @@ class TrainingConfig:
     """Steps between two lines of progress; `metrics.jsonl` has every step."""
     tensorboard: bool = field(default=False, metadata=NO_EFFECT)
     wandb: bool = field(default=False, metadata=NO_EFFECT)
-    """Offline run in the run folder, for `wandb sync`."""
+    """Run of W&B; where jobs do not reach it, offline in the run folder, for `wandb sync`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -155,6 +155,7 @@ def test_lines_of_a_job_say_nothing_secret(name):
     lines = job_lines(load_profile(name), environ)
     assert "export HF_HOME='/a b'" in lines
     assert lines[-1] == f". envs/{name}.sh || exit 1"
+    assert f"export WANDB_MODE={load_profile(name).network.wandb}" in lines
     assert not [line for line in lines if "TOKEN" in line or "KEY" in line]
 
 

@@ -26,6 +26,7 @@ srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --cpus-per-task=1 bash -c '[ -d "$
 cd "$code" || exit 1
 export LAYALIGN_COMMIT=0123456789012345678901234567890123456789+
 export LAYALIGN_MODULES='StdEnv/2023 gcc/12.3 arrow/24.0.0 cuda/12.6 python/3.11'
+export WANDB_MODE=online
 . envs/killarney.sh || exit 1
 export PYTHONPATH="$code${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
 

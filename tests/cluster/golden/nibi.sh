@@ -26,6 +26,7 @@ bash -c '[ -d "$1" ] && exit; draft=$1.$SLURMD_NODENAME; rm -rf "$draft" && mkdi
 cd "$code" || exit 1
 export LAYALIGN_COMMIT=0123456789012345678901234567890123456789+
 export LAYALIGN_MODULES='StdEnv/2023 gcc/12.3 arrow/24.0.0 cuda/12.6 python/3.11'
+export WANDB_MODE=online
 . envs/nibi.sh || exit 1
 export PYTHONPATH="$code${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1
 
