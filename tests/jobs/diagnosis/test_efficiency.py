@@ -200,4 +200,4 @@ def test_all_runs_are_asked_about_at_once(tmp_path, slurm):
 
 @pytest.mark.parametrize("module", ["logs", "why", "efficiency"])
 def test_nothing_heavy_is_loaded(module):
-    assert not modules_after(f"import jobs.{module}") & HEAVY
+    assert not modules_after(f"import jobs.diagnosis.{module}") & HEAVY
