@@ -88,6 +88,7 @@ def _wishes(args: argparse.Namespace, **more: Any) -> Wishes:
 
 def missing_command(args: argparse.Namespace) -> int:
     """List what of grids is not done; with --submit queue just that."""
+    args.dry_run = args.dry_run or not args.submit
     rows: list[tuple[str, Cell, str]] = []
     status = 0
     for folder in _grids(runs_of(args), args.names):

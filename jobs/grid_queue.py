@@ -60,7 +60,7 @@ class GridQueue:
         except ClusterError as error:
             if not self.args.dry_run:
                 raise
-            print(f"shown as if nothing were queued: {error}".partition("\n")[0])
+            print(f"shown as if nothing were queued: {error}".partition("\n")[0], file=sys.stderr)
             queue = []
         return reconcile(self.folder, self.wanted.cells, queue)
 

@@ -108,7 +108,7 @@ def wanted_of(
         root: folder of all runs.
         data: the data folder.
         overrides: of the recipe, over those of every point.
-        names: of new runs; None is the grid's name with the point's label.
+        names: of new runs; None is the recipe's name with the point's label.
 
     Raises:
         ValueError: a recipe, an override or a benchmark is wrong.
@@ -125,7 +125,9 @@ def wanted_of(
         if key not in seen:
             seen[key] = pins(recipe, texts, os.environ)
         texts += seen[key]
-        points.append(_point(point, recipe, texts, root, names or f"{grid.name}-{slug(point.label)}", index))
+        points.append(
+            _point(point, recipe, texts, root, names or f"{recipe['name']}-{slug(point.label)}", index)
+        )
     return Wanted(grid, GridFolder(root, grid.name), tuple(points), _cells(grid, points, data), data)
 
 
@@ -197,5 +199,6 @@ def _nobody(job: str) -> bool:
 
 
 def slug(label: str) -> str:
-    """A label as part of a folder's name: `w/o LLM Input` is `w-o-llm-input`."""
-    return re.sub(r"[^a-z0-9+.]+", "-", label.lower()).strip("-") or "point"
+    """A label as part of a folder's name: `w/o LLM Input` is `no-llm-input`."""
+    plain = re.sub(r"\bw/o\b", "no", label.lower())
+    return re.sub(r"[^a-z0-9+.]+", "-", plain).strip("-") or "point"

@@ -84,6 +84,6 @@ def test_what_fails_does_not_stop_the_others_and_is_told(grid, world, tmp_path):
     assert told.returncode == 1, told.told
     states = {cell.name: cell.state() for cell in wanted_cells(grid)}
     assert Counter(states.values()) == {"done": 4 + 3 * 2 - 1, "failed": 1, "blocked": 3}
-    assert "not done: parts-broken-s1-" in told.told
+    assert "not done: tiny-broken-s1-" in told.told
     assert "waits for a run that has failed" in told.told
     assert sum("broken" in name for name, state in states.items() if state == "blocked") == 3
