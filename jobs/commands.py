@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cluster.errors import FAILED, INTERRUPTED, ClusterError
@@ -11,6 +12,7 @@ from cluster.profile import SlurmProfile, load_profile, slurm_only
 from cluster.runs import find_run
 from jobs.answering import evaluate_run
 from jobs.call import JobCall
+from jobs.grid import load_grid
 from jobs.place import Place, cluster_of, command_of, describe, place_of, refused, runs_of
 from jobs.plan import (
     Plan,
@@ -20,7 +22,8 @@ from jobs.plan import (
     plan_run,
     training_obstacles,
 )
-from jobs.prefetch import pins
+from jobs.prefetch import pins, wanted
+from layalign.config import resolve
 
 
 def train_command(args: argparse.Namespace) -> int:
@@ -115,10 +118,28 @@ def prefetch_command(args: argparse.Namespace) -> int:
     from cluster.cache import hub_cache
     from jobs import prefetch as hub
 
+    if args.grid and args.recipe:
+        raise ClusterError("--grid has a recipe of its own: leave --recipe out")
     profile, overrides = cluster_of(args)
     print(f"cache: {hub_cache(os.environ)}")
-    hub.prefetch(load_recipe(args.recipe or "math"), overrides, profile, dict(os.environ), args.update)
+    for recipe, own in _fetched(args):
+        hub.prefetch(recipe, [*own, *overrides], profile, dict(os.environ), args.update)
     return 0
+
+
+def _fetched(args: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Sequence[str]]]:
+    """What is to be fetched: a recipe with its overrides, for a grid once for each set of models and data."""
+    if not args.grid:
+        yield load_recipe(args.recipe or "math"), ()
+        return
+    grid = load_grid(args.grid)
+    recipe, seen = load_recipe(grid.recipe), set()
+    for point in grid.points:
+        configs = [resolve(recipe, stage, point.overrides) for stage in (1, 2)]
+        needs = frozenset(one for config in configs for one in wanted(config))
+        if needs not in seen:
+            seen.add(needs)
+            yield recipe, point.overrides
 
 
 def env_command(args: argparse.Namespace) -> int:

@@ -94,6 +94,7 @@ def demo_options(parser: argparse.ArgumentParser) -> None:
 def prefetch_options(parser: argparse.ArgumentParser) -> None:
     _cluster_options(parser)
     _recipe_option(parser)
+    parser.add_argument("--grid", metavar="NAME|PATH", help="all that the points of a grid need")
     parser.add_argument(
         "--update", action="store_true", help="move on from the commits that were fetched before"
     )

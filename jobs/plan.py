@@ -204,7 +204,7 @@ def _missing_models(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
         return []
     return [
         f"not in the cache, and no folder: {'; '.join(lines)}; where there is internet: python launch.py prefetch "
-        "with the same --recipe and -o, or try the miniature, which needs no download: --recipe mini"
+        "with the same --recipe or --grid and -o, or try the miniature, which needs no download: --recipe mini"
     ]
 
 

@@ -100,6 +100,21 @@ def snapshot(environ, name, commit):
     return Path(environ["HF_HOME"], "hub", f"models--{name.replace('/', '--')}", "snapshots", commit)
 
 
+def test_all_that_a_grid_needs_is_fetched_each_model_once(hub, recipe, environ, tmp_path):
+    hub.add("google/other", ENCODER)
+    variants = {"A": None, "B": {"model.encoder": "google/other"}, "C": {"training.lr": 2e-3}}
+    path = tmp_path / "grid.yaml"
+    path.write_text(yaml.safe_dump({"name": "g", "recipe": str(recipe), "variants": variants}))
+    words = [sys.executable, ROOT / "launch.py", "prefetch", "--cluster", "local", "--grid", path]
+    for _ in range(2):
+        ran = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+    fetched = sorted(name for name, _ in hub.downloads())
+    assert fetched.count("spiece.model") == 2
+    assert fetched.count("tokenizer.json") == 1
+    assert go(recipe, environ, "--grid", str(path))[0] == 2
+
+
 def test_only_what_is_loaded_is_fetched_and_only_once(hub, recipe, environ):
     status, printed = go(recipe, environ)
     assert status == 0, printed
