@@ -19,6 +19,10 @@ def run(config: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
     act = config.get("act", "tell")
     print(f"rank {rank.rank} of {rank.world}: {act}")
     if rank.rank == config.get("dies", 0):
+        while (
+            rank.rank and not Path(config["ready"], "0").exists()
+        ):  # rank 0 has its lease, and writes the events
+            time.sleep(0.05)
         if act == "raise":
             raise RuntimeError(f"rank {rank.rank} broke\n  in two lines")
         if act == "mistake":
