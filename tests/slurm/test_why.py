@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import replace
 
@@ -69,7 +70,7 @@ def test_a_rank_that_breaks(sandbox, tmp_path, template, capsys):
     printed = capsys.readouterr().out
     assert "rank 1 on node" in printed
     assert "RuntimeError: rank 1 broke\n  in two lines" in printed
-    assert 'echo.py", line 23' in printed
+    assert re.search(r'echo\.py", line \d+', printed)
 
 
 def test_a_rank_that_takes_too_much_memory(sandbox, tmp_path, template):
