@@ -86,12 +86,15 @@ class GridQueue:
             self._question(arrays, found), getattr(self.args, "yes", True)
         ):
             return 0
-        ready()
-        self._prepare(found)
+        self.folder.create()
+        with self.folder.lease():
+            self._check_alone(found)
+            ready()
+            self._prepare(found)
+            self._submit_all(arrays)
         if not arrays:
             print("nothing to submit")
             return 0
-        self._submit_all(arrays)
         print(f"watch: python launch.py watch --grid {self.folder.name}, or {WATCH}")
         return 0
 
@@ -104,9 +107,20 @@ class GridQueue:
             asked.append(f"take {many(len(found.unwanted), 'cell')} back that nobody wants any more")
         return " and ".join(asked)
 
+    def _check_alone(self, found: Reconciled) -> None:
+        """Refuse to go on where another command has submitted since the look; forget what was never accepted."""
+        if frozenset(self.folder.records()) != found.records:
+            raise ClusterError(
+                f"another command has submitted jobs of {self.folder.title} meanwhile: give this one again to see "
+                "what is left to do"
+            )
+        for record in found.records:
+            submission = Submission.read(record)
+            if submission and submission.job is None:  # it was looked for, and is nowhere
+                record.unlink()
+
     def _prepare(self, found: Reconciled) -> None:
         """Bring the folders into the state in which slots may begin, and take back what nobody wants."""
-        self.folder.create()
         withdraw(self.folder, found)
         for cell in found.missing():
             run = RunFolder(Path(cell.run))
@@ -192,11 +206,16 @@ class GridQueue:
         Returns:
             The exit status.
         """
+        self.folder.create()
+        with self.folder.lease():
+            ready()
+            self._prepare(found)
+            return self._run_cells(found.missing())
+
+    def _run_cells(self, missing: Sequence[Cell]) -> int:
+        """Trainings, then evaluations, each kind as one slot."""
         from cluster.submit import run_inline, submit_local
 
-        ready()
-        self._prepare(found)
-        missing = found.missing()
         for job in ("train", "evaluate"):
             cells = [cell for cell in missing if cell.job == job]
             if not cells:

@@ -53,6 +53,8 @@ class Reconciled:
     """Of the grid, in the queue."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """What other grids, and chains of units, have in the queue: the last job by the cell's name."""
+    records: frozenset[Path] = frozenset()
+    """Of all submissions of the grid, as of the look."""
     queue: tuple[QueuedJob, ...] = field(default=(), repr=False)
     """All jobs of the user."""
     unwanted: tuple[Cell, ...] = ()
@@ -86,6 +88,7 @@ def reconcile(folder: GridFolder, cells: Sequence[Cell], queue: Sequence[QueuedJ
         cells: that are wanted.
         queue: all jobs of the user, as of one look; none on this machine.
     """
+    records = frozenset(folder.records())
     arrays = live_arrays(folder, queue)
     alive = alive_in(queue)
     elsewhere = _elsewhere(folder, cells, queue) if queue else {}
@@ -93,7 +96,7 @@ def reconcile(folder: GridFolder, cells: Sequence[Cell], queue: Sequence[QueuedJ
     states = {cell.name: _state(cell, covered.keys() | elsewhere.keys(), alive) for cell in cells}
     over = folder.withdrawn() | set(states)
     unwanted = [cell for name, cell in covered.items() if name not in over and not cell.done()]
-    return Reconciled(tuple(cells), states, tuple(arrays), elsewhere, tuple(queue), tuple(unwanted))
+    return Reconciled(tuple(cells), states, tuple(arrays), elsewhere, records, tuple(queue), tuple(unwanted))
 
 
 def _elsewhere(folder: GridFolder, cells: Sequence[Cell], queue: Sequence[QueuedJob]) -> dict[str, str]:

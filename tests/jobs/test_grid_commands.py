@@ -467,3 +467,31 @@ def test_short_trainings_are_packed_several_to_a_job_and_long_ones_go_on_in_furt
     before = len(submissions(grid))
     go("ablate", "--hours", "30", "--time", "12h")
     assert [one.units for one in submissions(grid)[before:] if one.name == "parts-s2"] == [6, 6, 6, 2]
+
+
+def test_two_commands_at_once_do_not_submit_the_same_cells(go, slurm, grid, monkeypatch):
+    from jobs import grid_queue
+
+    asked = []
+
+    def while_the_other_submits(question, yes):
+        asked.append(question)
+        return len(asked) > 1 or go("ablate")[0] == 0
+
+    monkeypatch.setattr(grid_queue, "agreed", while_the_other_submits)
+    status, printed = go("ablate")
+    assert status == 2
+    assert "another command has submitted jobs of grid parts meanwhile" in printed
+    assert len(slurm.lines("calls")) == len(submissions(grid)) == 8
+
+
+def test_an_intent_that_became_no_job_is_forgotten(go, slurm, grid):
+    slurm.set("mode", "lose")
+    status, printed = go("ablate")
+    assert status == 2
+    assert "0 of 8 arrays are queued, and none of them twice" in printed
+    assert [one.job for one in submissions(grid)] == [None]
+    slurm.set("mode")
+    assert go("ablate")[0] == 0
+    assert len(submissions(grid)) == 8
+    assert None not in [one.job for one in submissions(grid)]
