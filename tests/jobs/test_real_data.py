@@ -108,7 +108,7 @@ def test_stage_1_learns_from_real_pairs_and_mgsm_runs_to_its_table(recipe: Path)
     )
     assert told.returncode == 0, told.told
     print(told.told[-1500:])
-    answered = [record for path in run.glob("results/mgsm/answers-*.jsonl") for record in read_jsonl(path)]
+    answered = [record for path in run.glob("results/mgsm/*/answers.jsonl") for record in read_jsonl(path)]
     assert len(answered) == 2500
     assert len({record["id"] for record in answered}) == 2500
     summary = json.loads((run / "results/mgsm/table.json").read_text())["methods"]["layalign"]["scores"]
