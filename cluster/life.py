@@ -138,11 +138,6 @@ class UnitLife:
             steps = f"{result['step']} of {result['total']} steps" if "total" in result else "not all is done"
             raise SystemExit(f"{why}: {steps}; submit again with more units (--units): {SAME}")
 
-    def come_back(self) -> None:
-        """Have Slurm start an interrupted slot anew, where it may; elsewhere another slot goes on."""
-        if self.cause and self.cause not in FINAL and self.unit.requeue:
-            self._requeue()
-
     def failed(self, error: Exception) -> str:
         """Record that the work ended by an exception. Returns what to print as the last of the log."""
         if lost_peer(error):

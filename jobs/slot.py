@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cluster.causes import FINAL, cause_of_signal
 from cluster.errors import ClusterError
 from cluster.grids import GridFolder
 from cluster.interrupt import Interrupts
@@ -50,7 +52,22 @@ def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
     else:
         _evaluate(slot)
         _report(slot)
+    _come_back(slot)
     return {"interrupted": interrupts.cause}
+
+
+def _come_back(slot: Slot) -> None:
+    """Have Slurm start an interrupted slot anew, where it may; elsewhere another slot goes on.
+
+    Also one that was interrupted before it had a cell: a job that ends in the grace of a preemption is over for Slurm.
+    """
+    unit, seen = slot.unit, slot.interrupts
+    if unit is None or unit.rank or not unit.requeue or seen.cause is None:
+        return
+    cause = cause_of_signal(seen.cause, seen.time or time.time(), seen.continued, unit, unit.shown())
+    if cause not in FINAL and any(slot.open_to(cell) for cell in slot.worklist.cells):
+        print(f"{unit} was interrupted: {cause}; it comes back", flush=True)
+        unit.ask_requeue()
 
 
 def _report(slot: Slot) -> None:
@@ -121,9 +138,7 @@ def _train(slot: Slot) -> None:
             cell = next(cell for cell in order if cell.name == name)
             print(f"\n== {cell.name}", flush=True)
             work = partial(train.run, slot.told_of(cell), slot.interrupts, group)
-            life = _attempt(slot, cell, slot.unit, work, alone=group.world == 1)
-        if life:
-            life.come_back()
+            _attempt(slot, cell, slot.unit, work, alone=group.world == 1)
         gc.collect()
     group.close()
 
@@ -144,9 +159,7 @@ def _evaluate(slot: Slot) -> None:
                 break
             cell = next(cell for cell in order if cell.name == name)
             told = slot.told_of(cell)
-            life = _attempt(slot, cell, unit, partial(answerer.answer, cell, told), alone=True)
-        if life:
-            life.come_back()
+            _attempt(slot, cell, unit, partial(answerer.answer, cell, told), alone=True)
         if cell.done():
             conclude(cell, wanted_cells(slot.grid), told, answerer.device)
 
@@ -178,7 +191,7 @@ def _hold(slot: Slot, cell: Cell, unit: Unit | None, stack: ExitStack) -> bool:
 
 def _attempt(
     slot: Slot, cell: Cell, unit: Unit | None, work: Callable[[], dict[str, Any]], alone: bool
-) -> UnitLife | None:
+) -> None:
     """Do the work of a cell, and record how it ended. A failure ends the process where others of it may be stuck."""
     life = slot.life(cell, unit) if unit else None
     try:
@@ -191,4 +204,3 @@ def _attempt(
             leave(told)
         traceback.print_exc()
         print(told, file=sys.stderr, flush=True)
-    return life

@@ -147,7 +147,7 @@ def test_one_command_brings_a_grid_to_its_table_through_a_lost_node_and_a_preemp
     cells = ablation.cells()
     assert Counter(cell.job for cell in cells) == {"train": 6 + 12, "evaluate": POINTS * LANGUAGES}
     left = [f"{cell.name}: {cell.folder.reason()}" for cell in cells if not cell.done()]
-    assert not left, ablation.log()[-8000:]
+    assert not left, f"{left}\n{ablation.log()[-8000:]}"
     assert {finished(cell) for cell in cells} == {1}
     happened = Counter(cause for cell in cells for cause in causes(cell))
     assert happened["node failure"] + happened["preemption"] + happened["killed"] >= 2, happened
