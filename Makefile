@@ -6,20 +6,24 @@ export TOKENIZERS_PARALLELISM ?= false
 # DeepSpeed compiles an extension once; two versions of it must not share one folder.
 export TORCH_EXTENSIONS_DIR = $(CURDIR)/.venv/torch_extensions
 
-.PHONY: demo test test-slow test-slurm test-alliance lint format clean
+.PHONY: demo test test-slow test-slurm test-ci-slurm test-alliance lint format clean
 
 demo: .venv
 	$(PYTHON) launch.py demo
 
 test: .venv
-	$(PYTHON) -m pytest -q -n 2
+	$(PYTHON) -m pytest -q -n 2 $(ARGS)
 
 test-slow: .venv
-	$(PYTHON) -m pytest -q -n 2 --timeout 1500 -m "slow and not slurm"
+	$(PYTHON) -m pytest -q -n 2 --timeout 1500 -m "slow and not slurm" $(ARGS)
 
 # Every cause of interruption with every way of going on; as root, with the packages that the sandbox names.
 test-slurm: .venv
-	$(PYTHON) -m pytest -q -m slurm
+	$(PYTHON) -m pytest -q -m slurm $(ARGS)
+
+# Of these, what CI has time for.
+test-ci-slurm: .venv
+	$(PYTHON) -m pytest -q -m "slurm and not slow" $(ARGS)
 
 test-alliance: export TORCH_EXTENSIONS_DIR = $(CURDIR)/.venv-alliance/torch_extensions
 test-alliance:

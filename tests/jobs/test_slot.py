@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections import Counter
@@ -10,9 +11,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.files import read_jsonl
+from cluster.files import read_jsonl, write_json_atomic
 from cluster.grids import GridFolder
-from jobs.cells import wanted_cells
+from cluster.interrupt import Interrupts
+from cluster.profile import load_profile
+from cluster.resources import plan_resources
+from cluster.runs import RunFolder
+from cluster.units import terms
+from jobs import slot
+from jobs.cells import Cell, Worklist, wanted_cells
 from tests.jobs.test_train import send
 from tests.world import launch, write_recipe
 
@@ -87,3 +94,34 @@ def test_what_fails_does_not_stop_the_others_and_is_told(grid, world, tmp_path):
     assert "not done: tiny-broken-s1-" in told.told
     assert "waits for a run that has failed" in told.told
     assert sum("broken" in name for name, state in states.items() if state == "blocked") == 3
+
+
+@pytest.mark.parametrize(
+    ("shown", "comes_back"),
+    [
+        ("JobState=RUNNING PreemptTime=2026-11-21T09:50:41 Restarts=0", True),
+        ("JobState=COMPLETING PreemptTime=None Restarts=0", False),
+    ],
+)
+def test_a_slot_that_is_interrupted_before_its_first_cell_comes_back_unless_it_is_cancelled(
+    tmp_path, monkeypatch, shown, comes_back
+):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    os.environ.update(
+        PATH=f"{tmp_path}:/usr/bin:/bin", SLURM_JOB_ID="15", SLURM_PROCID="0", SLURM_LOCALID="0",
+        SLURM_NTASKS="1", SLURM_JOB_NODELIST="node1", SLURM_JOB_END_TIME=str(int(time.time()) + 3600),
+    )  # fmt: skip
+    script = tmp_path / "scontrol"
+    script.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\necho "JobId=15 {shown}"\n')
+    script.chmod(0o755)
+    grid, run = GridFolder(tmp_path / "runs", "g"), RunFolder.at(tmp_path / "runs", "a", 2, "00000001")
+    grid.create()
+    cell = Cell(job="evaluate", run=str(run.path), benchmark="mini", language="sw", items=3, max_new_tokens=4)
+    path = grid.write_list(Worklist(cells=(cell,), runs={str(run.path): {}}).to_dict())
+    write_json_atomic(grid.wanted, {"list": path.name})
+    sandbox = load_profile("sandbox", [], {})
+    told = {"root": str(grid.root), "grid": "g", "list": str(path), "first": 0, "slots": 1}
+    seen = Interrupts()
+    seen.cause, seen.time, seen.continued = "SIGTERM", time.time(), True
+    slot.run({**told, "terms": terms(sandbox, plan_resources(sandbox, 1), wave="w")}, seen)
+    assert ("requeue 15" in (tmp_path / "calls").read_text().splitlines()) is comes_back
