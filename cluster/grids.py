@@ -65,10 +65,14 @@ class GridFolder(JobHome):
             write_json_atomic(path, told)
         return path
 
+    def list_named(self, name: str) -> Path:
+        """Where the work list of this name is, which records of submissions and the plan refer to."""
+        return self.path / name
+
     def wanted_list(self) -> Path | None:
         """The list of all cells that were wanted when the grid was last submitted; None before."""
         told = self.read_wanted()
-        return self.path / told["list"] if told else None
+        return self.list_named(told["list"]) if told else None
 
     def work_lists(self) -> list[Path]:
         """Every work list that is kept."""

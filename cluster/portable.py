@@ -16,7 +16,7 @@ from typing import IO, Any
 from cluster.errors import ClusterError
 from cluster.files import read_json, read_jsonl, write_atomic
 from cluster.grids import GridFolder
-from cluster.runs import CellFolder, RunFolder
+from cluster.runs import RunFolder
 
 Content = Path | bytes
 """A file to be read, or what is to be written."""
@@ -124,11 +124,6 @@ def rewrite(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, list):
         return [rewrite(inner, change) for inner in value]
     return change(value) if isinstance(value, str) else value
-
-
-def all_cells(run: RunFolder) -> list[CellFolder]:
-    """The shares of all evaluations of a run that somebody has begun."""
-    return [cell for folder in sorted(run.results.glob("*/")) for cell in run.cells(folder.name)]
 
 
 def _below(folder: Path, left: set[str]) -> Iterator[Path]:

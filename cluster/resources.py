@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,14 @@ def plan_resources(
 
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
+
+
+def more_memory(resources: Resources, profile: SlurmProfile, times: float) -> Resources:
+    """The same request with so many times the memory, but no more than the largest node has."""
+    if not resources.mem_mb:
+        return resources
+    most = max(kind.mem_mb for kind in profile.hardware.kinds)
+    return replace(resources, mem_mb=min(round(resources.mem_mb * times), most))
 
 
 def account_obstacle(profile: SlurmProfile, accounts: Accounts | None) -> str | None:

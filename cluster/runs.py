@@ -100,6 +100,10 @@ class RunFolder(JobHome):
         found = sorted((self.results / benchmark).glob("*-[0-9]*"))
         return [CellFolder(path, self) for path in found if path.is_dir()]
 
+    def all_cells(self) -> list[CellFolder]:
+        """The shares of all evaluations that somebody has begun."""
+        return [cell for folder in sorted(self.results.glob("*/")) for cell in self.cells(folder.name)]
+
     def log_metrics(self, record: dict[str, Any]) -> None:
         """Add one record of training; a step that is replayed after a crash is recorded again."""
         append_jsonl(self.metrics, record)

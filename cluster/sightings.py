@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cluster import causes
 from cluster.errors import ClusterError
 from cluster.files import read_json, write_json_atomic
 from cluster.queue import SQUEUE, EndedJob, QueuedJob, all_queued, ended
@@ -30,7 +31,7 @@ SLOW_S = 5.0
 LONGEST_S = 600.0
 MOST = 1024
 """Intervals that a silent controller is left alone, if they are short."""
-UNDECIDED = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED")
+UNDECIDED = (*causes.UNDECIDED, "REQUEUED")
 """States that accounting will still correct."""
 
 

@@ -20,7 +20,6 @@ from cluster.draft import drafts
 from cluster.errors import ClusterError
 from cluster.glance import Glance
 from cluster.grids import GridFolder
-from cluster.portable import all_cells
 from cluster.runs import FOLDER, RunFolder
 from cluster.snapshot import UNPACKED, code_folder
 from cluster.submission import Submission
@@ -71,7 +70,7 @@ def waste_of_run(run: RunFolder, glance: Glance, inits: frozenset[Path]) -> Iter
         )
     drafted = [path for path in run.path.glob(f".{run.bridge.name}-[0-9]*") if _is_old(path)]
     yield from _left_over(run.path.name, [*drafted, *_unfinished(run.path, [*spared, *drafted])])
-    for folder in (run, *all_cells(run)):
+    for folder in (run, *run.all_cells()):
         yield from _leases(run.path.name, folder)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.profile import SlurmProfile
-from cluster.resources import Resources, plan_resources
+from cluster.resources import Resources, more_memory, plan_resources
 from cluster.rules import Accounts, find_kind
 from cluster.runs import CellFolder
 from jobs.cells import Cell
@@ -95,11 +95,12 @@ def plan_arrays(
     arrays: list[SlotArray] = []
     ends: dict[str, tuple[int, ...]] = {}  # the last round that works on a run, by its folder
     for group in _groups(missing, levels, told):
-        resources = _resources(group, told, profile, accounts, wishes)
+        work = {} if group[0].job == "train" else _seconds(group)
+        resources = _resources(group, told, profile, accounts, wishes, sum(work.values()))
         needs = {need for cell in group for need in cell.needs}
         after = tuple(sorted({place for need in needs for place in ends.get(need, ())}))
         jobs = _jobs_of(needs - set(ends), found)
-        count = _slots(group, resources, wishes, profile)
+        count = _slots(group, resources, wishes, profile, sum(work.values()))
         arrays += _rounds(group, resources, count, profile, after, jobs, len(arrays))
         last = tuple(place for place, array in enumerate(arrays) if array.round == arrays[-1].round)
         ends.update(dict.fromkeys((cell.run for cell in group if cell.job == "train"), last))
@@ -140,16 +141,14 @@ def _resources(
     profile: SlurmProfile,
     accounts: Accounts | None,
     wishes: Wishes,
+    work_s: float,
 ) -> Resources:
     """What one slot asks for; `units` is how often a cell may have to be taken up."""
     if group[0].job == "train":
         planned = plan_resources(profile, told[group[0].run]["config"]["gpus"], accounts=accounts)
     else:
-        planned = _evaluation_resources(profile, accounts, _hours(group), wishes)
-    memory = planned.mem_mb and min(
-        round(planned.mem_mb * wishes.more_memory), max(k.mem_mb for k in profile.hardware.kinds)
-    )
-    return replace(planned, mem_mb=memory)
+        planned = _evaluation_resources(profile, accounts, _hours(work_s), wishes)
+    return more_memory(planned, profile, wishes.more_memory)
 
 
 def _evaluation_resources(
@@ -171,10 +170,9 @@ def _evaluation_resources(
     return replace(planned, units=1, tasks_per_node=tasks, cpus_per_task=cores)
 
 
-def _hours(group: Sequence[Cell]) -> float:
+def _hours(work_s: float) -> float:
     """What a slot of an evaluation may need if it does an hour's work, or all of it where that is less."""
-    work = min(sum(_seconds(group).values()), SLOT_S)
-    return (START_S + 2 * work) / 3600
+    return (START_S + 2 * min(work_s, SLOT_S)) / 3600
 
 
 def _seconds(group: Sequence[Cell]) -> dict[str, float]:
@@ -194,7 +192,9 @@ def _seconds(group: Sequence[Cell]) -> dict[str, float]:
     return {cell.name: cell.items * rates[cell.run, cell.benchmark] for cell in group}
 
 
-def _slots(group: Sequence[Cell], resources: Resources, wishes: Wishes, profile: SlurmProfile) -> int:
+def _slots(
+    group: Sequence[Cell], resources: Resources, wishes: Wishes, profile: SlurmProfile, work_s: float
+) -> int:
     """Jobs that share the cells of a group: short cells are packed several to one."""
     if wishes.slots:
         return min(wishes.slots, len(group))
@@ -202,7 +202,7 @@ def _slots(group: Sequence[Cell], resources: Resources, wishes: Wishes, profile:
         short = profile.hours is not None and profile.hours * 3600 < SLOT_S
         packed = max(1, math.floor(SLOT_S / (profile.hours * 3600))) if short and profile.hours else 1
         return math.ceil(len(group) / packed)
-    jobs = sum(_seconds(group).values()) / SLOT_S / resources.tasks
+    jobs = work_s / SLOT_S / resources.tasks
     return max(1, min(math.ceil(jobs), math.ceil(len(group) / resources.tasks)))
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from cluster.grids import all_grids
+from cluster.grids import GridFolder
 from cluster.queue import QueuedJob, alive_in, all_queued, cancel
 from cluster.race import alternatives
-from cluster.runs import all_runs, find_run
 from cluster.sightings import forget
 from cluster.submission import Submission
 from jobs.grid_queue import last_submission
+from jobs.keeping.named import named
 from jobs.place import agreed, cluster_of, runs_of
 from jobs.reconcile import live_arrays
 
@@ -44,22 +44,18 @@ def cancel_all(args: argparse.Namespace) -> int:
 def _where(root: Path, args: argparse.Namespace) -> argparse.Namespace:
     """The command, about the cluster that what is named was submitted to."""
     told = argparse.Namespace(**vars(args))
-    for grid in all_grids(root):
-        last = last_submission(grid) if grid.name in args.names else None
-        told.cluster = told.cluster or (last and last.profile)
-    for run in all_runs(root):
-        named = {run.name, run.path.name, run.signature, f"{run.name}-s{run.stage}"} & set(args.names)
-        last = Submission.read(run.submission) if named else None
+    for name in args.names:
+        found = named(root, name)
+        last = last_submission(found) if isinstance(found, GridFolder) else Submission.read(found.submission)
         told.cluster = told.cluster or (last and last.profile)
     return told
 
 
 def _jobs(root: Path, name: str, queue: Sequence[QueuedJob]) -> list[QueuedJob]:
     """What of a grid, or of a run, is in the queue; of a run that a grid's slot works on, that slot."""
-    grid = next((grid for grid in all_grids(root) if grid.name == name), None)
-    if grid:
-        return [job for array in live_arrays(grid, queue) for job in array.jobs]
-    run = find_run(root, name)
+    run = named(root, name)
+    if isinstance(run, GridFolder):
+        return [job for array in live_arrays(run, queue) for job in array.jobs]
     found = [job for one in alternatives(run) for job in one.among(queue)]
     holder = run.lease(job_is_alive=alive_in(queue)).living_holder()
     if holder and holder.job and not found:

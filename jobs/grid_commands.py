@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import INTERRUPTED, MISTAKE, ClusterError
+from cluster.errors import INTERRUPTED, ClusterError
 from cluster.files import write_atomic
 from cluster.grids import GridFolder, all_grids
 from cluster.profile import SlurmProfile
@@ -24,7 +23,7 @@ from jobs.place import Place, place_again, place_of, refused, runs_of
 from jobs.plan import load_recipe
 from jobs.reconcile import STATES, Reconciled, forgiven
 from jobs.results.command import show_results
-from jobs.retrying import retry_run
+from jobs.retrying import MORE, retry_run
 from jobs.wanted import Wanted, obstacles, wanted_of
 from layalign.config import resolve
 
@@ -160,7 +159,7 @@ def _again(folder: GridFolder, args: argparse.Namespace) -> GridQueue:
     path = folder.wanted_list()
     if path is None:
         raise ClusterError(f"{folder.title} was never submitted: give ablate --grid with its file")
-    wishes = _wishes(args, more_memory=1.5 if getattr(args, "more_mem", False) else 1.0)
+    wishes = _wishes(args, more_memory=MORE if getattr(args, "more_mem", False) else 1.0)
     place = place_again(args, last_submission(folder))
     return GridQueue(folder, Worklist.read(path), place, args, wishes)
 
@@ -235,6 +234,5 @@ def cancel_command(args: argparse.Namespace) -> int:
     from jobs.cancelling import cancel_all
 
     if not args.names:
-        print("error: cancel what? name runs or grids", file=sys.stderr)
-        return MISTAKE
+        raise ClusterError("cancel what? name runs or grids")
     return cancel_all(args)

@@ -164,10 +164,8 @@ class GridQueue:
         return 2 if obstacles and arrays else 0
 
     def _draft(self, array: SlotArray, after: Sequence[str], wave: str, snapshot: Snapshot) -> Draft:
-        worklist = self._worklist(array.cells)
-        path = self.folder.list_path(worklist.to_dict())
-        if wave not in ("dry", "test"):
-            path = self.folder.write_list(worklist.to_dict())
+        keep = self.folder.list_path if wave in ("dry", "test") else self.folder.write_list
+        path = keep(self._worklist(array.cells).to_dict())
         resources = replace(array.resources, parallel=self.wishes.throttle or array.resources.units)
         trains = array.cells[0].job == "train"
         signal_s = (

@@ -92,12 +92,12 @@ def plan_run(
         ValueError: the recipe or an override is wrong.
         ClusterError: the recipe's name cannot name a folder.
     """
-    config = resolve(recipe, stage, overrides)
+    config, known = resolve(recipe, stage, overrides), known or RunIndex(root)
     parent = None
     if config.starts_from:
         parent = plan_run(recipe, config.starts_from, overrides, root, name, known).run
     signature = config.signature(parent.signature if parent else None)
-    run = (known or RunIndex(root)).find(stage, signature) or RunFolder.at(
+    run = known.find(stage, signature) or RunFolder.at(
         root, name or f"{config.name}-{config.model.method}", stage, signature
     )
     return Plan(config, run, parent)

@@ -18,7 +18,7 @@ from jobs.cells import Cell, JobIsAlive, Worklist
 
 State = Literal["done", "running", "queued", "interrupted", "failed", "blocked", "new"]
 STATES: tuple[State, ...] = ("done", "running", "queued", "interrupted", "failed", "blocked", "new")
-OPEN = ("interrupted", "new")
+OPEN: tuple[State, ...] = ("interrupted", "new")
 """States in which a cell waits for somebody to queue it."""
 
 
@@ -66,7 +66,7 @@ class Reconciled:
 
     def missing(self) -> list[Cell]:
         """What is to be queued now. What waits for a run that has failed is not."""
-        return self.of("interrupted", "new")
+        return self.of(*OPEN)
 
     def counts(self, cells: Iterable[Cell] | None = None) -> Counter[State]:
         """How many cells are in each state."""
@@ -126,7 +126,7 @@ def live_arrays(folder: GridFolder, queue: Sequence[QueuedJob]) -> list[LiveArra
             continue
         assert submission.cells
         if submission.cells not in lists:
-            lists[submission.cells] = _cells(folder.path / submission.cells)
+            lists[submission.cells] = _cells(folder.list_named(submission.cells))
         found.append(LiveArray(submission, jobs, lists[submission.cells]))
     return found
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.grids import all_grids
 from cluster.profile import SlurmProfile, slurm_only
-from cluster.resources import Resources, summary
+from cluster.resources import Resources, more_memory, summary
 from cluster.runs import RunFolder, find_run
 from cluster.sightings import forget
 from cluster.slurm import Draft, draft, signal_of, submit_slurm
@@ -20,6 +19,9 @@ from cluster.units import terms
 from jobs.call import JobCall
 from jobs.cells import wanted_cells
 from jobs.place import agreed, place_again, runs_of
+
+MORE = 1.5
+"""Times the memory that `--more-mem` asks for."""
 
 
 def training_draft(
@@ -79,9 +81,8 @@ def retry_run(name: str, args: argparse.Namespace) -> int:
         print(f"already done: {run.path}")
         return 0
     profile, resources = slurm_only(place.profile), standing.submission.resources
-    if args.more_mem and resources.mem_mb:
-        most = max(kind.mem_mb for kind in profile.hardware.kinds)
-        resources = replace(resources, mem_mb=min(resources.mem_mb * 3 // 2, most))
+    if args.more_mem:
+        resources = more_memory(resources, profile, MORE)
     if run.failed.exists():
         print(f"{run.path.name}: {run.reason()}")
     drafted = training_draft(run, run.read_config(), standing.submission.told, profile, resources)

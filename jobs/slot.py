@@ -168,8 +168,8 @@ def _take(
     slot: Slot, order: Sequence[Cell], tried: set[str], unit: Unit | None, stack: ExitStack
 ) -> str | None:
     """The next cell, its lease held in `stack`; None if there is none. A slot works on a cell once."""
-    for cell in slot.candidates(order):
-        if cell.name not in tried and _hold(slot, cell, unit, stack):
+    for cell in slot.candidates([cell for cell in order if cell.name not in tried]):
+        if _hold(slot, cell, unit, stack):
             tried.add(cell.name)
             return cell.name
     return None

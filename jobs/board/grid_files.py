@@ -84,7 +84,7 @@ class GridFiles:
             if not rows or not name:
                 continue
             if name not in lists:
-                known = Worklist.read(self.folder.path / name).cells
+                known = Worklist.read(self.folder.list_named(name)).cells
                 lists[name] = [told for cell in known if (told := name_of(cell)) not in withdrawn]
             for told in lists[name]:
                 found[told] = [*found[told], *rows] if told in found else rows

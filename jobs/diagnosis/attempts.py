@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import read_jsonl
-from cluster.grids import GRIDS, GridFolder
+from cluster.grids import GRIDS, GridFolder, all_grids
 from cluster.logs import LogPart, Trace, first_error, host_of, last_start, places
 from cluster.runs import FOLDER, CellFolder, RunFolder, all_runs, find_run
 from cluster.submission import Submission
 from cluster.work import WorkFolder
-from jobs.cells import Cell, Worklist
+from jobs.cells import Worklist
 
 LOG = re.compile(r"(?P<job>.+)_(?P<rank>\d+)_log\.out")
 CELL = re.compile(
@@ -158,13 +157,8 @@ def latest_attempt(work: WorkFolder) -> Attempt | None:
 
 def newest_work(run: RunFolder) -> WorkFolder:
     """The run, or the share of its evaluation that was started last, if that was later."""
-    every: list[WorkFolder] = [run, *cells_of(run)]
+    every: list[WorkFolder] = [run, *run.all_cells()]
     return max(every, key=lambda work: LogPart(work.starts).modified())
-
-
-def cells_of(run: RunFolder) -> list[CellFolder]:
-    """All shares of evaluations that somebody has begun."""
-    return [cell for benchmark in sorted(run.results.glob("*/")) for cell in run.cells(benchmark.name)]
 
 
 def first_failure(attempt: Attempt) -> tuple[int, Trace] | None:
@@ -192,13 +186,13 @@ def submissions_of(run: RunFolder) -> list[Submission]:
 def slots_of(run: RunFolder) -> Iterator[tuple[GridFolder, Submission]]:
     """The arrays of grids whose work lists name a run."""
     named = f'{run.path.name}"'
-    for path in sorted((run.root / GRIDS).glob("*/")):
-        grid, lists = GridFolder(run.root, path.name), dict[str, bool]()
+    for grid in all_grids(run.root):
+        lists = dict[str, bool]()
         for record in grid.records():
             submission = Submission.read(record)
             if submission is None or not submission.cells:
                 continue
-            listed = grid.path / submission.cells
+            listed = grid.list_named(submission.cells)
             if submission.cells not in lists:
                 lists[submission.cells] = listed.is_file() and named in listed.read_text(encoding="utf-8")
             if lists[submission.cells]:
@@ -213,7 +207,7 @@ def needs_of(run: RunFolder) -> list[RunFolder]:
         return [RunFolder(bridge.parent)]
     for grid, submission in slots_of(run):
         assert submission.cells
-        for cell in Worklist.read(grid.path / submission.cells).cells:
+        for cell in Worklist.read(grid.list_named(submission.cells)).cells:
             if cell.job == "train" and cell.run == str(run.path) and cell.needs:
                 return [RunFolder(Path(need)) for need in cell.needs]
     return _parents(run)
@@ -254,9 +248,8 @@ def _own_logs(run: RunFolder) -> list[Path]:
 def _begins(grid: GridFolder, log: Path) -> Iterator[int]:
     """Where the cells that share the log of a slot begin in it."""
     seen: set[Path] = set()
-    for listed in grid.path.glob("cells-*.json"):
-        for told in json.loads(listed.read_text(encoding="utf-8"))["cells"]:
-            cell = Cell(**{**told, "needs": tuple(told["needs"])})
+    for listed in grid.work_lists():
+        for cell in Worklist.read(listed).cells:
             if cell.job == "evaluate" and cell.folder.path not in seen:
                 seen.add(cell.folder.path)
                 for event in read_jsonl(cell.folder.events):

@@ -13,7 +13,6 @@ from cluster.resources import Resources
 from cluster.runs import RunFolder
 from cluster.submission import Submission
 from cluster.work import WorkFolder
-from jobs.diagnosis.attempts import cells_of
 from jobs.diagnosis.inquiry import enter_sandbox
 from jobs.diagnosis.pace import moment, pace_of
 
@@ -101,7 +100,7 @@ def consumption(run: RunFolder, records: Records) -> list[Consumption]:
     found = []
     if run.starts.exists() or run.events.exists():
         found.append(_training(run, records))
-    cells = [cell for cell in cells_of(run) if cell.starts.exists()]
+    cells = [cell for cell in run.all_cells() if cell.starts.exists()]
     if cells:
         states = [cell.state() for cell in cells]
         state = next((one for one in ("running", "failed", "interrupted") if one in states), states[0])
@@ -180,7 +179,7 @@ def spans_of(work: WorkFolder) -> list[float]:
 
 def _jobs(run: RunFolder) -> list[str]:
     """Ids of all jobs that worked on a run or on its cells."""
-    works: list[WorkFolder] = [run, *cells_of(run)]
+    works: list[WorkFolder] = [run, *run.all_cells()]
     events = [event for work in works for event in read_jsonl(work.events)]
     return [str(event["job"]).partition("_")[0] for event in events if event.get("job")]
 

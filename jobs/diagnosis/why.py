@@ -10,7 +10,7 @@ from cluster.glance import Glance
 from cluster.logs import LogPart
 from cluster.quantities import human_time
 from cluster.runs import CellFolder, RunFolder
-from jobs.diagnosis.attempts import cells_of, find_work, short_name, why
+from jobs.diagnosis.attempts import find_work, short_name, why
 from jobs.diagnosis.endings import failed, find_cause, more_time, stalled, stopped, suspect_rows, who
 from jobs.diagnosis.inquiry import Diagnosis, Inquiry, ago, progress, shortened
 from jobs.diagnosis.pace import moment
@@ -73,7 +73,7 @@ def _done(inquiry: Inquiry) -> Diagnosis:
     work, outcome = inquiry.work, inquiry.work.outcome()
     facts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in outcome.items() if key != "time")
     evidence = [("finished", f"{ago(outcome['time'])}; {facts}")] if outcome.get("time") else []
-    cells = cells_of(inquiry.run) if isinstance(work, RunFolder) else []
+    cells = inquiry.run.all_cells() if isinstance(work, RunFolder) else []
     broken = [cell for cell in cells if cell.failed.exists() and not cell.done.exists()]
     if not broken:
         left = sum(not cell.done.exists() for cell in cells)

@@ -14,7 +14,6 @@ from cluster.errors import ClusterError
 from cluster.files import read_jsonl
 from cluster.glance import Glance
 from cluster.grids import GridFolder, all_grids
-from cluster.portable import all_cells
 from cluster.runs import FOLDER, RunFolder
 from jobs.diagnosis.attempts import submissions_of
 from layalign.config import RunConfig
@@ -74,7 +73,7 @@ def carried(run: RunFolder) -> Carried:
 
 def obstacle(run: RunFolder, glance: Glance, checkpoints: bool) -> str | None:
     """Why a run cannot be carried elsewhere now; None if it can."""
-    for work in (run, *all_cells(run)):
+    for work in (run, *run.all_cells()):
         lease = work.lease(job_is_alive=glance.job_is_alive)
         if holder := lease.living_holder():
             return lease.refusal(holder)

@@ -8,7 +8,7 @@ import pytest
 from cluster.errors import ClusterError
 from cluster.files import write_json_atomic
 from cluster.grids import GridFolder
-from cluster.portable import all_cells, anonymous, grid_files, rewrite, run_files, settle_grid
+from cluster.portable import anonymous, grid_files, rewrite, run_files, settle_grid
 from cluster.runs import RunFolder
 
 
@@ -79,7 +79,7 @@ def test_records_name_no_home_and_keep_what_they_tell(run):
 
 
 def test_cells_of_all_evaluations_are_found(run):
-    assert [cell.path.name for cell in all_cells(run)] == ["sw-0"]
+    assert [cell.path.name for cell in run.all_cells()] == ["sw-0"]
 
 
 def test_every_text_is_rewritten():
