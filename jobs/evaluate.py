@@ -22,7 +22,6 @@ from layalign.config import RunConfig
 from layalign.evaluation import table
 from layalign.evaluation.benchmarks import Item, read_benchmark
 from layalign.evaluation.generate import Record, answer_items, remaining
-from layalign.evaluation.table import Summary
 from layalign.model.layalign import LayAlign
 from layalign.model.store import Tokenizers, build, load_tokenizers, load_weights
 from layalign.training.distributed import Processes
@@ -157,12 +156,11 @@ def hold(cell: Cell) -> Lease:
     return folder.lease()
 
 
-def conclude(cell: Cell, cells: Sequence[Cell], told: Told, device: str) -> Summary | None:
+def conclude(cell: Cell, cells: Sequence[Cell], told: Told, device: str) -> None:
     """Write the table of a cell's benchmark where that cell was the last of it."""
     its = by_benchmark(cells).get((cell.run, cell.benchmark), [])
-    if not its or not all(one.done() for one in its):
-        return None
-    return write_table(RunFolder(Path(cell.run)), RunConfig.from_dict(told["config"]), its, device)
+    if its and all(one.done() for one in its):
+        write_table(RunFolder(Path(cell.run)), RunConfig.from_dict(told["config"]), its, device)
 
 
 class _Progress:

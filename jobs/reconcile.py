@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -30,16 +30,6 @@ class LiveArray:
     jobs: tuple[QueuedJob, ...]
     cells: Mapping[str, Cell]
     """What its slots go through, by name."""
-
-    @property
-    def elements(self) -> int:
-        """Slots that wait or run."""
-        return sum(job.elements for job in self.jobs)
-
-    @property
-    def waits(self) -> bool:
-        """None of its slots has begun."""
-        return all(job.state == "PENDING" for job in self.jobs)
 
 
 @dataclass(frozen=True)
@@ -68,9 +58,9 @@ class Reconciled:
         """What is to be queued now. What waits for a run that has failed is not."""
         return self.of(*OPEN)
 
-    def counts(self, cells: Iterable[Cell] | None = None) -> Counter[State]:
+    def counts(self) -> Counter[State]:
         """How many cells are in each state."""
-        return Counter(self.states[cell.name] for cell in (self.cells if cells is None else cells))
+        return Counter(self.states[cell.name] for cell in self.cells)
 
 
 def forgiven(found: Reconciled) -> Reconciled:

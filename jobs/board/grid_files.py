@@ -14,17 +14,6 @@ from jobs.board.fate import World
 from jobs.cells import Cell, Worklist
 
 
-def run_of(cell: Cell) -> str:
-    """Name of the folder of a cell's run, found out faster than a path would."""
-    return cell.run.rpartition("/")[2]
-
-
-def name_of(cell: Cell) -> str:
-    """`Cell.name`, likewise: a board asks for tens of thousands of them."""
-    run = run_of(cell)
-    return run if cell.job == "train" else f"{run} {cell.benchmark}/{cell.language}-{cell.shard}"
-
-
 @dataclass
 class GridFiles:
     """What is read of a grid, once for one board."""
@@ -57,7 +46,7 @@ class GridFiles:
     @cached_property
     def by_name(self) -> Mapping[str, Cell]:
         """The cells that are wanted."""
-        return {name_of(cell): cell for cell in self.cells}
+        return {cell.name: cell for cell in self.cells}
 
     @cached_property
     def evaluations(self) -> Mapping[str, Sequence[Cell]]:
@@ -65,7 +54,7 @@ class GridFiles:
         found: dict[str, list[Cell]] = {}
         for cell in self.cells:
             if cell.job == "evaluate":
-                found.setdefault(run_of(cell), []).append(cell)
+                found.setdefault(cell.run_name, []).append(cell)
         return found
 
     @property
@@ -85,7 +74,7 @@ class GridFiles:
                 continue
             if name not in lists:
                 known = Worklist.read(self.folder.list_named(name)).cells
-                lists[name] = [told for cell in known if (told := name_of(cell)) not in withdrawn]
+                lists[name] = [told for cell in known if (told := cell.name) not in withdrawn]
             for told in lists[name]:
                 found[told] = [*found[told], *rows] if told in found else rows
         return found

@@ -12,7 +12,6 @@ from cluster.causes import CANCELLED
 from cluster.files import read_json
 from cluster.runs import CellFolder, RunFolder
 from jobs.board.fate import SILENT_S, World, expected_start, seconds, waiting_for_slot
-from jobs.board.grid_files import name_of
 from jobs.board.rows import Row, State
 from jobs.cells import Cell
 
@@ -78,7 +77,7 @@ def shares_of(run: RunFolder, cells: Sequence[Cell], world: World) -> list[Share
 
 
 def _begun(folder: CellFolder, cell: Cell, world: World) -> Share:
-    name = name_of(cell)
+    name = cell.name
     told = folder.outcome()
     if cell.answered_by(told):
         hours = told.get("seconds", 0.0) / 3600
@@ -97,7 +96,7 @@ def _begun(folder: CellFolder, cell: Cell, world: World) -> Share:
 
 
 def _not_begun(cell: Cell, world: World) -> Share:
-    name = name_of(cell)
+    name = cell.name
     needs = [need.rpartition("/")[2] for need in cell.needs]
     broken = next((need for need in needs if world.failed.get(need)), None)
     if broken:

@@ -24,7 +24,7 @@ from cluster.sandbox import sandbox_environment, sandbox_root
 from cluster.schema import nearest
 from cluster.sightings import EVERY_S, SANDBOX_S, Sighting, Sightings
 from jobs.board.fate import SILENT_S, Facts, Fate, World, fate_of, gpu_hours
-from jobs.board.grid_files import GridFiles, name_of, run_of
+from jobs.board.grid_files import GridFiles
 from jobs.board.rows import STATES, GridLine, Row, State, Status
 from jobs.board.shares import Share, begun_benchmarks, begun_cells, share_row, shares_of, summed_row
 from jobs.cells import Cell
@@ -106,7 +106,7 @@ class Collector:
     def _chosen(self, grids: list[GridFiles]) -> dict[str, RunFolder]:
         """The runs that are wanted, those included that a grid wants and nobody has begun."""
         found = {run.path.name: run for run in all_runs(self.root)}
-        ours = {run_of(cell): cell.run for grid in grids for cell in grid.cells}
+        ours = {cell.run_name: cell.run for grid in grids for cell in grid.cells}
         found |= {name: RunFolder(Path(path)) for name, path in ours.items() if name not in found}
         if self.wishes.grid is not None:
             found = {name: run for name, run in found.items() if name in ours}
@@ -133,7 +133,7 @@ class Collector:
         world = World(sighting, now, titles)
         world.jobs = {found.job: name for name, k in facts.items() if (found := k.submission) and found.job}
         needs = {
-            run_of(c): [Path(n).name for n in c.needs] for g in grids for c in g.cells if c.job == "train"
+            c.run_name: [Path(n).name for n in c.needs] for g in grids for c in g.cells if c.job == "train"
         }
         world.needs = needs
         asked = {name for parents in needs.values() for name in parents} - set(facts)
@@ -175,11 +175,11 @@ class Collector:
         wanted: dict[str, dict[str, Cell]] = {}
         for grid in grids:
             for cell in grid.evaluations.get(run.path.name, ()):
-                wanted.setdefault(cell.benchmark, {})[name_of(cell)] = cell
+                wanted.setdefault(cell.benchmark, {})[cell.name] = cell
         if self.wishes.grid is None:
             for benchmark in begun_benchmarks(run):
                 if benchmark not in wanted and (cells := begun_cells(run, benchmark)):
-                    wanted[benchmark] = {name_of(cell): cell for cell in cells}
+                    wanted[benchmark] = {cell.name: cell for cell in cells}
         return {name: shares_of(run, list(cells.values()), world) for name, cells in wanted.items()}
 
     def _rows(
@@ -210,7 +210,7 @@ class Collector:
         world: World,
     ) -> GridLine:
         counts = Counter(states[name] for name in grid.by_name if name in states)
-        trained = {run_of(cell) for cell in grid.cells if cell.job == "train"} & facts.keys()
+        trained = {cell.run_name for cell in grid.cells if cell.job == "train"} & facts.keys()
         hours = sum(gpu_hours(facts[name], grid.gpus, world.now) for name in trained)
         answered = (share for of in shares.values() for all_ in of.values() for share in all_)
         hours += sum(share.gpu_hours for share in answered if share.name in grid.by_name)

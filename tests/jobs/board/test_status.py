@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,6 @@ from cluster.grids import GridFolder
 from cluster.lease import this_process
 from cluster.resources import Resources
 from cluster.runs import RunFolder
-from jobs.board.grid_files import name_of, run_of
 from jobs.board.status import Collector, Wishes
 from jobs.cells import Cell, Worklist
 from tests.jobs.synthetic import make_runs
@@ -182,9 +182,9 @@ def test_grids_are_summed_up_cell_by_cell(made, asked):
         assert line.states["done"] == sum(cell.done() for cell in cells)
         assert line.states["failed"] == sum(cell.state() == "failed" for cell in cells)
         assert line.gpu_hours > 100
-    names = [name_of(cell) for cell in cells]
-    assert names == [cell.name for cell in cells]
-    assert all(cell.run.endswith(f"/{run_of(cell)}") for cell in cells)
+    names = [cell.name for cell in cells]
+    assert [name.partition(" ")[0] for name in names] == [Path(cell.run).name for cell in cells]
+    assert all(cell.run.endswith(f"/{cell.run_name}") for cell in cells)
 
 
 def test_evaluations_are_one_row_for_each_benchmark_unless_the_run_is_asked_for(made, asked):
