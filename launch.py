@@ -20,7 +20,7 @@ PACKAGES = ("yaml", "submitit", "rich", "cloudpickle", "huggingface_hub")
 
 def main(words: list[str] | None = None) -> int:
     """Run one command; returns its exit status."""
-    from jobs.door import COMMANDS
+    from jobs.cli.command_table import COMMANDS
 
     parser = argparse.ArgumentParser(
         prog="launch.py", description="Train and evaluate LayAlign.", allow_abbrev=False

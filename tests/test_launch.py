@@ -13,9 +13,9 @@ import pytest
 
 import launch
 from cluster.files import read_jsonl
-from cluster.interrupt import SIGNALS
-from cluster.runs import RunFolder, all_runs
-from jobs.cells import Worklist
+from cluster.job.interrupt import SIGNALS
+from cluster.run.run_folder import RunFolder, all_runs
+from jobs.cell.cell import Worklist
 from layalign.evaluation.benchmarks import find_benchmark
 from layalign.languages import language
 from tests.login import at_home, empty_recipe
@@ -38,7 +38,7 @@ def recipe(tmp_path):
 
 
 class Job(types.ModuleType):
-    """Stands in for `jobs.train` and `jobs.evaluate`: remembers its configs, and ends as it is told."""
+    """Stands in for `jobs.work.train` and `jobs.work.evaluate`: remembers its configs, and ends as it is told."""
 
     def __init__(self):
         super().__init__("job")
@@ -59,7 +59,7 @@ class Job(types.ModuleType):
 
 
 class Slot(types.ModuleType):
-    """Stands in for `jobs.slot`: remembers its cells and what is told of their runs, and says that all is done."""
+    """Stands in for `jobs.grid.slot`: remembers its cells and what is told of their runs, and says that all is done."""
 
     def __init__(self, told):
         super().__init__("slot")
@@ -77,8 +77,8 @@ class Slot(types.ModuleType):
 @pytest.fixture
 def job(monkeypatch):
     job = Job()
-    monkeypatch.setitem(sys.modules, "jobs.train", job)
-    monkeypatch.setitem(sys.modules, "jobs.slot", Slot(job.told))
+    monkeypatch.setitem(sys.modules, "jobs.work.train", job)
+    monkeypatch.setitem(sys.modules, "jobs.grid.slot", Slot(job.told))
     return job
 
 

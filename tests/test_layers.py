@@ -21,7 +21,7 @@ MAY_IMPORT = {
 }
 HEAVY = {"torch", "transformers", "datasets", "peft", "deepspeed", "submitit", "matplotlib"}
 CORE = HEAVY - {"submitit"}
-WORKERS = {"jobs/train.py", "jobs/evaluate.py", "jobs/demo.py", "jobs/start.py"}
+WORKERS = {"jobs/work/train.py", "jobs/work/evaluate.py", "jobs/work/start.py", "jobs/cli/demo.py"}
 """What runs in jobs alone."""
 LIGHT = [
     "launch.py",
@@ -138,8 +138,8 @@ def test_front_door_uses_its_own_rooms_whatever_is_installed(decoys, tmp_path, f
 def test_job_uses_the_rooms_of_the_front_door_whatever_is_installed(decoys, tmp_path):
     code = (
         f"import sys, pathlib; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from cluster.profile import load_profile; from cluster.runs import RunFolder\n"
-        "from cluster.submit import submit_local; from jobs.call import JobCall\n"
+        "from cluster.profile.load import load_profile; from cluster.run.run_folder import RunFolder\n"
+        "from cluster.launch.local import submit_local; from jobs.work.call import JobCall\n"
         "run = RunFolder(pathlib.Path(sys.argv[1], 'a-s1-00000001'))\n"
         "submit_local(JobCall('tests.jobs.echo', {}), run, load_profile('local'))\n"
     )

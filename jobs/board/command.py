@@ -22,7 +22,7 @@ from cluster.errors import ClusterError
 from cluster.files import write_atomic
 from jobs.board.rows import STATES, State, Status
 from jobs.board.status import Collector, Wishes
-from jobs.place import runs_of
+from jobs.recipe.context import runs_of
 
 FILES_S = 3.0
 """Between two readings of the files."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cluster.grids import GridFolder
-from cluster.queue import QueuedJob
-from cluster.submission import Submission
-from jobs.board.fate import World
-from jobs.cells import Cell, Worklist
+from cluster.run.grid_folder import GridFolder
+from cluster.slurm.queue import QueuedJob
+from cluster.slurm.submission import Submission
+from jobs.board.run_state import World
+from jobs.cell.cell import Cell, Worklist
 
 
 @dataclass

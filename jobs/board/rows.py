@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cluster.sightings import Sighting
+from cluster.slurm.queue_cache import Sighting
 
 State = Literal["failed", "lost", "running", "interrupted", "blocked", "queued", "new", "cancelled", "done"]
 STATES: tuple[State, ...] = (

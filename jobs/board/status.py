@@ -16,18 +16,25 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.grids import all_grids
-from cluster.profile import Profile, detect, load_profile
-from cluster.purge import purge_days, purge_notice
-from cluster.runs import RunFolder, all_runs
-from cluster.sandbox import sandbox_environment, sandbox_root
-from cluster.schema import nearest
-from cluster.sightings import EVERY_S, SANDBOX_S, Sighting, Sightings
-from jobs.board.fate import SILENT_S, Facts, Fate, World, fate_of, gpu_hours
+from cluster.profile.load import Profile, detect, load_profile
+from cluster.profile.schema import nearest
+from cluster.run.grid_folder import all_grids
+from cluster.run.run_folder import RunFolder, all_runs
+from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
+from cluster.slurm.queue_cache import EVERY_S, SANDBOX_S, Sighting, Sightings
+from cluster.storage.purge import purge_days, purge_notice
+from jobs.board.evaluation_progress import (
+    Share,
+    begun_benchmarks,
+    begun_cells,
+    share_row,
+    shares_of,
+    summed_row,
+)
 from jobs.board.grid_files import GridFiles
 from jobs.board.rows import STATES, GridLine, Row, State, Status
-from jobs.board.shares import Share, begun_benchmarks, begun_cells, share_row, shares_of, summed_row
-from jobs.cells import Cell
+from jobs.board.run_state import SILENT_S, Facts, Fate, World, fate_of, gpu_hours
+from jobs.cell.cell import Cell
 
 SANDBOX = "sandbox"
 EACH = 3

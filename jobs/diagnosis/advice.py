@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from cluster.errors import ClusterError
-from cluster.facts import NodeKind, Slice
-from cluster.profile import SlurmProfile, load_profile
+from cluster.profile.facts import NodeKind, Slice
+from cluster.profile.load import SlurmProfile, load_profile
+from cluster.profile.rules import find_kind
 from cluster.quantities import human_time, short_time
-from cluster.rules import find_kind
-from jobs.diagnosis.consumption import Consumption
+from jobs.diagnosis.usage import Consumption
 
 MEMORY_GB = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """What `--mem` is rounded up to."""

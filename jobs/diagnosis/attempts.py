@@ -10,12 +10,12 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import read_jsonl
-from cluster.grids import GRIDS, GridFolder, all_grids
-from cluster.logs import LogPart, Trace, first_error, host_of, last_start, places
-from cluster.runs import FOLDER, CellFolder, RunFolder, all_runs, find_run
-from cluster.submission import Submission
-from cluster.work import WorkFolder
-from jobs.cells import Worklist
+from cluster.logs.read import LogPart, Trace, first_error, host_of, last_start, places
+from cluster.run.grid_folder import GRIDS, GridFolder, all_grids
+from cluster.run.run_folder import FOLDER, CellFolder, RunFolder, all_runs, find_run
+from cluster.run.work_folder import WorkFolder
+from cluster.slurm.submission import Submission
+from jobs.cell.cell import Worklist
 
 LOG = re.compile(r"(?P<job>.+)_(?P<rank>\d+)_log\.out")
 CELL = re.compile(
@@ -113,7 +113,7 @@ class Attempt:
 
 
 def find_work(root: Path, name: str) -> RunFolder | CellFolder:
-    """A run by any of its names (`cluster.runs.find_run`), or a cell: the run, a blank or a slash, `mgsm/sw-0`.
+    """A run by any of its names (`find_run`), or a cell: the run, a blank or a slash, `mgsm/sw-0`.
 
     Raises:
         ClusterError: there is no such run, or several.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from cluster.errors import ClusterError
 from jobs.diagnosis.advice import advice_lines
-from jobs.diagnosis.consumption import Consumption, Records, consumption
-from jobs.keeping.named import chosen
-from jobs.place import runs_of
+from jobs.diagnosis.usage import Consumption, Records, consumption
+from jobs.recipe.context import runs_of
+from jobs.recipe.names import chosen
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cluster.errors import ClusterError
-from cluster.logs import BLOCK, LogPart, Trace, last_lines, readable
-from cluster.queue import queued
-from cluster.runs import CellFolder, RunFolder
+from cluster.logs.read import BLOCK, LogPart, Trace, last_lines, readable
+from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.slurm.queue import queued
 from jobs.diagnosis.attempts import (
     Attempt,
     find_work,
@@ -23,7 +23,7 @@ from jobs.diagnosis.attempts import (
     why,
 )
 from jobs.diagnosis.why import diagnose
-from jobs.place import runs_of
+from jobs.recipe.context import runs_of
 
 LINES = 200
 """Of a log, where all of it was not asked for."""

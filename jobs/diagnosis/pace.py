@@ -10,9 +10,9 @@ from statistics import median
 from typing import Any
 
 from cluster.files import read_jsonl
-from cluster.logs import LogPart, last_lines
-from cluster.runs import RunFolder
-from cluster.sbatch import SIGNAL_S
+from cluster.logs.read import LogPart, last_lines
+from cluster.run.run_folder import RunFolder
+from cluster.slurm.script import SIGNAL_S
 
 RECORDS = 50
 """Steps that the speed is taken from."""

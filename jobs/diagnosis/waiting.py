@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from cluster.errors import ClusterError
-from cluster.profile import SlurmProfile, load_profile
+from cluster.logs.pattern import Finding, find_sign
+from cluster.logs.pending_reasons import REASONS
+from cluster.profile.load import SlurmProfile, load_profile
 from cluster.quantities import human_time
-from cluster.queue import QueuedJob
-from cluster.reasons import REASONS
-from cluster.runs import CellFolder, RunFolder
-from cluster.signs import Finding, find_sign
-from cluster.submission import Submission
+from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.slurm.queue import QueuedJob
+from cluster.slurm.submission import Submission
 from jobs.diagnosis.attempts import needs_of, short_name, why
-from jobs.diagnosis.inquiry import Diagnosis, Inquiry, ago
+from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago
 
 SILENT_S = 600.0
 """A run that works gives a sign of life every 30 seconds, but not while it loads models or prepares data."""

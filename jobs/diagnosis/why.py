@@ -6,16 +6,16 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from cluster.glance import Glance
-from cluster.logs import LogPart
+from cluster.logs.read import LogPart
 from cluster.quantities import human_time
-from cluster.runs import CellFolder, RunFolder
+from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.slurm.glance import Glance
 from jobs.diagnosis.attempts import find_work, short_name, why
-from jobs.diagnosis.endings import failed, find_cause, more_time, stalled, stopped, suspect_rows, who
-from jobs.diagnosis.inquiry import Diagnosis, Inquiry, ago, progress, shortened
+from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago, progress, shortened
+from jobs.diagnosis.failures import failed, find_cause, more_time, stalled, stopped, suspect_rows, who
 from jobs.diagnosis.pace import moment
 from jobs.diagnosis.waiting import SILENT_S, never_submitted, parent_failed, waiting
-from jobs.place import runs_of
+from jobs.recipe.context import runs_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.archive import Manifest
 from cluster.errors import ClusterError
 from cluster.files import read_jsonl
-from cluster.glance import Glance
-from cluster.grids import GridFolder, all_grids
-from cluster.runs import FOLDER, RunFolder
+from cluster.run.grid_folder import GridFolder, all_grids
+from cluster.run.run_folder import FOLDER, RunFolder
+from cluster.slurm.glance import Glance
+from cluster.storage.archive import Manifest
 from jobs.diagnosis.attempts import submissions_of
 from layalign.config import RunConfig
 

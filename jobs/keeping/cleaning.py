@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.glance import Glance
-from cluster.grids import all_grids
-from cluster.runs import all_runs
-from cluster.waste import Waste, inits_of, waste_of_grid, waste_of_root, waste_of_run
-from jobs.keeping.meter import human_size, many
-from jobs.keeping.named import chosen
+from cluster.run.grid_folder import all_grids
+from cluster.run.run_folder import all_runs
+from cluster.slurm.glance import Glance
+from cluster.storage.cleanup import Waste, inits_of, waste_of_grid, waste_of_root, waste_of_run
+from jobs.recipe.meter import human_size, many
+from jobs.recipe.names import chosen
 
 SHOWN = 3
 """Names that a row of the table gives before it counts the rest."""

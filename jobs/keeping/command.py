@@ -10,23 +10,23 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from cluster.archive import write_archive
-from cluster.draft import new_draft, place
 from cluster.errors import FAILED, ClusterError
-from cluster.glance import Glance
-from cluster.grids import GridFolder
-from cluster.parcel import Archive, differences
-from cluster.portable import anonymous, grid_files, run_files, settle_grid, size_of
-from cluster.profile import SlurmProfile
+from cluster.profile.load import SlurmProfile
 from cluster.quota import check_room, read_quotas
-from cluster.runs import RunFolder, RunIndex
-from cluster.store import Order, Store
-from cluster.waste import remove
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import RunFolder, RunIndex
+from cluster.slurm.glance import Glance
+from cluster.storage.archive import write_archive
+from cluster.storage.cleanup import remove
+from cluster.storage.import_folder import new_draft, place
+from cluster.storage.mirror import Order, Store
+from cluster.storage.portable import anonymous, grid_files, run_files, settle_grid, size_of
+from cluster.storage.unpack import Archive, differences
 from jobs.keeping.carrying import Parcel, carried, check, folders_of, is_finished, obstacle, parcel_of
 from jobs.keeping.cleaning import has_submitted, show_waste, sum_of, waste_of
-from jobs.keeping.meter import human_size, many, meter
-from jobs.keeping.named import chosen, named, runs_of_grid
-from jobs.place import agreed, cluster_of, runs_of
+from jobs.recipe.context import agreed, cluster_of, runs_of
+from jobs.recipe.meter import human_size, many, meter
+from jobs.recipe.names import chosen, named, runs_of_grid
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cluster.files import read_jsonl
-from cluster.runs import CellFolder, RunFolder
-from jobs.answers import Record, read_answers
-from jobs.cells import Cell
+from cluster.run.run_folder import CellFolder, RunFolder
+from jobs.cell.answers import Record, read_answers
+from jobs.cell.cell import Cell
 from jobs.results.points import Choice, PaperPlace, Point
 from layalign.evaluation.benchmarks import BENCHMARKS, find_benchmark
 from layalign.evaluation.compare import Outcomes

@@ -9,12 +9,12 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import write_atomic
-from cluster.grids import GridFolder, all_grids
+from cluster.profile.schema import nearest
 from cluster.provenance import provenance
-from cluster.runs import RunFolder, find_run
-from cluster.schema import nearest
-from cluster.work import now
-from jobs.place import runs_of
+from cluster.run.grid_folder import GridFolder, all_grids
+from cluster.run.run_folder import RunFolder, find_run
+from cluster.run.work_folder import now
+from jobs.recipe.context import runs_of
 from jobs.results.collect import Results, collect
 from jobs.results.points import answering_runs, points_of_grid, points_of_runs
 from jobs.results.report import to_html

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cluster.schema import nearest
+from cluster.profile.schema import nearest
 from layalign.strict import read_mapping
 
 FILE = Path(__file__).with_name("paper.yaml")

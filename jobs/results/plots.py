@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from cluster.files import read_jsonl
-from cluster.runs import RunFolder
+from cluster.run.run_folder import RunFolder
 from jobs.results.collect import Training
 from jobs.results.rows import Figure, ResultTable
 from jobs.results.svg import Line, Mark, line_plot, mark_plot, smooth

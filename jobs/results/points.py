@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.grids import GridFolder
-from cluster.runs import CellFolder, RunFolder, all_runs
-from jobs.answers import SHARD
-from jobs.cells import Cell, wanted_cells
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import CellFolder, RunFolder, all_runs
+from jobs.cell.answers import SHARD
+from jobs.cell.cell import Cell, wanted_cells
 from jobs.results.paper import paper_row
 from layalign.config import RunConfig
 from layalign.evaluation.benchmarks import BENCHMARKS

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.environment import REQUIREMENTS, job_lines, lacking
-from cluster.profile import load_profile
+from cluster.profile.load import load_profile
+from cluster.site.environment import REQUIREMENTS, job_lines, lacking
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVS = ROOT / "envs"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.interrupt import Interrupts
-from cluster.rendezvous import rendezvous
+from cluster.job.interrupt import Interrupts
+from cluster.job.rendezvous import rendezvous
 
 
 def run(config: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import pytest
 
 import launch
 from cluster.files import write_json_atomic
-from cluster.grids import GridFolder
-from jobs.cells import Cell, Worklist
-from jobs.plan import load_recipe, plan_run
+from cluster.run.grid_folder import GridFolder
+from jobs.cell.cell import Cell, Worklist
+from jobs.recipe.plan import load_recipe, plan_run
 from tests.login import empty_recipe
 
 ROOT = Path(__file__).resolve().parents[2]

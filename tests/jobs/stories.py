@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from cluster.resources import Resources
-from cluster.runs import RunFolder
-from cluster.work import WorkFolder
+from cluster.profile.resources import Resources
+from cluster.run.run_folder import RunFolder
+from cluster.run.work_folder import WorkFolder
 
 START = "submitit INFO (now) - Starting with JobEnvironment(job_id={job}, hostname={node}, local_rank=0(1))\n"
 CONFIG = {

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cluster.grids import GridFolder
-from cluster.runs import RunFolder
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import RunFolder
 from tests.jobs.synthetic_logs import BREAKAGES, diagnosis_of
 from tests.jobs.synthetic_work import STEPS, TOKENS, TREE, Writer, log_folder
 
@@ -80,9 +80,9 @@ class Synthetic:
     root: Path
     """Folder of all runs."""
     queue_rows: list[str] = field(default_factory=list)
-    """Lines of squeue, in the format of `cluster.queue.SQUEUE`."""
+    """Lines of squeue, in the format of `cluster.slurm.queue.SQUEUE`."""
     accounting_rows: list[str] = field(default_factory=list)
-    """Lines of sacct, in the format of `cluster.queue.SACCT`."""
+    """Lines of sacct, in the format of `cluster.slurm.queue.SACCT`."""
     states: dict[str, str] = field(default_factory=dict)
     """What status should say of each run, by the name of its folder."""
     kinds: dict[str, str] = field(default_factory=dict)

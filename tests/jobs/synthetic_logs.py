@@ -184,8 +184,8 @@ def log_of(rank: int, facts: dict[str, Any], breakage: Breakage | None) -> str:
 
 
 def diagnosis_of(breakage: Breakage, facts: dict[str, Any]) -> str:
-    """What `FAILED` holds, in the form of `cluster.causes.diagnosis`."""
-    from cluster.causes import diagnosis
+    """What `FAILED` holds, in the form of `cluster.job.causes.diagnosis`."""
+    from cluster.job.causes import diagnosis
 
     rank = max(breakage.rank, 0)
     where = {"exit code": breakage.state[1].partition(":")[0], "nodes": f"{facts['node']},{facts['other']}"}

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from cluster.files import write_json_atomic
-from cluster.grids import GridFolder
-from cluster.runs import RunFolder
-from jobs.cells import Cell, Worklist
-from jobs.plan import load_recipe, plan_run
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import RunFolder
+from jobs.cell.cell import Cell, Worklist
+from jobs.recipe.plan import load_recipe, plan_run
 from jobs.results.paper import paper_row
 from layalign.evaluation.benchmarks import find_benchmark
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from cluster.files import read_jsonl
-from cluster.grids import GridFolder
-from cluster.resources import Resources
-from cluster.runs import CellFolder, RunFolder
-from cluster.work import WorkFolder
+from cluster.profile.resources import Resources
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.run.work_folder import WorkFolder
 from tests.jobs.synthetic_logs import RANKS, Breakage, log_of
 
 STEPS = {1: 21024, 2: 6258}
@@ -63,7 +63,7 @@ class Writer:
         run.config.write_text(CONFIG.format(name=run.name, stage=run.stage, seed=seed))
 
     def record(self, name: str, job: int, units: int, script: Path, shape: tuple[int, int]) -> dict[str, Any]:
-        """A `cluster.submission.Submission` as plain data; the shape is nodes and GPUs of each."""
+        """A `cluster.slurm.submission.Submission` as plain data; the shape is nodes and GPUs of each."""
         script.write_text("#!/bin/bash\n")
         asked = Resources(
             nodes=shape[0],

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from cluster.profile import load_profile
-from cluster.resources import Resources
-from cluster.runs import RunFolder
-from cluster.sbatch import slurm_executor
-from cluster.units import terms
-from jobs.call import JobCall
-from jobs.plan import load_recipe, plan_run
-from tests.jobs.test_train import events, trajectory
+from cluster.job.unit import terms
+from cluster.profile.load import load_profile
+from cluster.profile.resources import Resources
+from cluster.run.run_folder import RunFolder
+from cluster.slurm.script import slurm_executor
+from jobs.recipe.plan import load_recipe, plan_run
+from jobs.work.call import JobCall
+from tests.jobs.work.test_train import events, trajectory
 from tests.slurm.conftest import Sandbox
 from tests.world import ROOT, write_recipe
 

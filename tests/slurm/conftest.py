@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster import sandbox as slurm
-from cluster.profile import load_profile
-from cluster.sandbox_shape import Shape, shape_of
+from cluster.profile.load import load_profile
+from cluster.sandbox import sandbox as slurm
+from cluster.sandbox.shape import Shape, shape_of
 
 ROOTS = Path("/dev/shm")
 OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"}

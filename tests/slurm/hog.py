@@ -6,8 +6,8 @@ import os
 import time
 from typing import Any
 
-from cluster.interrupt import Interrupts
-from cluster.rendezvous import rendezvous
+from cluster.job.interrupt import Interrupts
+from cluster.job.rendezvous import rendezvous
 
 
 def run(config: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.environment import REQUIREMENTS
+from cluster.site.environment import REQUIREMENTS
 from envs.check import MODULES
 from tests.slurm.conftest import Sandbox
 from tests.world import ROOT

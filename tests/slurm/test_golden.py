@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cluster import sandbox as slurm
-from cluster.profile import load_profile
-from cluster.sandbox_shape import shape_of
-from tests.cluster.test_profile import CLUSTERS
-from tests.cluster.test_sbatch import GOLDEN
+from cluster.profile.load import load_profile
+from cluster.sandbox import sandbox as slurm
+from cluster.sandbox.shape import shape_of
+from tests.cluster.profile.test_load import CLUSTERS
+from tests.cluster.slurm.test_script import GOLDEN
 from tests.slurm.conftest import Sandbox, new_root
 
 

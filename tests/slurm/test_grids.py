@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from cluster.files import read_jsonl
-from cluster.grids import GridFolder
-from cluster.runs import RunFolder, all_runs
-from cluster.submission import Submission
-from jobs.cells import Cell, wanted_cells
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import RunFolder, all_runs
+from cluster.slurm.submission import Submission
+from jobs.cell.cell import Cell, wanted_cells
 from layalign.evaluation.benchmarks import find_benchmark
 from layalign.languages import language
 from tests.slurm.chains import process_of

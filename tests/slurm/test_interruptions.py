@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from cluster.files import read_jsonl
-from cluster.life import settle
-from tests.jobs.test_train import events, train, trajectory, weights
+from cluster.job.lifecycle import settle
+from tests.jobs.work.test_train import events, train, trajectory, weights
 from tests.slurm.chains import (
     EPOCHS,
     STEP,

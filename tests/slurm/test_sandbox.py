@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import launch
-from cluster import sandbox as slurm
-from cluster import sandbox_net as net
 from cluster.errors import ClusterError
-from cluster.profile import load_profile
-from cluster.sandbox_shape import shape_of
+from cluster.profile.load import load_profile
+from cluster.sandbox import network as net
+from cluster.sandbox import sandbox as slurm
+from cluster.sandbox.shape import shape_of
 from tests.slurm.conftest import Sandbox, new_root
 
 
@@ -73,8 +73,9 @@ def test_down_leaves_nothing_behind(root, shape):
 @pytest.mark.parametrize("moment", ["namespaces", "munge/socket", "slurmd"])
 def test_next_start_mends_what_a_crash_left(root, bare, moment):
     code = (
-        "import dataclasses, pathlib; from cluster.profile import load_profile; from cluster.sandbox import up\n"
-        "from cluster.sandbox_shape import shape_of\n"
+        "import dataclasses, pathlib; from cluster.profile.load import load_profile\n"
+        "from cluster.sandbox.sandbox import up\n"
+        "from cluster.sandbox.shape import shape_of\n"
         f"up(pathlib.Path({str(root)!r}), shape_of(load_profile('sandbox'), accounting=False))"
     )
     starting = subprocess.Popen([sys.executable, "-c", code], cwd=launch.ROOT, stderr=subprocess.PIPE)

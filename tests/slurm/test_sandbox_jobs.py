@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from cluster import sandbox_net as net
+from cluster.sandbox import network as net
 
 MEETING = """
 import os, socket, sys, time

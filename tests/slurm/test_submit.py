@@ -15,11 +15,11 @@ import yaml
 from safetensors.torch import load_file
 
 from cluster.files import read_jsonl
-from cluster.grids import all_grids
+from cluster.job.race import alternatives
 from cluster.provenance import ROOMS, tree_hash
-from cluster.race import alternatives
-from cluster.runs import RunFolder, all_runs
-from cluster.submission import Submission, standing_of
+from cluster.run.grid_folder import all_grids
+from cluster.run.run_folder import RunFolder, all_runs
+from cluster.slurm.submission import Submission, standing_of
 from layalign.model.store import WEIGHTS
 from tests.world import ROOT, launch, write_recipe
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 import pytest
 
 import launch
-from cluster.runs import RunFolder
-from cluster.submission import Submission
+from cluster.run.run_folder import RunFolder
+from cluster.slurm.submission import Submission
 from jobs.diagnosis import why
-from jobs.diagnosis.consumption import Records, consumption
-from jobs.diagnosis.inquiry import Diagnosis
+from jobs.diagnosis.evidence import Diagnosis
+from jobs.diagnosis.usage import Records, consumption
 from tests.jobs.stories import Story
 from tests.slurm.chains import Chain, clients_of, follow, submit
 

@@ -19,7 +19,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from cluster.sightings import Sighting
+from cluster.slurm.queue_cache import Sighting
 from jobs.board.command import PATIENT, picture
 from jobs.board.drawing import Board, Fold, fold
 from jobs.board.lines import age, clip, clock, fit, left

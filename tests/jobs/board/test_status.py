@@ -11,12 +11,12 @@ import pytest
 
 from cluster.errors import ClusterError
 from cluster.files import write_json_atomic
-from cluster.grids import GridFolder
-from cluster.lease import this_process
-from cluster.resources import Resources
-from cluster.runs import RunFolder
+from cluster.profile.resources import Resources
+from cluster.run.grid_folder import GridFolder
+from cluster.run.lease import this_process
+from cluster.run.run_folder import RunFolder
 from jobs.board.status import Collector, Wishes
-from jobs.cells import Cell, Worklist
+from jobs.cell.cell import Cell, Worklist
 from tests.jobs.synthetic import make_runs
 
 NODE = Resources(
@@ -480,7 +480,7 @@ def test_the_cells_of_a_grid_wait_for_slots_and_for_each_other(case, slurm):
 
 
 def test_gpu_hours_are_those_that_starts_held(case, slurm):
-    from jobs.board.fate import Facts, gpu_hours
+    from jobs.board.run_state import Facts, gpu_hours
 
     case.started(hours=10).event("interrupted", hours=8, cause="walltime").started("12_1", 1, hours=7)
     case.event("failed", hours=4, reason="x")

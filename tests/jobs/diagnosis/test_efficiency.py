@@ -9,8 +9,8 @@ import pytest
 import launch
 from cluster.files import write_json_atomic
 from jobs.diagnosis.advice import advice_lines
-from jobs.diagnosis.consumption import Records, consumption, spans_of
 from jobs.diagnosis.efficiency import table
+from jobs.diagnosis.usage import Records, consumption, spans_of
 from tests.jobs.stories import Story, ago
 from tests.jobs.synthetic import make_runs
 from tests.test_layers import HEAVY, modules_after

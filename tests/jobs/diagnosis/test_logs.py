@@ -13,7 +13,7 @@ import pytest
 
 import launch
 from cluster.files import write_json_atomic
-from cluster.grids import GridFolder
+from cluster.run.grid_folder import GridFolder
 from jobs.diagnosis import logs as jobs_logs
 from jobs.diagnosis.logs import Follower
 from tests.jobs.stories import START, Story

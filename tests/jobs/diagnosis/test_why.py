@@ -10,12 +10,12 @@ import pytest
 
 import launch
 from cluster.files import write_json_atomic
-from cluster.glance import Glance
-from cluster.grids import GridFolder
-from cluster.runs import RunFolder
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import RunFolder
+from cluster.slurm.glance import Glance
 from jobs.diagnosis import why
 from jobs.diagnosis.attempts import needs_of
-from jobs.diagnosis.inquiry import Diagnosis
+from jobs.diagnosis.evidence import Diagnosis
 from jobs.diagnosis.waiting import SILENT_S
 from tests.jobs.stories import Story, ago
 from tests.jobs.synthetic import make_runs

@@ -12,12 +12,12 @@ import sys
 import tarfile
 
 from cluster.files import read_jsonl
-from cluster.grids import GridFolder
-from cluster.parcel import Archive
-from cluster.runs import find_run
-from jobs.cells import Worklist
-from jobs.plan import load_recipe, plan_run
-from tests.cluster.test_glance import row, submitted
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import find_run
+from cluster.storage.unpack import Archive
+from jobs.cell.cell import Worklist
+from jobs.recipe.plan import load_recipe, plan_run
+from tests.cluster.slurm.test_glance import row, submitted
 from tests.jobs.finished import ROOT, go, make, make_grid, recipe, surroundings, tree, write  # noqa: F401
 
 
@@ -114,7 +114,7 @@ def test_run_that_is_not_done_goes_with_checkpoints_only(go, make, tmp_path):
 
 
 def test_start_on_another_machine_is_accounted_for(go, make, tmp_path, slurm):
-    from cluster.life import settle
+    from cluster.job.lifecycle import settle
 
     run = make(1, done=False)
     taken = carry(go, run, tmp_path, "--checkpoints")
@@ -209,7 +209,7 @@ def test_killed_import_leaves_a_draft_that_the_next_one_removes(go, make, tmp_pa
     go("export", run.path.name, "--to", "a.tar")
     code = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
-        "import cluster.parcel, jobs.keeping.command, launch\n"
+        "import cluster.storage.unpack, jobs.keeping.command, launch\n"
         "jobs.keeping.command.check = lambda run, told: os.kill(os.getpid(), signal.SIGKILL)\n"
         "launch.main(['import', 'a.tar', '--runs', 'there'])\n"
     )

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.grids import GridFolder
-from cluster.runs import all_runs, find_run
-from tests.cluster.test_glance import row, submitted
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import all_runs, find_run
+from tests.cluster.slurm.test_glance import row, submitted
 from tests.jobs.finished import ROOT, answer, go, make, make_grid, recipe, surroundings, tree, write  # noqa: F401
 from tests.jobs.synthetic import make_runs
 from tests.test_layers import HEAVY, modules_after
@@ -243,7 +243,7 @@ def test_keep_takes_answers_of_the_bare_llm(go, make, tmp_path):
 def test_commands_load_nothing_heavy():
     assert (
         not modules_after(
-            "import jobs.keeping.command, jobs.keeping.meter, jobs.keeping.named, jobs.keeping.carrying"
+            "import jobs.keeping.command, jobs.recipe.meter, jobs.recipe.names, jobs.keeping.carrying"
         )
         & HEAVY
     )

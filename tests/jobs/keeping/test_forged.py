@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from cluster.archive import write_archive
-from cluster.parcel import Archive
+from cluster.storage.archive import write_archive
+from cluster.storage.unpack import Archive
 from tests.jobs.finished import go, make, recipe, surroundings  # noqa: F401
 
 

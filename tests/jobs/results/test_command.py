@@ -15,8 +15,8 @@ from rich.console import Console
 
 import launch
 from cluster.errors import ClusterError
-from cluster.grids import GridFolder
-from jobs.cells import Cell
+from cluster.run.grid_folder import GridFolder
+from jobs.cell.cell import Cell
 from jobs.results.collect import collect
 from jobs.results.command import write_results
 from jobs.results.points import answering_runs, points_of_grid, points_of_runs

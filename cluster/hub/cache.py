@@ -1,0 +1,163 @@
+"""What lies in the Hugging Face cache, read from its folders: a login node answers at once.
+
+Layout: huggingface.co/docs/huggingface_hub, "Understand caching" (`models--org--name/{refs,snapshots}`). The lock
+beside it (`layalign/lock.json`) says which commit `prefetch` brought for a name and revision, and of which files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from cluster.errors import ClusterError
+from cluster.files import read_json, write_json_atomic
+from cluster.profile.load import Profile, SlurmProfile
+
+Kind = Literal["model", "dataset"]
+BRANCH = "main"
+COMMIT = re.compile(r"[0-9a-f]{40}")
+CACHE_VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME")
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+TOKENIZERS = (
+    "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt",
+)  # fmt: skip
+"""Files of which a model must have one for its tokenizer to load."""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One commit of a model or data set."""
+
+    commit: str
+    files: dict[str, int] = field(default_factory=dict)
+    """Name and size in bytes of each file that was fetched."""
+
+
+def use_storage(profile: Profile, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that put the caches on the cluster's scratch storage, where the user has not chosen others.
+
+    Returns:
+        What is to be added to the environment, of the launcher and of its jobs.
+    """
+    if not isinstance(profile, SlurmProfile) or profile.storage.scratch.path == profile.storage.home.path:
+        return {}
+    try:
+        scratch = profile.storage.scratch.folder(environ, profile.account)
+    except ClusterError:  # a laptop, which only tells what it would do
+        return {}
+    chosen = (
+        {}
+        if any(environ.get(name) for name in CACHE_VARIABLES)
+        else {"HF_HOME": str(scratch / "huggingface")}
+    )
+    return (
+        chosen if environ.get("LAYALIGN_CACHE") else {**chosen, "LAYALIGN_CACHE": str(scratch / "layalign")}
+    )
+
+
+def hub_cache(environ: Mapping[str, str]) -> Path:
+    """The cache of hub models that `environ` names, or the default one."""
+    for variable in CACHE_VARIABLES[:2]:
+        if environ.get(variable):
+            return Path(environ[variable]).expanduser()
+    if environ.get("HF_HOME"):
+        return Path(environ["HF_HOME"]).expanduser() / "hub"
+    home = Path(environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return home / "huggingface" / "hub"
+
+
+def lock_path(environ: Mapping[str, str]) -> Path:
+    """The file that says what was fetched."""
+    return hub_cache(environ).parent / "layalign" / "lock.json"
+
+
+def read_pin(kind: Kind, name: str, revision: str | None, environ: Mapping[str, str]) -> Pin | None:
+    """What `prefetch` brought for a name and revision (None is `main`)."""
+    lock = read_json(lock_path(environ)) or {}
+    told = lock.get(kind, {}).get(name, {}).get(revision or BRANCH)
+    return Pin(told["commit"], told["files"]) if told else None
+
+
+def write_pin(kind: Kind, name: str, revision: str | None, pin: Pin, environ: Mapping[str, str]) -> None:
+    """Add to the lock, under the revision that was asked for and under the commit itself."""
+    path = lock_path(environ)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = read_json(path) or {}
+    told = {"commit": pin.commit, "files": pin.files}
+    lock.setdefault(kind, {}).setdefault(name, {}).update({revision or BRANCH: told, pin.commit: told})
+    write_json_atomic(path, lock)
+
+
+def snapshot(kind: Kind, name: str, revision: str | None, environ: Mapping[str, str]) -> Path:
+    """The folder that holds, or would hold, a revision's files."""
+    folder = hub_cache(environ) / f"{kind}s--{name.replace('/', '--')}"
+    reference = folder / "refs" / (revision or BRANCH)
+    commit = reference.read_text().strip() if reference.is_file() else revision or BRANCH
+    return folder / "snapshots" / commit
+
+
+def is_folder(name: str) -> bool:
+    """Whether a recipe's name is a folder of this machine, which needs no hub."""
+    return Path(name).expanduser().is_dir()
+
+
+def missing_files(kind: Kind, name: str, revision: str | None, environ: Mapping[str, str]) -> list[str]:
+    """What must still be fetched before a model or data set can be opened without the network.
+
+    With a pin these are the files that it lists; without one what every model needs: config, tokenizer, and the
+    weights with all the shards that their index names.
+
+    Args:
+        kind: `model` or `dataset`.
+        name: folder or `organisation/name`.
+        revision: branch, tag or commit; None is `main`.
+    """
+    if is_folder(name):
+        return _missing_shards(Path(name).expanduser())
+    pin = read_pin(kind, name, revision, environ)
+    folder = snapshot(kind, name, pin.commit if pin else revision, environ)
+    if pin:
+        return [file for file, size in pin.files.items() if _size(folder / file) != size]
+    if kind == "dataset":
+        return [] if folder.is_dir() and any(folder.iterdir()) else ["all files"]
+    return _missing_of_model(folder)
+
+
+def _missing_of_model(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return ["all files"]
+    missing = [] if (folder / "config.json").exists() else ["config.json"]
+    if not any((folder / name).exists() for name in TOKENIZERS):
+        missing.append("the tokenizer")
+    shards = _missing_shards(folder)
+    if not shards and not any(_index(folder, name).exists() or (folder / name).exists() for name in WEIGHTS):
+        shards = ["the weights"]
+    return missing + shards
+
+
+def _missing_shards(folder: Path) -> list[str]:
+    """Shards that the index of the weights names and that are not there."""
+    for name in WEIGHTS:
+        if (folder / name).exists():
+            return []
+        index = _index(folder, name)
+        if index.exists():
+            names = set(json.loads(index.read_bytes())["weight_map"].values())
+            return sorted(shard for shard in names if not (folder / shard).exists())
+    return []
+
+
+def _index(folder: Path, weights: str) -> Path:
+    return folder / f"{weights}.index.json"
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a file, the target of a link included; None if it is not there."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

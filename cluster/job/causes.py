@@ -1,0 +1,177 @@
+"""Why a job of a run stopped before the run was over, told from what it noticed and from what Slurm says.
+
+States: slurm.schedmd.com/sacct.html, "JOB STATE CODES". Seen on Slurm 22.05: `scancel`, `scontrol requeue` and a
+preemption send SIGCONT with SIGTERM, and so does srun to what is left of a step when a task has died; `scancel
+--signal` does not. srun dies of the first two within a second, so that often only the next start can tell; the job
+is COMPLETING then, whatever its end. In its grace after a preemption it is RUNNING and has a `PreemptTime`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.job.unit import Unit, slurm_time
+from cluster.quantities import parse_time
+from cluster.slurm.queue import ended
+
+WALLTIME = "walltime"
+PREEMPTION = "preemption"
+NODE_FAILURE = "node failure"
+REQUEUE = "requeue"
+SIGNAL = "scancel --signal"
+KILLED = "killed"
+CANCELLED = "cancelled"
+OUT_OF_MEMORY = "out of memory"
+FINAL = (CANCELLED, OUT_OF_MEMORY)
+"""After these nothing goes on by itself."""
+BY_STATE = {
+    "TIMEOUT": WALLTIME,
+    "DEADLINE": WALLTIME,
+    "PREEMPTED": PREEMPTION,
+    "NODE_FAIL": NODE_FAILURE,
+    "BOOT_FAIL": NODE_FAILURE,
+    "REQUEUED": REQUEUE,
+    "CANCELLED": CANCELLED,
+    "OUT_OF_MEMORY": OUT_OF_MEMORY,
+}
+UNDECIDED = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED")
+EARLY_S = 75.0
+"""Slurm may send `--signal` up to a minute before its time."""
+LAST_S = 5.0
+LOOKS = 10
+LOOK_S = 1.0
+"""Accounting lags: how often and how far apart it is asked for the end of a job that is over."""
+MEMORY_SIGNS = re.compile(r"oom[-_ ]kill|exceeded memory limit|Out Of Memory", re.IGNORECASE)
+NODE_SIGNS = re.compile(r"Node failure on|DUE TO NODE FAILURE", re.IGNORECASE)
+KILL_SIGNS = re.compile(r"srun: error: .*: tasks? [\d,-]+: Killed")
+PEER_SIGNS = re.compile(
+    r"Connection (?:closed|reset) by peer|Broken pipe|ncclRemoteError|remote process exited|communicator was aborted"
+    r"|Socket Timeout|failed to recv|Timed out waiting|timed out after \d+ ?ms|Application timeout",
+    re.IGNORECASE,
+)
+PEER_ERRORS = ("DistNetworkError", "DistStoreError")
+"""Classes of torch.distributed."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended, as Slurm tells it."""
+
+    state: str | None
+    """PREEMPTED, NODE_FAIL, ...; None if nobody knows."""
+    exit: str | None
+    """Status and signal: `0:9`."""
+
+
+def cause_of_signal(
+    name: str | None, at: float, continued: bool, unit: Unit, shown: Mapping[str, str] | None
+) -> str:
+    """Why a job that stopped at a safe point was asked to.
+
+    Args:
+        name: of the signal; None if another process of the job was asked.
+        at: when, in seconds since 1970.
+        continued: whether SIGCONT came too.
+        unit: the job.
+        shown: what the controller says of it now, None if nothing.
+    """
+    shown = shown or {}
+    if slurm_time(shown.get("PreemptTime", "")):
+        return PREEMPTION
+    if int(shown.get("Restarts", 0)) > unit.restart:
+        return REQUEUE
+    if shown.get("Reason") == "NodeDown":
+        return NODE_FAILURE
+    early = unit.signal_s + EARLY_S if name in ("SIGUSR1", "SIGUSR2") else LAST_S
+    if at >= (_end(shown) or unit.ends) - early:
+        return WALLTIME
+    if shown.get("JobState", "RUNNING") != "RUNNING":
+        return CANCELLED
+    if shown:
+        return KILLED if continued and name == "SIGTERM" else SIGNAL
+    return PREEMPTION if continued or name == "SIGUSR2" else SIGNAL
+
+
+def _end(shown: Mapping[str, str]) -> float | None:
+    """When a job's time is up; its `EndTime` is now once it is being ended."""
+    start = slurm_time(shown.get("StartTime", ""))
+    try:
+        return start + 60 * parse_time(shown["TimeLimit"]) if start else None
+    except (KeyError, ClusterError):
+        return None
+
+
+def cause_of_ending(ending: Ending, log: str) -> str:
+    """Why a job ended that could not tell itself; `log` is what it and srun printed."""
+    if ending.state in BY_STATE and ending.state != "REQUEUED":
+        return BY_STATE[ending.state]
+    if MEMORY_SIGNS.search(log):
+        return OUT_OF_MEMORY
+    if NODE_SIGNS.search(log):
+        return NODE_FAILURE
+    if KILL_SIGNS.search(log):
+        return KILLED
+    return BY_STATE.get(ending.state or "", KILLED)
+
+
+def ending_of(job: str, restart: int, wait_s: float = LOOK_S) -> Ending:
+    """How a start of a job ended; it must be over.
+
+    Args:
+        job: `14_2` or `15`.
+        restart: which start of it, from 0.
+        wait_s: seconds between two looks, while accounting does not know yet.
+    """
+    for look in range(LOOKS):
+        if look:
+            time.sleep(wait_s)
+        rows = ended([job])
+        if rows is None:
+            break
+        known = [row for row in rows if row.id == job][restart : restart + 1]
+        if known and known[0].state not in UNDECIDED:
+            return Ending(known[0].state, known[0].exit)
+    return Ending(None, None)
+
+
+def lost_peer(error: BaseException) -> bool:
+    """Whether an exception only says that another process of the job is gone."""
+    names = [kind.__name__ for kind in type(error).__mro__]
+    return any(name in PEER_ERRORS for name in names) or (
+        isinstance(error, RuntimeError) and bool(PEER_SIGNS.search(str(error)))
+    )
+
+
+def tail(text: str, lines: int) -> list[str]:
+    """The last lines of a log that are about the job."""
+    told = [line for line in text.splitlines() if line.strip() and not line.startswith("submitit ")]
+    return told[-lines:]
+
+
+def read_log(path: Path, begin: int = 0, end: int | None = None) -> str:
+    """Bytes of a log as text; empty if it is not there."""
+    try:
+        return path.read_bytes()[begin:end].decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def diagnosis(reason: str, facts: Mapping[str, Any], lines: Sequence[str], advice: str) -> str:
+    """One screen on why a run stopped; its first line is the reason.
+
+    Args:
+        reason: in a line, or as an exception words it.
+        facts: further lines, such as where it was.
+        lines: the last of the log.
+        advice: the next step.
+    """
+    told = [reason, *(f"  {key}: {value}" for key, value in facts.items())]
+    if lines:
+        told += ["  last lines of the log:", *(f"    {line[:160]}" for line in lines)]
+    return "\n".join([*told, f"  next: {advice}\n"])

@@ -1,0 +1,62 @@
+"""Alternatives of one run in the queue at once: the first that starts has it, and takes the others out of the queue.
+
+Where `scancel` is missing on compute nodes a loser finds, when it starts, that the run is taken, and ends at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from cluster.errors import ClusterError
+from cluster.job.unit import Unit
+from cluster.run.run_folder import RunFolder
+from cluster.slurm.queue import cancel, job_is_alive
+from cluster.slurm.submission import Submission, recorded
+
+
+def alternatives(run: RunFolder) -> list[Submission]:
+    """All that was submitted for a run: that which counts first, then its rivals."""
+    records = [run.submission, *sorted(run.rivals.glob("*.json"))]
+    return [found for record in records if (found := recorded(record))]
+
+
+def new_rival(run: RunFolder) -> Path:
+    """Where one more alternative is recorded."""
+    run.rivals.mkdir(exist_ok=True)
+    return run.rivals / f"{len(list(run.rivals.iterdir()))}.json"
+
+
+def forget_race(run: RunFolder) -> None:
+    """Before a run is submitted anew: those of an earlier race are over."""
+    shutil.rmtree(run.rivals, ignore_errors=True)
+
+
+def lost(run: RunFolder, unit: Unit, alive: Callable[[str], bool | None] = job_is_alive) -> bool:
+    """Whether another alternative than this job's works on the run."""
+    holder = run.lease(unit.job, unit.number, alive).living_holder()
+    return bool(holder and holder.job and holder.job.partition("_")[0] != unit.submission)
+
+
+def win(run: RunFolder, unit: Unit) -> None:
+    """Take the other alternatives out of the queue, and record this job's as the one that counts.
+
+    To be called by the process that holds the run's lease. The folder of the rivals stays: it tells losers that
+    there was a race.
+    """
+    records = sorted(run.rivals.glob("*.json"))
+    if not records:
+        return
+    every = alternatives(run)
+    others = [one.job for one in every if one.job and one.job != unit.submission]
+    if others:
+        with contextlib.suppress(ClusterError):
+            cancel(*others)
+    for one in every:
+        if one.job == unit.submission:
+            one.write(run.submission)
+    for record in records:
+        record.unlink()
+    run.event("won", job=unit.job, cancelled=others)

@@ -1,0 +1,294 @@
+"""Put a job of a run into the queue, once: whatever happens in between, it is found again and never doubled.
+
+An intent is recorded before sbatch is called. It names a script that no other submission has, so that a job whose id
+got lost (sbatch timed out after the controller had accepted it, the launcher was killed) is found again. The script
+does all that has to be done after sbatch: nothing is left for the launcher.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.files import write_atomic
+from cluster.job.rendezvous import TORCHRUN
+from cluster.launch.local import Call
+from cluster.profile.load import SlurmProfile
+from cluster.profile.resources import Resources
+from cluster.run.lease import Lease
+from cluster.run.run_folder import RunFolder
+from cluster.run.snapshot import Snapshot
+from cluster.run.work_folder import JobHome
+from cluster.site.environment import job_lines
+from cluster.slurm.script import script, signal_seconds, submit_environ
+from cluster.slurm.submission import Submission, standing_of
+
+CHECKPOINT_BYTES = 34_000_000 * 12
+"""Of the paper's bridge: fp32 weights and two moments of each."""
+SBATCH_S = 180.0
+LOOKS_S = (0.0, 2.0, 5.0)
+"""How long to wait before each look for a job that sbatch may have submitted."""
+UNSURE = ("timed out", "Unable to contact", "Zero Bytes were transmitted", "Unexpected message")
+"""What sbatch says when the controller may have the job: the answer got lost on its way."""
+ARRAY_ID = "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}"
+"""submitit's name for a job, as the shell finds it out."""
+FULFILLABLE = "--kill-on-invalid-dep=yes"
+"""A job that waits for one that has failed leaves the queue, on every site."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A job that can be submitted. Making one writes nothing and asks nobody."""
+
+    home: JobHome
+    """Takes script, pickle and logs."""
+    record: Path
+    """Where the submission is recorded."""
+    name: str
+    pickle: bytes
+    snapshot: Snapshot
+    profile: SlurmProfile
+    resources: Resources
+    dependency: str | None
+    text: str
+    """What sbatch gets."""
+    cells: str | None = None
+    """Name of the work list of a slot."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What a job is told beside its config, for the record."""
+
+
+def draft(
+    call: Call,
+    home: JobHome,
+    profile: SlurmProfile,
+    resources: Resources,
+    record: Path,
+    *,
+    name: str,
+    signal_s: int,
+    dependency: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+    requeue: bool | None = None,
+    cells: str | None = None,
+    told: Mapping[str, Any] | None = None,
+    snapshot: Snapshot | None = None,
+) -> Draft:
+    """A job for a run, or slots for a grid.
+
+    Args:
+        call: what every task runs; must pickle by name.
+        home: folder of the run or grid.
+        profile: of the cluster.
+        resources: of one unit, and the number of units.
+        record: where the submission is recorded.
+        name: of the job, `math-layalign-s2`; what Slurm might misread is replaced.
+        signal_s: seconds before the end of a unit at which it is told to stop (`signal_of`).
+        dependency: when it may start, as `sbatch --dependency` takes it.
+        environ: says where the caches are.
+        requeue: see `cluster.slurm.script.slurm_executor`.
+        cells: name of the work list of slots, for the record.
+        told: what the job is told beside its config, for the record: `retry` tells it again.
+        snapshot: of the code, where it was taken for other jobs already.
+
+    Raises:
+        ClusterError: the folder's name cannot be told to Slurm.
+    """
+    snapshot, pickle = snapshot or Snapshot.of(home.root), _pickle(call, resources)
+    name = re.sub(r"[^\w.+-]", "-", name)
+    fulfillable = dependency is not None and "afterok" in dependency
+    extra = (*resources.extra, FULFILLABLE) if fulfillable else resources.extra
+    text = script(
+        home.slurm,
+        replace(resources, extra=extra),
+        profile,
+        name=name,
+        comment=home.path.name,
+        setup=setup_lines(_pickle_path(home, pickle), snapshot, profile, resources, environ),
+        python="python",
+        dependency=dependency,
+        signal_s=signal_s,
+        requeue=requeue,
+    )
+    return Draft(
+        home=home,
+        record=record,
+        name=name,
+        pickle=pickle,
+        snapshot=snapshot,
+        profile=profile,
+        resources=resources,
+        dependency=dependency,
+        text=text,
+        cells=cells,
+        told=told or {},
+    )
+
+
+def signal_of(run: RunFolder, resources: Resources) -> int:
+    """Seconds before the end of a unit at which it must be told to stop, to write a checkpoint.
+
+    Its size is that of the largest there is, else of the paper's.
+    """
+    sizes = [
+        sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        for path in run.checkpoints.glob("*")
+    ]
+    return signal_seconds(max(sizes, default=CHECKPOINT_BYTES), resources.time_min)
+
+
+def setup_lines(
+    pickle: Path,
+    snapshot: Snapshot,
+    profile: SlurmProfile,
+    resources: Resources,
+    environ: Mapping[str, str],
+) -> list[str]:
+    """Shell lines of a job's script before its tasks start: pickle, code, Python.
+
+    Args:
+        pickle: of the call, beside which submitit looks for one of its own name.
+        snapshot: of the code.
+        profile: of the cluster.
+        resources: of the job.
+        environ: says where the caches are.
+    """
+    return [
+        f"unset {' '.join(TORCHRUN)}",
+        f'ln -sfn {pickle.name} {shlex.quote(str(pickle.parent))}/"{ARRAY_ID}_submitted.pkl" || exit 1',
+        *snapshot.lines(resources.nodes),
+        *job_lines(profile, environ),
+        # After the modules, some of which put themselves first.
+        'export PYTHONPATH="$code${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1',
+    ]
+
+
+def submit_slurm(draft: Draft) -> Submission:
+    """Put a job into the queue, unless an earlier submission of the same record is there already.
+
+    Returns:
+        The submission, or the earlier one.
+
+    Raises:
+        ClusterError: Slurm refuses it, or does not answer: then the same call goes on where this one stopped.
+    """
+    home = draft.home
+    with Lease(home.slurm / "submitting", home.slurm / "submitting", f"the submission of {home.title}"):
+        standing = standing_of(draft.record)
+        if standing and standing.alive:
+            return standing.submission
+        draft.snapshot.write()
+        write_atomic(_pickle_path(home, draft.pickle), draft.pickle)
+        path = home.slurm / f"{draft.name}-{uuid.uuid4().hex[:8]}.sh"
+        write_atomic(path, draft.text)
+        intent = _intent(draft, path)
+        intent.write(draft.record)
+        submission = intent.accepted(_sbatch(intent, draft.record), draft.record)
+    home.event("submitted", job=submission.job, units=submission.units, tree=submission.tree)
+    return submission
+
+
+def ask_controller(draft: Draft) -> str:
+    """What the controller says of the very script: when and where it would start.
+
+    Raises:
+        ClusterError: it would refuse it, or does not answer.
+    """
+    existing = next(path for path in draft.home.slurm.parents if path.is_dir())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "script.sh")
+        path.write_text(draft.text)
+        told = _run_sbatch(existing, "--test-only", str(path))
+    said = " ".join(told.stderr.replace("sbatch: ", "").split())
+    if told.returncode:
+        raise ClusterError(f"Slurm would refuse {draft.name}: {said}")
+    return said
+
+
+def _pickle(call: Call, resources: Resources) -> bytes:
+    """As submitit writes it itself. Time-outs, which it counts, are not its business here."""
+    import cloudpickle
+    from submitit.core.utils import DelayedSubmission
+
+    delayed = DelayedSubmission(call)
+    delayed.set_timeout(resources.time_min, 0)
+    return cloudpickle.dumps(delayed)
+
+
+def _pickle_path(home: JobHome, pickle: bytes) -> Path:
+    return home.slurm / f"call-{hashlib.sha256(pickle).hexdigest()[:12]}.pkl"
+
+
+def _intent(draft: Draft, path: Path) -> Submission:
+    snapshot = draft.snapshot
+    return Submission(
+        job=None,
+        name=draft.name,
+        script=str(path),
+        units=draft.resources.units,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        profile=draft.profile.name,
+        resources=draft.resources,
+        dependency=draft.dependency,
+        tree=snapshot.tree,
+        archive=str(snapshot.archive),
+        commit=snapshot.commit,
+        dirty=snapshot.dirty,
+        cells=draft.cells,
+        told=dict(draft.told),
+    )
+
+
+def _sbatch(intent: Submission, record: Path) -> str:
+    """The id of the job that the script of an intent becomes."""
+    path = Path(intent.script)
+    told = _run_sbatch(path.parent, "--parsable", str(path))
+    if told.returncode == 0:
+        return told.stdout.strip().partition(";")[0]
+    said = " ".join(told.stderr.split())
+    if not any(sign in said for sign in UNSURE):
+        record.unlink()
+        path.unlink()
+        raise ClusterError(f"Slurm refuses {intent.name}: {said}")
+    for wait in LOOKS_S:
+        time.sleep(wait)
+        with contextlib.suppress(ClusterError):
+            if found := intent.look_up():
+                return found
+    raise ClusterError(
+        f"sbatch failed ({said}), and no job of {intent.name} is seen in the queue or in accounting; give the same "
+        "command again: it looks for the job first and never submits it twice"
+    )
+
+
+def _run_sbatch(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Call sbatch in a folder that compute nodes know, since it becomes the job's own."""
+    command = ["sbatch", *words]
+    try:
+        return subprocess.run(
+            command,
+            cwd=cwd,
+            env=submit_environ(os.environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SBATCH_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise ClusterError("there is no sbatch on this machine: log in to the cluster first") from None
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", f"sbatch timed out after {SBATCH_S:.0f} s")

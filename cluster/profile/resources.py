@@ -1,0 +1,167 @@
+"""From "8 GPUs" to nodes, tasks, memory, time and units of a cluster. Nothing here asks Slurm."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.profile.load import SlurmProfile
+from cluster.profile.rules import (
+    Accounts,
+    bracket,
+    check_nodes,
+    count_units,
+    extra_options,
+    find_account,
+    find_cores,
+    find_kind,
+    find_memory,
+    find_time,
+    spread,
+)
+from cluster.quantities import human_memory, human_time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one job of a run asks for."""
+
+    nodes: int
+    tasks_per_node: int
+    """One for each GPU, or for the CPU where the nodes have none."""
+    gpus_per_node: int
+    gpu: str | None
+    """Word by which Slurm knows it: a100, nvidia_h100_80gb_hbm3_1g.10gb; None on the CPU."""
+    cpus_per_task: int
+    mem_mb: int | None
+    """Of each node; None where it must not be asked for."""
+    time_min: int
+    """Of one unit."""
+    units: int
+    """Elements of the chain, or slots of the array; 1 is a plain job."""
+    account: str | None
+    mail: str | None
+    extra: tuple[str, ...] = ()
+    """Further options of sbatch, such as `--tmp=370G`."""
+    parallel: int = 1
+    """Elements that may run at once: 1 in a chain."""
+
+    @property
+    def tasks(self) -> int:
+        """Processes in all."""
+        return self.nodes * self.tasks_per_node
+
+
+def plan_resources(
+    profile: SlurmProfile,
+    gpus: int,
+    *,
+    nodes: int | None = None,
+    gpu: str | None = None,
+    time: str | None = None,
+    units: int | str | None = None,
+    hours: float | None = None,
+    mem: str | None = None,
+    accounts: Accounts | None = None,
+) -> Resources:
+    """The request for a run. What is not given here is the profile's (the user's file and overrides).
+
+    Args:
+        profile: of the cluster.
+        gpus: the recipe's number in all; `cluster.gpus` goes before it. Tasks, where nodes have no GPU.
+        nodes: to spread them over; None is as few as hold them.
+        gpu: word for a GPU or a slice of one; None is the first kind of the profile.
+        time: of one unit (`quantities.parse_time`); None is the shortest bracket that holds the whole run, but no
+            more than 24 h.
+        units: number of units; `auto`, and on a chain also None, is as many as `hours` needs (`rules.units_of`).
+        hours: estimate of the whole run.
+        mem: of each node (`quantities.parse_memory`); None is the fair share.
+        accounts: None leaves a missing account to Slurm.
+
+    Raises:
+        ClusterError: the cluster would not grant it.
+    """
+    kind, part = find_kind(profile, _first(gpu, profile.gpu))
+    nodes, per_node = spread(profile, kind, part, _first(profile.gpus, gpus), _first(nodes, profile.nodes))
+    account = find_account(profile, accounts)
+    check_nodes(profile, kind, nodes, account)
+    hours = _first(hours, profile.hours)
+    time_min = find_time(profile, _first(time, profile.time), hours)
+    return Resources(
+        nodes=nodes,
+        tasks_per_node=per_node,
+        gpus_per_node=per_node if kind.gpu else 0,
+        gpu=part.word if part else kind.gpu,
+        cpus_per_task=find_cores(profile, kind, part, per_node),
+        mem_mb=find_memory(profile, kind, part, per_node, _first(mem, profile.mem)),
+        time_min=time_min,
+        units=count_units(profile, _first(units, profile.units), time_min, hours),
+        account=account,
+        mail=profile.mail,
+        extra=extra_options(profile),
+    )
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def more_memory(resources: Resources, profile: SlurmProfile, times: float) -> Resources:
+    """The same request with so many times the memory, but no more than the largest node has."""
+    if not resources.mem_mb:
+        return resources
+    most = max(kind.mem_mb for kind in profile.hardware.kinds)
+    return replace(resources, mem_mb=min(round(resources.mem_mb * times), most))
+
+
+def account_obstacle(profile: SlurmProfile, accounts: Accounts | None) -> str | None:
+    """Why jobs cannot be charged, with the next step; None where they can."""
+    try:
+        find_account(profile, accounts)
+    except ClusterError as error:
+        return str(error)
+    return None
+
+
+def folder_obstacle(profile: SlurmProfile, folder: Path, environ: Mapping[str, str]) -> str | None:
+    """Why jobs cannot write into a folder, with the next step; None where they can as far as the profile knows."""
+    storage = profile.storage
+    for area in (storage.home, storage.project):
+        with contextlib.suppress(ClusterError):
+            top = area.folder(environ, profile.account)
+            if not area.writable and folder.resolve().is_relative_to(top.resolve()):
+                return (
+                    f"folder {folder}: {area.path} is read-only on the compute nodes of {profile.name}; the nearest is "
+                    f"--runs {storage.scratch.path}/runs {storage.cite()}"
+                )
+    return None
+
+
+def gpu_hours(resources: Resources) -> float:
+    """GPU-hours (on the CPU: task-hours) if every unit takes its whole time."""
+    each = resources.nodes * resources.gpus_per_node or resources.tasks
+    return each * resources.time_min / 60 * resources.units
+
+
+def summary(resources: Resources, profile: SlurmProfile) -> str:
+    """What a dry run says of a request: where, how much, how long, at what cost."""
+    each = f"{resources.gpus_per_node} x {resources.gpu}, " if resources.gpu else ""
+    memory = human_memory(resources.mem_mb) if resources.mem_mb else "the memory that comes with them"
+    cores = resources.cpus_per_task * resources.tasks_per_node
+    limit = bracket(profile, resources.time_min)
+    open_to = f", in partitions of up to {human_time(limit)}" if limit else ""
+    units = f"{resources.units} units of {human_time(resources.time_min)}, one after another"
+    kind = "GPU-hours" if resources.gpu else "task-hours"
+    cost = round(gpu_hours(resources), 1)
+    rows = {
+        "where": profile.title,
+        "what": f"{resources.nodes} node{'s' * (resources.nodes > 1)}, on each {each}{cores} cores, {memory}",
+        "tasks": f"{resources.tasks}, with {resources.cpus_per_task} cores each",
+        "how long": (units if resources.units > 1 else human_time(resources.time_min)) + open_to,
+        "cost": f"at most {cost:g} {kind}, charged to {resources.account or 'your only account'}",
+    }
+    return "\n".join(f"  {key:<12} {value}" for key, value in rows.items())

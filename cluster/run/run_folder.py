@@ -1,0 +1,200 @@
+"""Run folders: one stage of one recipe with its overrides. `RunFolder` alone knows the names of their files."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.files import append_jsonl, write_atomic
+from cluster.run.work_folder import JobHome, WorkFolder
+
+FOLDER = re.compile(r"(?P<name>.+)-s(?P<stage>[12])-(?P<signature>[0-9a-f]{8})", re.DOTALL)
+
+
+class RunFolder(JobHome):
+    """`runs/<name>-s<stage>-<signature>/`: every file of a run, each with one writer at a time.
+
+    Raises:
+        ClusterError: the path has no such name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        match = FOLDER.fullmatch(path.name)
+        if not match:
+            raise ClusterError(f"{path} is no run folder: its name must be <name>-s<stage>-<signature>")
+        super().__init__(path, f"run {path.name}", path.parent)
+        self.name = match["name"]
+        self.stage = int(match["stage"])
+        self.signature = match["signature"]
+        self.config = path / "config.yaml"
+        self.metrics = path / "metrics.jsonl"
+        self.checkpoints = path / "checkpoints"
+        self.bridge = path / "bridge"
+        """Finished weights."""
+        self.results = path / "results"
+        self.trackers = path / "trackers"
+        """Files of TensorBoard and W&B."""
+        self.submission = path / "submission.json"
+        """Its training in a queue (`cluster.slurm.submission.Submission`)."""
+        self.rivals = path / "rivals"
+        """Records of others that race with it (`cluster.job.race`)."""
+
+    @classmethod
+    def at(cls, root: Path, name: str, stage: int, signature: str) -> RunFolder:
+        """The folder of a run below `root`; it need not exist.
+
+        Raises:
+            ClusterError: a name that cannot be part of a folder's.
+        """
+        if not name or name.startswith(".") or re.search(r"[/%\x00-\x1f]", name) or len(name.encode()) > 200:
+            raise ClusterError(
+                f"{name!r} cannot name a run: at most 200 bytes, no slash, percent sign, control character "
+                "or leading dot; choose another with --name"
+            )
+        return cls(root / f"{name}-s{stage}-{signature}")
+
+    def create(self, config: Mapping[str, Any]) -> None:
+        """Make the folder and write its resolved config; a `FAILED` of an earlier start is taken back.
+
+        Raises:
+            ClusterError: the folder cannot be written.
+        """
+        import yaml
+
+        try:
+            self.slurm.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+            self.forgive()
+        except OSError as error:
+            raise self.unwritable(error) from None
+
+    def read_config(self) -> dict[str, Any]:
+        """The resolved config as plain data.
+
+        Raises:
+            ClusterError: the folder holds none.
+        """
+        import yaml
+
+        try:
+            values = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError):
+            values = None
+        if not isinstance(values, dict):
+            raise ClusterError(
+                f"{self.config} holds no config: {self.path} is no run, or its creation was cut short"
+            )
+        return values
+
+    def cell(self, benchmark: str, language: str, shard: int) -> CellFolder:
+        """The folder of one share of an evaluation."""
+        return CellFolder(self.results / benchmark / f"{language}-{shard}", self)
+
+    def cells(self, benchmark: str) -> list[CellFolder]:
+        """The shares of an evaluation that somebody has begun."""
+        found = sorted((self.results / benchmark).glob("*-[0-9]*"))
+        return [CellFolder(path, self) for path in found if path.is_dir()]
+
+    def all_cells(self) -> list[CellFolder]:
+        """The shares of all evaluations that somebody has begun."""
+        return [cell for folder in sorted(self.results.glob("*/")) for cell in self.cells(folder.name)]
+
+    def log_metrics(self, record: dict[str, Any]) -> None:
+        """Add one record of training; a step that is replayed after a crash is recorded again."""
+        append_jsonl(self.metrics, record)
+
+    def move_aside(self) -> Path:
+        """Rename the folder, so that the run can be made anew; nothing is deleted. Returns the new path.
+
+        Raises:
+            ClusterError: somebody works on the run.
+        """
+        lease = self.lease()
+        holder = lease.living_holder()
+        if holder:
+            raise ClusterError(lease.refusal(holder))
+        aside = self.path.with_name(f"{self.path.name}.replaced-{datetime.now():%Y%m%d-%H%M%S}")
+        return self.path.rename(aside)
+
+
+class CellFolder(WorkFolder):
+    """`results/<benchmark>/<language>-<shard>/` of a run: the answers to some items of one language."""
+
+    def __init__(self, path: Path, run: RunFolder) -> None:
+        super().__init__(path, f"cell {path.parent.name}/{path.name} of run {run.path.name}")
+        self.run = run
+        self.benchmark = path.parent.name
+        language, _, shard = path.name.rpartition("-")
+        self.language = language
+        self.shard = int(shard)
+        self.answers = path / "answers.jsonl"
+
+
+def runs_root(environ: Mapping[str, str]) -> Path:
+    """Where runs are: `$LAYALIGN_RUNS`, else `runs` in the working directory."""
+    return Path(environ.get("LAYALIGN_RUNS") or "runs").expanduser().absolute()
+
+
+def all_runs(root: Path) -> list[RunFolder]:
+    """The runs below `root`, newest first."""
+    if not root.is_dir():
+        return []
+    found = [RunFolder(path) for path in root.iterdir() if FOLDER.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=lambda run: (-run.path.stat().st_mtime_ns, run.path.name))
+
+
+class RunIndex:
+    """The runs below a folder by what they compute, as of one look."""
+
+    def __init__(self, root: Path) -> None:
+        self._runs: dict[tuple[int, str], list[RunFolder]] = {}
+        for run in all_runs(root):
+            self._runs.setdefault((run.stage, run.signature), []).append(run)
+
+    def find(self, stage: int, signature: str) -> RunFolder | None:
+        """The run of a stage with this signature, whatever its name: it computes the same. A finished one first."""
+        same = self._runs.get((stage, signature), [])
+        return min(same, key=lambda run: not run.done.exists(), default=None)
+
+    def add(self, run: RunFolder) -> None:
+        """Count a run in that is about to be made."""
+        self._runs.setdefault((run.stage, run.signature), []).append(run)
+
+
+def find_run(root: Path, name: str) -> RunFolder:
+    """A run by the path or name of its folder, its signature, or the recipe's name (stage 2 before stage 1).
+
+    Raises:
+        ClusterError: there is none (the nearest names are told), or there are several (all are told).
+    """
+    given = Path(name).expanduser()
+    if FOLDER.fullmatch(given.name) and given.is_dir():
+        return RunFolder(given.absolute())
+    runs = all_runs(root)
+    exact = [run for run in runs if name in (run.path.name, run.signature)]
+    named = exact or [run for run in runs if name in (run.name, f"{run.name}-s{run.stage}")]
+    latest = [run for run in named if run.stage == max(run.stage for run in named)]
+    if len(latest) > 1:
+        listing = "".join(f"\n  {run.path.name}  {run.state()}" for run in latest)
+        raise ClusterError(
+            f"{name!r} names {len(latest)} runs; give one of these folders, newest first:{listing}"
+        )
+    if not latest:
+        raise ClusterError(f"there is no run {name!r} below {root}; {_nearest(runs, name)}")
+    return latest[0]
+
+
+def _nearest(runs: list[RunFolder], name: str) -> str:
+    if not runs:
+        return "it holds no runs: make one with train, or say where they are with --runs FOLDER"
+    names = [run.path.name for run in runs]
+    short = {run.name: run.path.name for run in reversed(runs)}
+    near = difflib.get_close_matches(name, [*names, *short], n=3)
+    if near:
+        return "did you mean " + " or ".join(dict.fromkeys(short.get(n, n) for n in near)) + "?"
+    return "it holds " + ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")

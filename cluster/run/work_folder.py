@@ -1,0 +1,158 @@
+"""Folders that one process at a time works on until they are done: a run, a cell of an evaluation."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from cluster.errors import ClusterError
+from cluster.files import append_jsonl, create_atomic, read_json, read_jsonl, write_json_atomic
+from cluster.provenance import provenance
+from cluster.run.lease import Lease
+
+State = Literal["new", "running", "interrupted", "failed", "done"]
+HEARTBEAT_S = 30.0
+"""At most one heartbeat in this many seconds: a training step is shorter, and file servers are shared."""
+
+
+class WorkFolder:
+    """Files that tell what has become of some work, each with one writer at a time.
+
+    Args:
+        path: of the folder.
+        title: what it is, for messages: `run math-layalign-s1-0123abcd`.
+    """
+
+    def __init__(self, path: Path, title: str) -> None:
+        self.path = path
+        self.title = title
+        self.starts = path / "starts.jsonl"
+        self.events = path / "events.jsonl"
+        self.heartbeat = path / "heartbeat.json"
+        self.leases = path / "lease"
+        self.done = path / "DONE"
+        self.failed = path / "FAILED"
+        self._beaten = 0.0
+
+    def start(self, **facts: Any) -> None:
+        """Record that a process starts to work here: code, versions, machine, and what the caller adds."""
+        append_jsonl(self.starts, {"time": now(), **provenance(), **facts})
+
+    def event(self, kind: str, /, **facts: Any) -> None:
+        """Record what happened, with the time."""
+        append_jsonl(self.events, {"time": now(), "event": kind, **facts})
+
+    def beat(self, **facts: Any) -> None:
+        """Give a sign of life. To be called as often as is convenient: it writes at most every 30 seconds."""
+        if time.monotonic() - self._beaten >= HEARTBEAT_S:
+            write_json_atomic(self.heartbeat, {"time": now(), **facts})
+            self._beaten = time.monotonic()
+
+    def lease(
+        self,
+        job: str | None = None,
+        unit: int = 0,
+        job_is_alive: Callable[[str], bool | None] | None = None,
+        wait_s: float = 0.0,
+    ) -> Lease:
+        """The right to work here, held inside `with`; `cluster.run.lease.Lease` has the arguments.
+
+        Raises:
+            ClusterError: on entering, when another process works here.
+        """
+        return Lease(self.leases, self.heartbeat, self.title, job, unit, job_is_alive, wait_s)
+
+    def finish(self, **outcome: Any) -> None:
+        """The work is over: record it, and write `DONE` last."""
+        self.event("finished", **outcome)
+        self.failed.unlink(missing_ok=True)
+        write_json_atomic(self.done, {"time": now(), **outcome})
+
+    def fail(self, told: str, **facts: Any) -> bool:
+        """The work cannot go on: whoever comes later sees it and does not start.
+
+        Any process of a job may call it, as the one that writes the events may be stuck; the first to do so is heard.
+
+        Args:
+            told: the reason in its first line, then what helps.
+            facts: for the record.
+
+        Returns:
+            Whether this is the first reason.
+        """
+        first = create_atomic(self.failed, told)
+        if first:
+            self.event("failed", reason=told.partition("\n")[0], **facts)
+        return first
+
+    def forgive(self) -> None:
+        """Take a `FAILED` of an earlier start back."""
+        if self.failed.exists():
+            self.event("retried", reason=self.reason())
+            self.failed.unlink()
+
+    def reason(self) -> str:
+        """Why it failed, in a line; empty if it did not."""
+        try:
+            return self.failed.read_text(encoding="utf-8").partition("\n")[0]
+        except FileNotFoundError:
+            return ""
+
+    def state(self, job_is_alive: Callable[[str], bool | None] | None = None) -> State:
+        """What the files say; `job_is_alive` asks the scheduler about the job of a process elsewhere."""
+        if self.done.exists():
+            return "done"
+        if self.lease(job_is_alive=job_is_alive).living_holder():
+            return "running"
+        if self.failed.exists():
+            return "failed"
+        return "interrupted" if read_jsonl(self.starts) else "new"
+
+    def outcome(self) -> dict[str, Any]:
+        """What `DONE` holds; empty if the work is not over."""
+        return read_json(self.done) or {}
+
+
+class JobHome(WorkFolder):
+    """A folder that jobs are started for: a run, or a grid.
+
+    Args:
+        path: of the folder.
+        title: what it is, for messages.
+        root: folder of all runs.
+    """
+
+    def __init__(self, path: Path, title: str, root: Path) -> None:
+        super().__init__(path, title)
+        self.root = root
+        self.slurm = path / "slurm"
+        """Scripts and logs of jobs."""
+
+    def new_job_folder(self) -> Path:
+        """Make a folder for the logs of one local job. Process numbers come again, so they alone name none.
+
+        Raises:
+            ClusterError: it cannot be written.
+        """
+        folder = self.slurm / f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise self.unwritable(error) from None
+        return folder
+
+    def unwritable(self, error: OSError) -> ClusterError:
+        """What to tell where the folder cannot be made or written."""
+        return ClusterError(
+            f"{self.title}: folder {self.path} cannot be written: {error.strerror}; "
+            "choose another place with --runs FOLDER or $LAYALIGN_RUNS"
+        )
+
+
+def now() -> str:
+    """The time as records carry it: ISO 8601, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

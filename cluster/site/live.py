@@ -1,0 +1,154 @@
+"""What a cluster says of itself: its controller, its nodes, the user's accounts and quotas, its modules.
+
+Formats: slurm.schedmd.com, pages scontrol, sinfo and sacctmgr; checked on outputs of Slurm 22.05.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cluster.commands import ask
+from cluster.profile.load import SlurmProfile
+from cluster.provenance import ROOT
+from cluster.quantities import parse_time
+from cluster.quota import Quota, read_quotas
+from cluster.site.environment import job_lines
+
+SINFO = ("sinfo", "--noheader", "--exact", "--format=%D|%c|%m|%G|%P|%l")
+MODULES_S = 120.0
+COMPUTE_S = 900.0
+"""How long to wait for the one-minute job to have run."""
+NOT_SEEN = "not seen"
+PROBE = (
+    "command -v scontrol > /dev/null && echo scontrol=yes || echo scontrol=no; "
+    "timeout 10 bash -c 'exec 3<> /dev/tcp/huggingface.co/443' 2> /dev/null && echo internet=yes || echo internet=no; "
+    'if [ -n "$SLURM_TMPDIR" ]; then echo "tmpdir=$(stat -f -c %T "$SLURM_TMPDIR")"; fi'
+)
+GPU = re.compile(r"gpu:([^:,()]+):(\d+)")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Nodes of one shape in one partition, as `sinfo` groups them."""
+
+    nodes: int
+    cores: int
+    mem_mb: int
+    gpus: Mapping[str, int]
+    """Number of each word of GPU, on one node."""
+    partition: str
+    longest_min: int | None
+    """Of the partition; None is no limit."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """What the cluster says of itself; None is what it does not say."""
+
+    config: Mapping[str, str] | None = None
+    shapes: tuple[Shape, ...] = ()
+    accounts: tuple[str, ...] | None = None
+    quotas: tuple[Quota, ...] = ()
+    modules: str | None = None
+    """Why the modules of the profile cannot be loaded; empty if they can; None where there is no module command."""
+    compute: Mapping[str, str] = field(default_factory=dict)
+    """What a compute node sees; `NOT_SEEN` alone, with why, where the job that looks did not run."""
+
+
+def observe(profile: SlurmProfile, environ: Mapping[str, str], compute: bool) -> Live:
+    """Ask the cluster."""
+    config = ask("scontrol", "show", "config")
+    return Live(
+        config=parse_config(config) if config else None,
+        shapes=tuple(parse_sinfo(ask(*SINFO) or "")),
+        accounts=user_accounts(),
+        quotas=tuple(read_quotas()),
+        modules=_modules(profile, environ),
+        compute=_compute(profile) if compute else {},
+    )
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """`scontrol show config` by name; a value that is `(null)` counts as empty."""
+    rows = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {key.strip(): "" if value.strip() == "(null)" else value.strip() for key, _, value in rows}
+
+
+def parse_sinfo(text: str) -> list[Shape]:
+    """Lines of `nodes|cores|memory|gres|partition|timelimit`, as `SINFO` asks for them."""
+    shapes = []
+    for line in text.splitlines():
+        cells = line.strip().split("|")
+        if len(cells) == 6:
+            nodes, cores, mem, gres, partition, limit = cells
+            gpus = {word: int(count) for word, count in GPU.findall(gres)}
+            longest = None if limit in ("infinite", "n/a") else round(parse_time(limit))
+            shape = (_number(nodes), _number(cores), _number(mem), gpus, partition.rstrip("*"), longest)
+            shapes.append(Shape(*shape))
+    return shapes
+
+
+def user_accounts() -> tuple[str, ...] | None:
+    """Accounts that the user may name in a job; None where Slurm has no accounting.
+
+    Associations of the Alliance end in `_cpu` and `_gpu`, names to submit under do not
+    (docs.alliancecan.ca, pages Running_jobs and Job_scheduling_policies).
+    """
+    user = getpass.getuser()
+    told = ask(
+        "sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user}", "format=account"
+    )
+    if told is None:
+        return None
+    return tuple(sorted({re.sub(r"_(cpu|gpu)$", "", name) for name in told.split()}))
+
+
+def _modules(profile: SlurmProfile, environ: Mapping[str, str]) -> str | None:
+    """Whether a fresh login shell can load the profile's modules."""
+    if not profile.software.modules or ask("bash", "-lc", "type module") is None:
+        return None
+    lines = [f"cd {shlex.quote(str(ROOT))}", "export LAYALIGN_STEP=modules", *job_lines(profile, environ)]
+    script = "\n".join(lines)
+    told = ask(
+        "bash", "-lc", f'said=$( (\n{script}\n) 2>&1 ) || printf %s "$said" | tail -1', timeout_s=MODULES_S
+    )
+    return (told or "").strip()
+
+
+def _compute(profile: SlurmProfile) -> dict[str, str]:
+    """What a compute node sees, through a one-minute job."""
+    kind = profile.hardware.kinds[0]
+    options = [
+        "--nodes=1",
+        "--ntasks=1",
+        f"--time={profile.walltime.shortest or 1}",
+        "--job-name=layalign-doctor",
+    ]
+    if profile.account:
+        options.append(f"--account={profile.account}")
+    if profile.hardware.memory:
+        options.append("--mem=500M")
+    if kind.per_node and kind.gpu:
+        options.append(
+            f"--gpus-per-node={f'{kind.gpu}:' if profile.hardware.typed else ''}{min(kind.per_node)}"
+        )
+    command = ("srun", *options, "bash", "-c", PROBE)
+    try:
+        ran = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMPUTE_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return {NOT_SEEN: str(error)}
+    if ran.returncode:
+        return {NOT_SEEN: f"{(ran.stderr.splitlines() or ['srun says nothing'])[-1]}; {shlex.join(command)}"}
+    return dict(line.split("=", 1) for line in ran.stdout.splitlines() if "=" in line)
+
+
+def _number(text: str) -> int:
+    """`48`, or `48+` where sinfo found more on some nodes."""
+    return int(text.rstrip("+"))

@@ -1,0 +1,171 @@
+"""Sights of the queue that are shared: kept in a file, so that no loop asks the controller more than once a minute.
+
+Whoever shows the queue takes a `Sighting` from `Sightings`; whoever changes it calls `forget`. A controller that is
+slow or silent is asked ever more seldom. docs.alliancecan.ca/wiki/Running_jobs asks for no frequent squeue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.files import read_json, write_json_atomic
+from cluster.job import causes
+from cluster.slurm.queue import SQUEUE, EndedJob, QueuedJob, all_queued, ended
+
+EVERY_S = 60.0
+"""Between two questions, however many processes ask."""
+SANDBOX_S = 2.0
+"""The same for a Slurm of one's own."""
+SLOW_S = 5.0
+"""An answer that takes longer makes the interval twice as long."""
+LONGEST_S = 600.0
+MOST = 1024
+"""Intervals that a silent controller is left alone, if they are short."""
+UNDECIDED = (*causes.UNDECIDED, "REQUEUED")
+"""States that accounting will still correct."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What the queue held when it was last seen."""
+
+    jobs: tuple[QueuedJob, ...] = ()
+    time: float | None = None
+    """When, in seconds since 1970; None: never, as there is no Slurm here or it has not answered yet."""
+    fault: str = ""
+    """What squeue said when it was asked last and did not answer."""
+
+    @cached_property
+    def by_job(self) -> dict[str, list[QueuedJob]]:
+        """Its rows by the id that sbatch gave."""
+        rows: dict[str, list[QueuedJob]] = {}
+        for job in self.jobs:
+            rows.setdefault(job.job, []).append(job)
+        return rows
+
+    @cached_property
+    def begun(self) -> frozenset[str]:
+        """Ids of jobs and elements that run, or are about to end."""
+        return frozenset(job.id for job in self.jobs if job.state != "PENDING")
+
+    def job_is_alive(self, job: str, sign: float = 0.0) -> bool | None:
+        """Whether a job's processes may still be there; None if nobody knows.
+
+        Args:
+            job: `14_2` or `15`.
+            sign: when it was last heard of, in seconds since 1970. What is younger than this look it cannot deny.
+        """
+        if job in self.begun:
+            return True
+        return None if self.time is None or sign > self.time else False
+
+
+class Sightings:
+    """The sights that are shared by all processes of a user that work with one folder of runs.
+
+    What was answered and when it was asked are files of their own: a process that is about to ask undoes no answer.
+
+    Args:
+        root: the folder of all runs, below which they are; where that cannot be written, this process alone knows.
+        every_s: least number of seconds between two questions.
+    """
+
+    def __init__(self, root: Path, every_s: float = EVERY_S) -> None:
+        self.folder = _folder(root)
+        self.every_s = every_s
+        self._unwritten: dict[str, dict[str, Any]] = {}
+
+    def take(self) -> Sighting:
+        """The queue: as it is, or as it was when it was asked within the interval."""
+        kept = self._read("squeue")
+        if shutil.which("squeue") and self._due("squeue", kept):
+            with self._asking("squeue", kept):
+                try:
+                    jobs = [list(asdict(job).values()) for job in all_queued()]
+                    kept |= {"jobs": jobs, "seen": time.time(), "fault": ""}
+                except ClusterError as error:
+                    kept["fault"] = str(error).partition(": ")[2] or str(error)
+        seen = tuple(QueuedJob(*row) for row in kept.get("jobs", ()))
+        return Sighting(seen, kept.get("seen"), kept.get("fault", ""))
+
+    def ended(self, jobs: Iterable[str]) -> dict[str, EndedJob]:
+        """How jobs that have left the queue ended, by id, as far as accounting knows: at most one `sacct`.
+
+        What is known is kept, since it does not change any more.
+
+        Args:
+            jobs: `14_2`, `15`, or `14` for whichever of its elements ended last.
+        """
+        wanted = list(dict.fromkeys(jobs))
+        kept = self._read("sacct")
+        known, missed = kept.get("ended", {}), kept.get("missed", {})
+        asked = [job for job in wanted if job not in known and time.time() - missed.get(job, 0) > LONGEST_S]
+        if asked and shutil.which("sacct") and self._due("sacct", kept):
+            with self._asking("sacct", kept):
+                rows = ended(asked)
+                kept["fault"] = "no answer" if rows is None else ""
+                known = {**known, **_by_id(rows or (), asked)}
+                unknown = [job for job in asked if job not in known] if rows is not None else []
+                kept["missed"] = {**missed, **dict.fromkeys(unknown, time.time())}
+                kept["ended"] = {job: row for job, row in known.items() if row["state"] not in UNDECIDED}
+        return {job: EndedJob(**known[job]) for job in wanted if job in known}
+
+    @contextlib.contextmanager
+    def _asking(self, what: str, kept: dict[str, Any]) -> Iterator[None]:
+        """The time of one question, told to others before it; what the body puts into `kept` is written after it."""
+        self._write(f"{what}-asked", {"time": time.time()})
+        began = time.monotonic()
+        yield
+        slow = kept["fault"] or time.monotonic() - began > SLOW_S
+        kept["times"] = min(kept.get("times", 1) * 2, MOST) if slow else 1
+        self._write(what, kept)
+
+    def _due(self, what: str, kept: dict[str, Any]) -> bool:
+        wait = min(self.every_s * kept.get("times", 1), LONGEST_S)
+        return not 0 <= time.time() - self._read(f"{what}-asked").get("time", 0.0) < wait
+
+    def _read(self, name: str) -> dict[str, Any]:
+        kept = self._unwritten.get(name) or read_json(self.folder / f"{name}.json") or {}
+        return kept if kept.get("of") == _origin() else {}
+
+    def _write(self, name: str, kept: dict[str, Any]) -> None:
+        kept["of"] = _origin()
+        try:
+            self.folder.mkdir(exist_ok=True)
+            write_json_atomic(self.folder / f"{name}.json", kept)
+        except OSError:
+            self._unwritten[name] = kept
+
+
+def forget(root: Path) -> None:
+    """Have the next look ask anew: to be called by whoever has submitted or cancelled jobs of these runs."""
+    with contextlib.suppress(OSError):
+        (_folder(root) / "squeue-asked.json").unlink(missing_ok=True)
+
+
+def _folder(root: Path) -> Path:
+    return root / f".queue-{getpass.getuser()}"
+
+
+def _origin() -> list[str]:
+    """Whose answers are kept, in which form: a sandbox's are another's."""
+    return [SQUEUE[-1], os.environ.get("SLURM_CONF", "")]
+
+
+def _by_id(rows: Iterable[EndedJob], asked: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The rows that were asked for, the last of each; `14` is any element of it."""
+    found = {}
+    for row in rows:
+        for job in {row.id, row.job}.intersection(asked):
+            found[job] = asdict(row)
+    return found

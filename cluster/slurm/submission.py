@@ -1,0 +1,145 @@
+"""The record of a job that was put into the queue, and what has become of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cluster.files import read_json, write_json_atomic
+from cluster.profile.resources import Resources
+from cluster.slurm.queue import QueuedJob, ended, queued
+
+LAG = timedelta(minutes=5)
+"""By how much the clocks of login node and controller may differ."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A job that was put, or was about to be put, into the queue."""
+
+    job: str | None
+    """The id that sbatch gave; None is an intent."""
+    name: str
+    script: str
+    """Its path, which no other submission has."""
+    units: int
+    """Elements of the array; 1 is a plain job."""
+    time: str
+    profile: str
+    resources: Resources
+    dependency: str | None
+    tree: str
+    """Hash of the code that it runs."""
+    archive: str
+    """Where that code is kept."""
+    commit: str | None
+    dirty: bool | None
+    """Whether the code differs from the commit."""
+    cells: str | None = None
+    """Name of the work list, where the job is a slot of a grid."""
+    told: dict[str, Any] = field(default_factory=dict)
+    """What a training is told beside its config: `data` and `parent`."""
+
+    @property
+    def last(self) -> str | None:
+        """Id of the last element, which ends well only if the run is done."""
+        return f"{self.job}_{self.units - 1}" if self.job and self.units > 1 else self.job
+
+    @classmethod
+    def read(cls, record: Path) -> Submission | None:
+        """The submission that a file tells of; None if there is no such file."""
+        told = read_json(record)
+        if not told:
+            return None
+        asked = told["resources"]
+        return cls(**{**told, "resources": Resources(**{**asked, "extra": tuple(asked["extra"])})})
+
+    def write(self, record: Path) -> None:
+        write_json_atomic(record, asdict(self))
+
+    def accepted(self, job: str, record: Path) -> Submission:
+        """The submission with the id of its job, recorded."""
+        known = replace(self, job=job)
+        known.write(record)
+        return known
+
+    def among(self, jobs: Iterable[QueuedJob]) -> list[QueuedJob]:
+        """What of it is in the queue. On another cluster the same id is another job's."""
+        ours = {self.script, self.name}
+        return [job for job in jobs if job.job == self.job and {job.command, job.name} & ours]
+
+    def look_up(self) -> str | None:
+        """The id of the job that the script has become, in the queue or in accounting; None if it is in neither.
+
+        Accounting does not list by time what was cancelled before it could run: that can be submitted again.
+
+        Raises:
+            ClusterError: squeue does not answer.
+        """
+        jobs = [job.job for job in queued(name=self.name) if job.command == self.script]
+        if not jobs:
+            since = datetime.fromisoformat(self.time).astimezone() - LAG
+            known = ended(name=self.name, since=since) or []
+            jobs = [job.job for job in known if self.script in job.command]
+        return jobs[0] if jobs else None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A submission, and what of it is still in the queue."""
+
+    submission: Submission
+    jobs: list[QueuedJob] = field(default_factory=list)
+
+    @property
+    def hopeless(self) -> bool:
+        """It waits for a job that has failed, and can never start."""
+        return bool(self.jobs) and all(job.hopeless for job in self.jobs)
+
+    @property
+    def alive(self) -> bool:
+        """It runs or will run."""
+        return bool(self.jobs) and not self.hopeless
+
+    @property
+    def runs(self) -> bool:
+        """Part of it has begun to run and is not over."""
+        return any(job.state != "PENDING" for job in self.jobs)
+
+    def __str__(self) -> str:
+        return "; ".join(f"job {job.id} ({job})" for job in self.jobs)
+
+
+def recorded(record: Path) -> Submission | None:
+    """The submission of a record; one whose job was never recorded is found again.
+
+    Returns:
+        None if nothing was submitted, as far as anybody knows.
+
+    Raises:
+        ClusterError: it has to be looked up, and squeue does not answer.
+    """
+    submission = Submission.read(record)
+    if submission is None or submission.job:
+        return submission
+    found = submission.look_up()
+    return submission.accepted(found, record) if found else None
+
+
+def standing_of(record: Path) -> Standing | None:
+    """What has become of a submission.
+
+    Returns:
+        None if nothing was submitted, as far as anybody knows.
+
+    Raises:
+        ClusterError: squeue does not answer.
+    """
+    submission = recorded(record)
+    if submission is None:
+        return None
+    assert submission.job
+    return Standing(submission, submission.among(queued([submission.job])))

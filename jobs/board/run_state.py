@@ -1,0 +1,278 @@
+"""What has become of a training, from its files and one sight of the queue. Light."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cluster.files import read_json, read_jsonl
+from cluster.job.causes import CANCELLED
+from cluster.job.lifecycle import ENDS
+from cluster.logs.pattern import find_sign
+from cluster.logs.pending_reasons import REASONS
+from cluster.logs.tail import count_lines, last_records
+from cluster.run.run_folder import RunFolder
+from cluster.run.work_folder import WorkFolder
+from cluster.slurm.queue import EndedJob, QueuedJob
+from cluster.slurm.queue_cache import Sighting
+from cluster.slurm.submission import Submission
+from jobs.board.rows import State
+
+SILENT_S = 300.0
+"""A heartbeat that is older than ten of its intervals is missing."""
+TRAIN = b'"kind": "train"'
+SAVED = b'"event": "saved"'
+
+
+@dataclass
+class Facts:
+    """What the files of a training say, read once."""
+
+    run: RunFolder
+    done: dict[str, Any] | None
+    failed: str
+    """Why, in a line."""
+    submission: Submission | None
+    last: dict[str, Any]
+    """The latest event."""
+    begun: dict[str, Any]
+    """The latest start, where an event tells of it: it was a job."""
+    open: bool
+    """Nothing says how that start ended."""
+    starts: int
+    beat: dict[str, Any]
+    """The latest sign of life, with the latest step."""
+    sign: float
+    """When it was last heard of, in seconds since 1970; 0 is never."""
+
+    @classmethod
+    def of(cls, run: RunFolder) -> Facts:
+        done = read_json(run.done)
+        last, begun, is_open = _story(run)
+        beat = read_json(run.heartbeat) or {}
+        beat |= _latest_step(run) if beat else {}
+        told = [seconds(record.get("time")) for record in (last, beat, done or {})]
+        return cls(
+            run=run,
+            done=done,
+            failed="" if done else run.reason(),
+            submission=None if done else Submission.read(run.submission),
+            last=last,
+            begun=begun,
+            open=is_open,
+            starts=count_lines(run.starts, TRAIN),
+            beat=beat,
+            sign=max(time or 0.0 for time in told),
+        )
+
+
+def _story(run: WorkFolder) -> tuple[dict[str, Any], dict[str, Any], bool]:
+    """The latest event, the latest start, and whether nothing says how that ended."""
+    last: dict[str, Any] = {}
+    is_open = True
+    for event in last_records(run.events, SAVED):
+        last = last or event
+        if event["event"] in ENDS:
+            is_open = False
+        elif event["event"] == "started":
+            return last, event, is_open
+    return last, {}, is_open
+
+
+def _latest_step(run: RunFolder) -> dict[str, Any]:
+    """What the metrics say that the heartbeat may not yet."""
+    for record in last_records(run.metrics, size=4096):
+        if "loss" in record:
+            return {key: record.get(key) for key in ("step", "total", "loss", "tokens_per_s", "eta_s")}
+    return {}
+
+
+@dataclass
+class World:
+    """What is known beside the files of one run."""
+
+    sighting: Sighting
+    now: float
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What to call a run, by the name of its folder."""
+    arrays: Mapping[str, Sequence[QueuedJob]] = field(default_factory=dict)
+    """Rows of the queue that will work on a grid's cell, by its name."""
+    jobs: Mapping[str, str] = field(default_factory=dict)
+    """Names of the runs that were submitted as jobs, by their ids."""
+    failed: Mapping[str, bool | None] = field(default_factory=dict)
+    """Whether a run has failed, by the name of its folder; None if it is done."""
+    needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Names of the folders of runs that a grid's run waits for."""
+    ended: Mapping[str, EndedJob] = field(default_factory=dict)
+    """What accounting knows of jobs that are not in the queue."""
+    asked: list[str] = field(default_factory=list)
+    """Jobs whose end somebody wanted to know."""
+
+    def end_of(self, job: str) -> EndedJob | None:
+        self.asked.append(job)
+        return self.ended.get(job)
+
+    def rows_of(self, submission: Submission | None) -> list[QueuedJob]:
+        """What of a submission is in the queue; one whose job got lost is known by its script."""
+        if submission is None:
+            return []
+        if submission.job is None:
+            return [row for row in self.sighting.jobs if row.command == submission.script]
+        return submission.among(self.sighting.by_job.get(submission.job, ()))
+
+    def lives(self, work: WorkFolder, sign: float) -> bool:
+        """Whether somebody works there now."""
+        lease = work.lease(job_is_alive=lambda job: self.sighting.job_is_alive(job, sign))
+        return work.leases.exists() and lease.living_holder() is not None
+
+    def parents(self, run: str, submission: Submission | None) -> list[str]:
+        """Names of the folders of runs that one waits for."""
+        waits = re.findall(r"\d+", (submission and submission.dependency) or "")
+        return list(
+            dict.fromkeys([*self.needs.get(run, ()), *(self.jobs[j] for j in waits if j in self.jobs)])
+        )
+
+    def broken_parent(self, run: str, submission: Submission | None) -> str | None:
+        return next((name for name in self.parents(run, submission) if self.failed.get(name)), None)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """How it stands with a training."""
+
+    state: State
+    note: str
+    start: float | None = None
+    unit: int | None = None
+    """Counted from 1."""
+
+
+def fate_of(facts: Facts, world: World) -> Fate:
+    """The state of a training, and why."""
+    unit = facts.begun["unit"] + 1 if facts.begun and facts.submission else None  # a slot's number is none
+    if facts.done is not None:
+        return Fate("done", "")
+    if world.lives(facts.run, facts.sign):
+        return Fate("running", story(facts.last), unit=unit)
+    if facts.failed:
+        state: State = "cancelled" if facts.failed.startswith(f"{CANCELLED}:") else "failed"
+        return Fate(state, facts.failed, unit=unit)
+    name, submission = facts.run.path.name, facts.submission
+    rows, slots = world.rows_of(submission), world.arrays.get(name, ())
+    broken = world.broken_parent(name, submission)
+    if broken and not any(row.state != "PENDING" for row in rows):
+        return Fate("blocked", f"{world.titles.get(broken, broken)} has failed")
+    if rows:
+        return _queued(rows, facts, world)
+    if slots:
+        return Fate("queued", waiting_for_slot(slots), start=expected_start(slots, world.now))
+    return _left(facts, world, unit)
+
+
+def _queued(rows: Sequence[QueuedJob], facts: Facts, world: World) -> Fate:
+    """Of a run with a job in the queue, and nobody at work."""
+    busy = [row for row in rows if row.state != "PENDING"]
+    if busy:
+        begun = facts.begun.get("job") in [row.id for row in busy]
+        words = "its process is gone, its job is not" if facts.open and begun else "gets ready on its nodes"
+        if any(row.state == "COMPLETING" for row in busy) or (begun and not facts.open):
+            words = "ends"
+        return Fate("running", words, unit=_next_unit(busy[0]))
+    first = rows[0]
+    if all(row.hopeless for row in rows):
+        return Fate("blocked", "waits for a job that has failed")
+    parents = [world.titles.get(name, name) for name in world.parents(facts.run.path.name, facts.submission)]
+    words = f"waits for {parents[0]}" if first.reason == "Dependency" and parents else in_words(first.reason)
+    return Fate("queued", words, expected_start(rows, world.now), _next_unit(first))
+
+
+def _left(facts: Facts, world: World, unit: int | None) -> Fate:
+    """Of a run that nothing in the queue will work on, as far as is known."""
+    submission, seen = facts.submission, world.sighting.time
+    job = facts.begun.get("job") or (submission.job if submission else None)
+    if submission and not facts.begun and (seen is None or (seconds(submission.time) or 0) > seen - 1):
+        return Fate("queued", "submitted; the queue has not been looked at since")
+    if facts.starts and not (facts.open and job):
+        return Fate("interrupted", story(facts.last) if facts.begun else "its process is gone", unit=unit)
+    if job is None:
+        return Fate("new", "not submitted")
+    if seen is None:
+        return Fate("interrupted", f"job {job}: the queue is not known", unit=unit)
+    end = world.end_of(job)
+    if end is None:
+        return Fate("lost", f"job {job} is not in the queue, and accounting does not know it", unit=unit)
+    told = f"job {job}: {end.state}" + (f", exit {end.exit}" if end.exit != "0:0" else "")
+    return Fate("cancelled" if end.state == "CANCELLED" else "lost", told, unit=unit)
+
+
+def waiting_for_slot(slots: Sequence[QueuedJob]) -> str:
+    """What a cell waits for whose grid has arrays in the queue."""
+    busy = sum(row.elements for row in slots if row.state != "PENDING")
+    return f"waits for one of {busy} slots that work" if busy else in_words(slots[0].reason)
+
+
+def in_words(reason: str) -> str:
+    """squeue's reason in two or three words."""
+    found = find_sign(reason, REASONS)
+    return found.sign.cause if found else reason
+
+
+def expected_start(rows: Sequence[QueuedJob], now: float) -> float | None:
+    """When the scheduler means to start the first of some jobs."""
+    told = [seconds(row.start) for row in rows if row.state == "PENDING"]
+    return min((time for time in told if time and time > now), default=None)
+
+
+def _next_unit(row: QueuedJob) -> int | None:
+    """The unit that a row of the queue is, or begins with, counted from 1."""
+    found = re.search(r"_\[?(\d+)", row.id)
+    return int(found[1]) + 1 if found else None
+
+
+def story(event: Mapping[str, Any]) -> str:
+    """An event in a few words."""
+    kind, step = event.get("event", ""), event.get("step")
+    at = f" {step:,}" if isinstance(step, int) else ""
+    told = {
+        "started": f"started on {event.get('nodes', '')}",
+        "resumed": f"resumed at{at}",
+        "interrupted": f"{event.get('cause', 'interrupted')} at{at}" if at else str(event.get("cause")),
+        "lost_peer": "lost a process",
+    }
+    return told.get(kind, f"{kind.replace('_', ' ')}{at}")
+
+
+def seconds(text: Any) -> float | None:
+    """A time as records (UTC) or Slurm (local) write it, in seconds since 1970."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return None
+
+
+def gpu_hours(facts: Facts, gpus_of_job: Mapping[str, int], now: float) -> float:
+    """How long the starts of a training have held GPUs, in GPU-hours.
+
+    Args:
+        facts: of the run.
+        gpus_of_job: GPUs of a job, by the id that sbatch gave; else those that a start has counted are taken.
+        now: seconds since 1970, for one that is at work.
+    """
+    starts = [record for record in read_jsonl(facts.run.starts) if record.get("kind") == "train"]
+    ends = sorted(
+        seconds(event.get("time")) or 0.0
+        for event in last_records(facts.run.events, SAVED, size=1 << 20)
+        if event["event"] in ENDS
+    )
+    used = 0.0
+    for number, start in enumerate(starts):
+        begin = seconds(start.get("time")) or now
+        after = seconds(starts[number + 1].get("time")) if number + 1 < len(starts) else None
+        last = next((time for time in ends if time >= begin), None) or facts.sign
+        counted = start.get("processes", 0) if str(start.get("device", "")).startswith("cuda") else 0
+        gpus = gpus_of_job.get(str(start.get("submission")), counted)
+        used += gpus * max(0.0, min(last, after or now, now) - begin) / 3600
+    return used

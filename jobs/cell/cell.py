@@ -1,0 +1,144 @@
+"""The cells of a grid as plain data: trainings and shares of evaluations, what each needs, and how far it is. Light."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from cluster.errors import ClusterError
+from cluster.files import read_json
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.run.work_folder import WorkFolder
+
+CellState = Literal["new", "running", "interrupted", "failed", "done", "blocked"]
+"""As of the folder's files; `blocked` waits for a run that has failed."""
+JobIsAlive = Callable[[str], bool | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One point of a grid: a training, or the answers to some items of one language."""
+
+    job: Literal["train", "evaluate"]
+    run: str
+    """Folder of the run."""
+    needs: tuple[str, ...] = ()
+    """Folders of the runs that must be done before."""
+    behind: tuple[str, ...] = ()
+    """Folders of the runs that those need in turn."""
+    benchmark: str = ""
+    language: str = ""
+    shard: int = 0
+    """Which share of the language's items, counted from 0."""
+    items: int = 0
+    """Items of the share that are wanted."""
+    max_new_tokens: int = 0
+
+    @cached_property
+    def folder(self) -> WorkFolder:
+        """Where its files are."""
+        run = _run(self.run)
+        return run if self.job == "train" else run.cell(self.benchmark, self.language, self.shard)
+
+    @property
+    def run_name(self) -> str:
+        """Name of the run's folder, found out faster than a path would: a board asks for tens of thousands."""
+        return self.run.rpartition("/")[2]
+
+    @cached_property
+    def name(self) -> str:
+        """What a user sees: the run, and the share of it."""
+        share = "" if self.job == "train" else f" {self.benchmark}/{self.language}-{self.shard}"
+        return self.run_name + share
+
+    def done(self) -> bool:
+        """Whether its result is there."""
+        folder = self.folder
+        if not isinstance(folder, CellFolder):
+            return folder.done.exists()
+        return self.answered_by(read_json(folder.done) or {})
+
+    def answered_by(self, outcome: Mapping[str, Any]) -> bool:
+        """Whether what `DONE` of its folder holds is all that is wanted."""
+        return outcome.get("max_new_tokens") == self.max_new_tokens and outcome.get("items", 0) >= self.items
+
+    def ready(self) -> bool:
+        """Whether all that it needs is there."""
+        return all(_run(need).done.exists() for need in self.needs)
+
+    def hopeless(self) -> bool:
+        """Whether it waits for a run that has failed, or that waits for one itself."""
+        if self.ready():
+            return False
+        return any(
+            run.failed.exists() and not run.done.exists() for run in map(_run, (*self.needs, *self.behind))
+        )
+
+    def state(self, job_is_alive: JobIsAlive | None = None) -> CellState:
+        """What the files say."""
+        if self.done():
+            return "done"
+        folder = self.folder
+        if folder.leases.exists() and folder.lease(job_is_alive=job_is_alive).living_holder():
+            return "running"
+        if folder.failed.exists():
+            return "failed"
+        if self.hopeless():
+            return "blocked"
+        return "interrupted" if folder.starts.exists() else "new"
+
+
+@cache
+def _run(path: str) -> RunFolder:
+    """Many cells are of one run."""
+    return RunFolder(Path(path))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worklist:
+    """What the slots of one array share: cells in order, and what the job on each run is told."""
+
+    cells: tuple[Cell, ...]
+    runs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By the run's folder: `run`, `config`, `data`, and for trainings `parent`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as kept in the grid's folder."""
+        return {"cells": [dataclasses.asdict(cell) for cell in self.cells], "runs": dict(self.runs)}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Worklist:
+        cells = tuple(Cell(**{**cell, **_tuples(cell)}) for cell in told["cells"])
+        return cls(cells=cells, runs=told["runs"])
+
+    @classmethod
+    def read(cls, path: Path) -> Worklist:
+        """The list in a file.
+
+        Raises:
+            ClusterError: there is none.
+        """
+        told = read_json(path)
+        if told is None:
+            raise ClusterError(f"there is no work list {path}: give the command that submitted it again")
+        return cls.from_dict(told)
+
+
+def _tuples(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """The lists of a cell as JSON has them, as what they were."""
+    return {key: tuple(value) for key, value in cell.items() if isinstance(value, list)}
+
+
+def wanted_cells(grid: GridFolder) -> tuple[Cell, ...]:
+    """All cells that a grid wants, as it was last submitted; none before.
+
+    Raises:
+        ClusterError: the list of them is gone.
+    """
+    path = grid.wanted_list()
+    return Worklist.read(path).cells if path else ()

@@ -1,0 +1,67 @@
+"""Taking runs and grids out of the queue: one look at it, one question, one call. Light."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from cluster.errors import ClusterError
+from cluster.job.race import alternatives
+from cluster.run.grid_folder import GridFolder
+from cluster.slurm.queue import QueuedJob, alive_in, all_queued, cancel
+from cluster.slurm.queue_cache import forget
+from cluster.slurm.submission import Submission
+from jobs.grid.queue import last_submission
+from jobs.grid.reconcile import live_arrays
+from jobs.recipe.context import agreed, cluster_of, runs_of
+from jobs.recipe.names import named
+
+
+def cancel_all(args: argparse.Namespace) -> int:
+    """Cancel the jobs of what is named.
+
+    Raises:
+        ClusterError: a name that is none, or Slurm does not answer.
+    """
+    root = runs_of(args)
+    cluster_of(_where(root, args))
+    queue = all_queued()
+    jobs = [job for name in args.names for job in _jobs(root, name, queue)]
+    if not jobs:
+        print("nothing of it is in the queue")
+        return 0
+    for job in jobs:
+        print(f"  {job.id} {job.name}: {job}")
+    if not agreed(f"cancel {sum(job.elements for job in jobs)} jobs", args.yes):
+        return 0
+    cancel(*dict.fromkeys(job.id if "[" not in job.id else job.job for job in jobs))
+    forget(root)
+    print("cancelled; what was computed stays, and the same launch command goes on from it")
+    return 0
+
+
+def _where(root: Path, args: argparse.Namespace) -> argparse.Namespace:
+    """The command, about the cluster that what is named was submitted to."""
+    told = argparse.Namespace(**vars(args))
+    for name in args.names:
+        found = named(root, name)
+        last = last_submission(found) if isinstance(found, GridFolder) else Submission.read(found.submission)
+        told.cluster = told.cluster or (last and last.profile)
+    return told
+
+
+def _jobs(root: Path, name: str, queue: Sequence[QueuedJob]) -> list[QueuedJob]:
+    """What of a grid, or of a run, is in the queue; of a run that a grid's slot works on, that slot."""
+    run = named(root, name)
+    if isinstance(run, GridFolder):
+        return [job for array in live_arrays(run, queue) for job in array.jobs]
+    found = [job for one in alternatives(run) for job in one.among(queue)]
+    holder = run.lease(job_is_alive=alive_in(queue)).living_holder()
+    if holder and holder.job and not found:
+        return [job for job in queue if job.id == holder.job]
+    if holder and not found:
+        raise ClusterError(
+            f"{run.title} is worked on by process {holder.pid} on {holder.host}: stop it by Ctrl-C"
+        )
+    return found

@@ -1,0 +1,87 @@
+"""The evaluation of one run, as a grid that has nothing else. Light."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from cluster.profile.load import SlurmProfile
+from cluster.run.grid_folder import GridFolder
+from jobs.cell.answers import by_benchmark, evaluation_cells, summary_of
+from jobs.grid.arrays import Wishes
+from jobs.grid.desired import Wanted, WantedPoint, slug
+from jobs.grid.grid_file import Grid, Point
+from jobs.grid.queue import GridQueue
+from jobs.grid.reconcile import Reconciled, forgiven
+from jobs.recipe.context import Place
+from jobs.recipe.plan import Plan
+from layalign.evaluation import table
+from layalign.languages import language
+
+
+def evaluate_run(
+    plan: Plan, benchmarks: Sequence[str], place: Place, args: argparse.Namespace, command: str
+) -> int:
+    """Answer benchmarks with a run, through the queue or on this machine.
+
+    Args:
+        plan: the run.
+        benchmarks: names.
+        place: the cluster, and the folders.
+        args: of `launch.py evaluate`.
+        command: the command that trains the run.
+
+    Returns:
+        The exit status.
+    """
+    wanted = _wanted(plan, benchmarks, place, args.languages)
+    profile = place.profile
+    wishes = Wishes(gpus=profile.gpus if isinstance(profile, SlurmProfile) else None)
+    queue = GridQueue(wanted.folder, wanted.worklist(wanted.cells), place, args, wishes)
+    found = forgiven(queue.look())
+    if isinstance(profile, SlurmProfile):
+        return queue.submit(found, _untrained(plan, found, command), wanted.write)
+    if args.dry_run:
+        return 0
+    status = queue.run_here(found, wanted.write)
+    if status == 0:
+        _show(plan, wanted)
+    return status
+
+
+def _wanted(plan: Plan, benchmarks: Sequence[str], place: Place, languages: Sequence[str] | None) -> Wanted:
+    config, run = plan.config, plan.run
+    point = Point(label=config.model.method, seed=config.seed, overrides=(), stages=())
+    grid = Grid(
+        name=f"evaluate-{slug(run.path.name)}",
+        recipe=config.name,
+        points=(point,),
+        benchmarks=tuple(benchmarks),
+        languages=tuple(language(name).code for name in languages) if languages else None,
+        limit=config.evaluation.limit,
+        paper={},
+        twin=None,
+        title=f"answers of {run.path.name}",
+    )
+    cells = evaluation_cells(run, config, benchmarks, languages, place.data)
+    folder = GridFolder(place.runs, grid.name)
+    return Wanted(grid, folder, (WantedPoint(point, (), plan),), tuple(cells), place.data)
+
+
+def _untrained(plan: Plan, found: Reconciled, command: str) -> list[str]:
+    """The refusal of an evaluation whose run nobody trains."""
+    run = plan.run
+    if not plan.config.bridge.trains or run.done.exists() or run.path.name in found.elsewhere:
+        return []
+    state = run.state()
+    what = "has not been trained" if state == "new" else f"is not finished ({state})"
+    return [f"run {run.path.name} {what}; first run: {command}"]
+
+
+def _show(plan: Plan, wanted: Wanted) -> None:
+    from rich.console import Console
+
+    for its in by_benchmark(wanted.cells).values():
+        summary = {plan.config.model.method: summary_of(its)}
+        Console().print(table.to_rich(summary, {"run": plan.run.path.name}))
+    print(f"results: {plan.run.results}")

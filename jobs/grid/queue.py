@@ -1,0 +1,283 @@
+"""A grid through a cluster's queue, or on this machine: show what is missing, ask, submit just that. Light."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import INTERRUPTED, ClusterError
+from cluster.job.unit import terms
+from cluster.launch.submit import CHECKPOINT_BYTES, Draft, ask_controller, draft, submit_slurm
+from cluster.profile.load import SlurmProfile
+from cluster.profile.resources import gpu_hours
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import RunFolder
+from cluster.run.snapshot import Snapshot
+from cluster.slurm.queue import all_queued, cancel
+from cluster.slurm.queue_cache import forget
+from cluster.slurm.script import SIGNAL_S, signal_seconds
+from cluster.slurm.submission import Submission
+from jobs.cell.cell import Cell, Worklist
+from jobs.grid.arrays import SlotArray, Wishes, plan_arrays
+from jobs.grid.reconcile import Reconciled, reconcile
+from jobs.launch.queue import WATCH, Queue
+from jobs.recipe.context import Place, agreed, refused
+from jobs.recipe.meter import many
+from jobs.work.call import JobCall
+
+
+@dataclass(frozen=True)
+class GridQueue:
+    """How one command brings the cells of a grid about."""
+
+    folder: GridFolder
+    wanted: Worklist
+    """All cells that are wanted, whatever of them is there."""
+    place: Place
+    args: argparse.Namespace
+    wishes: Wishes
+
+    @property
+    def profile(self) -> SlurmProfile:
+        assert isinstance(self.place.profile, SlurmProfile)
+        return self.place.profile
+
+    def look(self) -> Reconciled:
+        """The grid as it is, by one look at the queue; a dry run may be where there is none.
+
+        Raises:
+            ClusterError: squeue does not answer.
+        """
+        if not isinstance(self.place.profile, SlurmProfile):
+            return reconcile(self.folder, self.wanted.cells, [])
+        try:
+            queue = all_queued()
+        except ClusterError as error:
+            if not self.args.dry_run:
+                raise
+            print(f"shown as if nothing were queued: {error}".partition("\n")[0], file=sys.stderr)
+            queue = []
+        return reconcile(self.folder, self.wanted.cells, queue)
+
+    def submit(self, found: Reconciled, obstacles: Iterable[str], ready: Any) -> int:
+        """Queue what is missing.
+
+        Args:
+            found: as `look` gives it.
+            obstacles: why the missing cells would be refused.
+            ready: called when everything is granted, before the first array is submitted.
+
+        Returns:
+            The exit status.
+        """
+        queue = Queue.of(self.place, self.args)
+        arrays = plan_arrays(found, self.wanted.runs, self.profile, queue.accounts, self.wishes)
+        show_arrays(arrays, self.profile)
+        if refused([*queue.obstacles, *obstacles] if arrays else []) and not self.args.dry_run:
+            return 2
+        if self.args.dry_run or self.args.test_only:
+            return self._rehearse(arrays, [*queue.obstacles, *obstacles])
+        if (arrays or found.unwanted) and not agreed(
+            self._question(arrays, found), getattr(self.args, "yes", True)
+        ):
+            return 0
+        self.folder.create()
+        with self.folder.lease():
+            self._check_alone(found)
+            ready()
+            self._prepare(found)
+            self._submit_all(arrays)
+        if not arrays:
+            print("nothing to submit")
+            return 0
+        print(f"watch: python launch.py watch --grid {self.folder.name}, or {WATCH}")
+        return 0
+
+    def _question(self, arrays: Sequence[SlotArray], found: Reconciled) -> str:
+        asked = []
+        if arrays:
+            jobs = sum(array.resources.units for array in arrays)
+            asked.append(f"submit {many(len(arrays), 'array')}, {many(jobs, 'job')} in all")
+        if found.unwanted:
+            asked.append(f"take {many(len(found.unwanted), 'cell')} back that nobody wants any more")
+        return " and ".join(asked)
+
+    def _check_alone(self, found: Reconciled) -> None:
+        """Refuse to go on where another command has submitted since the look; forget what was never accepted."""
+        if frozenset(self.folder.records()) != found.records:
+            raise ClusterError(
+                f"another command has submitted jobs of {self.folder.title} meanwhile: give this one again to see "
+                "what is left to do"
+            )
+        for record in found.records:
+            submission = Submission.read(record)
+            if submission and submission.job is None:  # it was looked for, and is nowhere
+                record.unlink()
+
+    def _prepare(self, found: Reconciled) -> None:
+        """Bring the folders into the state in which slots may begin, and take back what nobody wants."""
+        withdraw(self.folder, found)
+        for cell in found.missing():
+            run = RunFolder(Path(cell.run))
+            if cell.job == "train" or not run.config.exists():
+                run.create(self.wanted.runs[cell.run]["config"])
+            if cell.job == "evaluate" and cell.folder.failed.exists():
+                cell.folder.forgive()
+
+    def _submit_all(self, arrays: Sequence[SlotArray]) -> None:
+        """Submit arrays in order; each waits for those before it that it needs."""
+        snapshot, wave, jobs = Snapshot.of(self.folder.root), uuid.uuid4().hex[:8], list[str]()
+        for array in arrays:
+            after = [*(jobs[place] for place in array.after), *array.after_jobs]
+            try:
+                submission = submit_slurm(self._draft(array, after, wave, snapshot))
+            except ClusterError as error:
+                raise ClusterError(
+                    f"{error}\n{len(jobs)} of {len(arrays)} arrays are queued, and none of them twice: give the same "
+                    "command again to submit the rest"
+                ) from None
+            assert submission.job
+            jobs.append(submission.job)
+            forget(self.folder.root)
+            waits = f", after {' '.join(after)}" if after else ""
+            print(
+                f"queued: job {submission.job} {submission.name}, {many(array.resources.units, 'slot')}{waits}"
+            )
+
+    def _rehearse(self, arrays: Sequence[SlotArray], obstacles: Sequence[str]) -> int:
+        """Show, or have the controller look at, the scripts."""
+        snapshot = Snapshot.of(self.folder.root)
+        for number, array in enumerate(arrays):
+            after = [*(f"JOB-OF-ARRAY-{place + 1}" for place in array.after), *array.after_jobs]
+            if self.args.test_only:
+                drafted = self._draft(array, [], "test", snapshot)
+                print(f"array {number + 1}, {drafted.name}: {ask_controller(drafted)}")
+            else:
+                print(
+                    f"array {number + 1}: what sbatch gets\n{self._draft(array, after, 'dry', snapshot).text}"
+                )
+        return 2 if obstacles and arrays else 0
+
+    def _draft(self, array: SlotArray, after: Sequence[str], wave: str, snapshot: Snapshot) -> Draft:
+        keep = self.folder.list_path if wave in ("dry", "test") else self.folder.write_list
+        path = keep(self._worklist(array.cells).to_dict())
+        resources = replace(array.resources, parallel=self.wishes.throttle or array.resources.units)
+        trains = array.cells[0].job == "train"
+        signal_s = (
+            signal_seconds(CHECKPOINT_BYTES, resources.time_min)
+            if trains
+            else min(SIGNAL_S, resources.time_min * 30)
+        )
+        told = {
+            "root": str(self.folder.root),
+            "grid": self.folder.name,
+            "list": str(path),
+            "first": array.first,
+            "slots": array.slots,
+            "terms": terms(self.profile, resources, signal_s, wave),
+        }
+        return draft(
+            JobCall("slot", told),
+            self.folder,
+            self.profile,
+            resources,
+            self.folder.new_record(),
+            name=f"{self.folder.name}-{array.name}",
+            signal_s=signal_s,
+            dependency=f"afterany:{':'.join(after)}" if after else None,
+            requeue=True,
+            cells=path.name,
+            snapshot=snapshot,
+        )
+
+    def _worklist(self, cells: Sequence[Cell]) -> Worklist:
+        return Worklist(cells=tuple(cells), runs={cell.run: self.wanted.runs[cell.run] for cell in cells})
+
+    def run_here(self, found: Reconciled, ready: Any) -> int:
+        """Do what is missing on this machine, one cell after another.
+
+        Returns:
+            The exit status.
+        """
+        self.folder.create()
+        with self.folder.lease():
+            ready()
+            self._prepare(found)
+            return self._run_cells(found.missing())
+
+    def _run_cells(self, missing: Sequence[Cell]) -> int:
+        """Trainings, then evaluations, each kind as one slot."""
+        from cluster.launch.local import run_inline, submit_local
+
+        for job in ("train", "evaluate"):
+            cells = [cell for cell in missing if cell.job == job]
+            if not cells:
+                continue
+            path = self.folder.write_list(self._worklist(cells).to_dict())
+            told = {"root": str(self.folder.root), "grid": self.folder.name, "list": str(path)}
+            call = JobCall("slot", {**told, "first": 0, "slots": 1})
+            inline = self.args.inline
+            result = run_inline(call) if inline else submit_local(call, self.folder, self.place.profile)
+            if result.get("interrupted"):
+                print(f"interrupted by {result['interrupted']}; the same command goes on")
+                return INTERRUPTED
+        return self._conclude_here()
+
+    def _conclude_here(self) -> int:
+        left = self.look()
+        lost = left.of("failed", "blocked", "interrupted", "new")
+        for cell in lost:
+            reason = cell.folder.reason() or "waits for a run that has failed"
+            print(f"not done: {cell.name}: {reason}", file=sys.stderr)
+        return 1 if lost else 0
+
+
+def withdraw(folder: GridFolder, found: Reconciled) -> None:
+    """Take back what nobody wants any more: waiting cells are passed over, running ones and empty arrays cancelled."""
+    unwanted = {cell.name for cell in found.unwanted}
+    folder.withdraw(unwanted | (folder.withdrawn() - set(found.states)))
+    if not unwanted:
+        return
+    wanted = set(found.states)
+    for array in found.arrays:
+        assert array.submission.job
+        if wanted.isdisjoint(array.cells):
+            cancel(array.submission.job)
+            print(
+                f"cancelled: job {array.submission.job} {array.submission.name}, of which nothing is wanted"
+            )
+    for cell in found.unwanted:
+        holder = cell.folder.lease().living_holder()
+        if holder and holder.job:
+            cancel(holder.job)
+            print(f"cancelled: job {holder.job}, which worked on {cell.name}")
+
+
+def show_arrays(arrays: Sequence[SlotArray], profile: SlurmProfile) -> None:
+    """What would be submitted, a line for each array."""
+    from cluster.quantities import human_memory, human_time
+
+    for number, array in enumerate(arrays, 1):
+        asked = array.resources
+        each = f"{asked.gpus_per_node} x {asked.gpu}" if asked.gpu else many(asked.tasks_per_node, "task")
+        memory = f", {human_memory(asked.mem_mb)}" if asked.mem_mb else ""
+        after = f", after array {', '.join(str(place + 1) for place in array.after)}" if array.after else ""
+        print(
+            f"  array {number} {array.name:<5} {many(len(array.cells), 'cell')}, {many(asked.units, 'slot')} of "
+            f"{asked.nodes} x ({each}{memory}), {human_time(asked.time_min)} each{after}"
+        )
+    if arrays:
+        hours = sum(gpu_hours(array.resources) for array in arrays)
+        kind = "GPU-hours" if arrays[0].resources.gpu else "task-hours"
+        print(f"  at most {hours:,.0f} {kind} on {profile.name} if every slot takes its whole time")
+
+
+def last_submission(folder: GridFolder) -> Submission | None:
+    """What was submitted last for a grid."""
+    records = [Submission.read(record) for record in folder.records()]
+    return next((one for one in reversed(records) if one), None)

@@ -1,0 +1,133 @@
+"""What of a grid is there, what is on its way, and what is missing: its files and one look at the queue. Light."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from cluster.files import read_json
+from cluster.job.causes import CANCELLED
+from cluster.run.grid_folder import GridFolder, all_grids
+from cluster.run.run_folder import RunFolder
+from cluster.slurm.queue import QueuedJob, alive_in
+from cluster.slurm.submission import Submission, recorded
+from jobs.cell.cell import Cell, JobIsAlive, Worklist
+
+State = Literal["done", "running", "queued", "interrupted", "failed", "blocked", "new"]
+STATES: tuple[State, ...] = ("done", "running", "queued", "interrupted", "failed", "blocked", "new")
+OPEN: tuple[State, ...] = ("interrupted", "new")
+"""States in which a cell waits for somebody to queue it."""
+
+
+@dataclass(frozen=True)
+class LiveArray:
+    """An array of slots that is in the queue."""
+
+    submission: Submission
+    jobs: tuple[QueuedJob, ...]
+    cells: Mapping[str, Cell]
+    """What its slots go through, by name."""
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """Every cell that a grid wants, and how far it is."""
+
+    cells: tuple[Cell, ...]
+    states: Mapping[str, State]
+    """By the cell's name."""
+    arrays: tuple[LiveArray, ...] = ()
+    """Of the grid, in the queue."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """What other grids, and chains of units, have in the queue: the last job by the cell's name."""
+    records: frozenset[Path] = frozenset()
+    """Of all submissions of the grid, as of the look."""
+    queue: tuple[QueuedJob, ...] = field(default=(), repr=False)
+    """All jobs of the user."""
+    unwanted: tuple[Cell, ...] = ()
+    """Cells that arrays in the queue would still go through, and nobody wants."""
+
+    def of(self, *states: State) -> list[Cell]:
+        """The cells in these states, in order."""
+        return [cell for cell in self.cells if self.states[cell.name] in states]
+
+    def missing(self) -> list[Cell]:
+        """What is to be queued now. What waits for a run that has failed is not."""
+        return self.of(*OPEN)
+
+    def counts(self) -> Counter[State]:
+        """How many cells are in each state."""
+        return Counter(self.states[cell.name] for cell in self.cells)
+
+
+def forgiven(found: Reconciled) -> Reconciled:
+    """A grid as it is when what has failed is taken up again, and so what waits for it."""
+    again: dict[State, State] = {"failed": "interrupted", "blocked": "new"}
+    states = {name: again.get(state, state) for name, state in found.states.items()}
+    return replace(found, states=states)
+
+
+def reconcile(folder: GridFolder, cells: Sequence[Cell], queue: Sequence[QueuedJob]) -> Reconciled:
+    """Compare what is wanted with what is there.
+
+    Args:
+        folder: of the grid.
+        cells: that are wanted.
+        queue: all jobs of the user, as of one look; none on this machine.
+    """
+    records = frozenset(folder.records())
+    arrays = live_arrays(folder, queue)
+    alive = alive_in(queue)
+    elsewhere = _elsewhere(folder, cells, queue) if queue else {}
+    covered = {name: cell for array in arrays for name, cell in array.cells.items()}
+    states = {cell.name: _state(cell, covered.keys() | elsewhere.keys(), alive) for cell in cells}
+    over = folder.withdrawn() | set(states)
+    unwanted = [cell for name, cell in covered.items() if name not in over and not cell.done()]
+    return Reconciled(tuple(cells), states, tuple(arrays), elsewhere, records, tuple(queue), tuple(unwanted))
+
+
+def _elsewhere(folder: GridFolder, cells: Sequence[Cell], queue: Sequence[QueuedJob]) -> dict[str, str]:
+    """What else in the queue works on wanted cells: chains of units, and other grids that share them."""
+    found: dict[str, str] = {}
+    trained = [run for cell in cells for run in ([cell.run] if cell.job == "train" else cell.needs)]
+    for run in map(Path, dict.fromkeys(trained)):
+        submission = recorded(RunFolder(run).submission)
+        if submission and submission.last and submission.among(queue):
+            found[run.name] = submission.last
+    for grid in all_grids(folder.root):
+        if grid.name != folder.name:
+            for array in live_arrays(grid, queue):
+                assert array.submission.job
+                found |= dict.fromkeys(array.cells, array.submission.job)
+    return found
+
+
+def live_arrays(folder: GridFolder, queue: Sequence[QueuedJob]) -> list[LiveArray]:
+    """The arrays of a grid that are in the queue, those included whose job was never recorded."""
+    lists: dict[str, dict[str, Cell]] = {}
+    found = []
+    for record in folder.records():
+        submission = recorded(record)
+        jobs = () if submission is None else tuple(job for job in submission.among(queue) if not job.ending)
+        if submission is None or not jobs:
+            continue
+        assert submission.cells
+        if submission.cells not in lists:
+            lists[submission.cells] = _cells(folder.list_named(submission.cells))
+        found.append(LiveArray(submission, jobs, lists[submission.cells]))
+    return found
+
+
+def _cells(path: Path) -> dict[str, Cell]:
+    told = read_json(path)
+    return {cell.name: cell for cell in Worklist.from_dict(told).cells} if told else {}
+
+
+def _state(cell: Cell, covered: Container[str], alive: JobIsAlive) -> State:
+    found: State = cell.state(alive)
+    if found == "failed" and cell.folder.reason().startswith(f"{CANCELLED}:"):
+        found = "interrupted"
+    return "queued" if found in OPEN and cell.name in covered else found

@@ -1,0 +1,206 @@
+"""A slot: one job of a grid, which takes one cell after another until none is left that it can take.
+
+Parents' `DONE` files decide whether a cell can be taken, its lease whether somebody else has it. The processes of a
+slot train a cell together; of an evaluation each takes cells for itself. Nothing heavy is imported before there is one.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.job.causes import FINAL, cause_of_signal
+from cluster.job.interrupt import Interrupts
+from cluster.job.lifecycle import UnitLife
+from cluster.job.rendezvous import rendezvous
+from cluster.job.unit import Unit, find_unit
+from cluster.run.grid_folder import GridFolder
+from cluster.slurm.queue import Look
+from jobs.cell.cell import Cell, Worklist, wanted_cells
+from jobs.results.command import write_results
+from jobs.work.call import leave
+
+
+def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
+    """Work on the cells of a list until none is left for this slot, or until a signal.
+
+    Args:
+        told: `root` (folder of all runs), `grid` (its name), `list` (path), `first` (number of the array's first slot),
+            `slots` (of all arrays of the list together), on Slurm `terms`.
+        interrupts: signals as flags, already installed.
+
+    Returns:
+        `interrupted`, the name of the signal if there was one.
+    """
+    grid, worklist = GridFolder(Path(told["root"]), told["grid"]), Worklist.read(Path(told["list"]))
+    unit = find_unit(told, os.environ)
+    slot = Slot(grid, worklist, told, unit, interrupts)
+    if not any(slot.open_to(cell) for cell in worklist.cells):
+        print("nothing to do: every cell is done, has failed, or waits for one that has", flush=True)
+    elif worklist.cells[0].job == "train":
+        _train(slot)
+    else:
+        _evaluate(slot)
+        _report(slot)
+    _come_back(slot)
+    return {"interrupted": interrupts.cause}
+
+
+def _come_back(slot: Slot) -> None:
+    """Have Slurm start an interrupted slot anew, where it may; elsewhere another slot goes on.
+
+    Also one that was interrupted before it had a cell: a job that ends in the grace of a preemption is over for Slurm.
+    """
+    unit, seen = slot.unit, slot.interrupts
+    if unit is None or unit.rank or not unit.requeue or seen.cause is None:
+        return
+    cause = cause_of_signal(seen.cause, seen.time or time.time(), seen.continued, unit, unit.shown())
+    if cause not in FINAL and any(slot.open_to(cell) for cell in slot.worklist.cells):
+        print(f"{unit} was interrupted: {cause}; it comes back", flush=True)
+        unit.ask_requeue()
+
+
+def _report(slot: Slot) -> None:
+    """Write the tables and the report of a grid of which nothing is left to do."""
+    if not any(slot.open_to(cell) for cell in wanted_cells(slot.grid)):
+        print(f"report: {write_results(slot.grid)}", flush=True)
+
+
+@dataclass
+class Slot:
+    """What a process of a slot knows."""
+
+    grid: GridFolder
+    worklist: Worklist
+    told: dict[str, Any]
+    unit: Unit | None
+    """The Slurm job; None on this machine."""
+    interrupts: Interrupts
+    look: Look = field(default_factory=Look)
+    """At the queue, for all leases that this process meets."""
+
+    def open_to(self, cell: Cell) -> bool:
+        """Whether there may ever be something to do for a slot: not done, failed, or waiting for what has failed."""
+        return not cell.done() and not cell.folder.failed.exists() and not cell.hopeless()
+
+    def order(self, place: int, places: int) -> list[Cell]:
+        """The cells as one of several workers goes through them: from its own share on, then the others'."""
+        cells = self.worklist.cells
+        begin = place * len(cells) // places
+        return [*cells[begin:], *cells[:begin]]
+
+    def candidates(self, order: Sequence[Cell]) -> Iterator[Cell]:
+        """Cells that can be taken now, as far as the files say."""
+        withdrawn = self.grid.withdrawn()
+        for cell in order:
+            if cell.name not in withdrawn and self.open_to(cell) and cell.ready():
+                yield cell
+
+    def told_of(self, cell: Cell) -> dict[str, Any]:
+        """What a job on the cell's run is told."""
+        terms = {"terms": self.told["terms"]} if self.unit else {}
+        return {**self.worklist.runs[cell.run], **terms}
+
+    def life(self, cell: Cell, unit: Unit) -> UnitLife:
+        """What a process does for a cell around its work."""
+        return UnitLife(unit, cell.folder, cell.job, self.interrupts, self.look)
+
+    @property
+    def number(self) -> int:
+        """Place of this slot among those of the list."""
+        return int(self.told["first"]) + (self.unit.number if self.unit else 0)
+
+
+def _train(slot: Slot) -> None:
+    """Train cells, all processes together; the first of them chooses."""
+    from jobs.work import train
+    from jobs.work.start import settled_environment
+    from layalign.training.distributed import Processes
+
+    settled_environment()
+    group = Processes.start()
+    order, tried = slot.order(slot.number, slot.told["slots"]), set[str]()
+    while not group.any(slot.interrupts.cause is not None):
+        with ExitStack() as stack:
+            name = group.on_first(partial(_take, slot, order, tried, slot.unit, stack))
+            if name is None:
+                break
+            cell = next(cell for cell in order if cell.name == name)
+            print(f"\n== {cell.name}", flush=True)
+            work = partial(train.run, slot.told_of(cell), slot.interrupts, group)
+            _attempt(slot, cell, slot.unit, work, alone=group.world == 1)
+        gc.collect()
+    group.close()
+
+
+def _evaluate(slot: Slot) -> None:
+    """Answer cells, each process for itself; the last cell of a benchmark brings its table."""
+    from jobs.work.evaluate import Answerer, conclude
+
+    rank = rendezvous(os.environ)
+    unit = replace(slot.unit, rank=0) if slot.unit else None
+    answerer = Answerer(slot.interrupts, unit)
+    order = slot.order(slot.number * rank.world + rank.rank, slot.told["slots"] * rank.world)
+    tried = set[str]()
+    while slot.interrupts.cause is None:
+        with ExitStack() as stack:
+            name = _take(slot, order, tried, unit, stack)
+            if name is None:
+                break
+            cell = next(cell for cell in order if cell.name == name)
+            told = slot.told_of(cell)
+            _attempt(slot, cell, unit, partial(answerer.answer, cell, told), alone=True)
+        if cell.done():
+            conclude(cell, wanted_cells(slot.grid), told, answerer.device)
+
+
+def _take(
+    slot: Slot, order: Sequence[Cell], tried: set[str], unit: Unit | None, stack: ExitStack
+) -> str | None:
+    """The next cell, its lease held in `stack`; None if there is none. A slot works on a cell once."""
+    for cell in slot.candidates([cell for cell in order if cell.name not in tried]):
+        if _hold(slot, cell, unit, stack):
+            tried.add(cell.name)
+            return cell.name
+    return None
+
+
+def _hold(slot: Slot, cell: Cell, unit: Unit | None, stack: ExitStack) -> bool:
+    """Take a cell's lease; False if somebody else has it, or it cannot go on."""
+    if unit is None and cell.job == "train":  # on this machine `jobs.work.train` takes it
+        return True
+    folder = cell.folder
+    folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        stack.enter_context(slot.life(cell, unit).working(wait_s=0) if unit else folder.lease())
+    except (ClusterError, SystemExit) as refusal:
+        print(f"not taken: {refusal}", flush=True)
+        return False
+    return True
+
+
+def _attempt(
+    slot: Slot, cell: Cell, unit: Unit | None, work: Callable[[], dict[str, Any]], alone: bool
+) -> None:
+    """Do the work of a cell, and record how it ended. A failure ends the process where others of it may be stuck."""
+    life = slot.life(cell, unit) if unit else None
+    try:
+        result = work()
+        if life:
+            life.ended(result)
+    except Exception as error:
+        told = life.failed(error) if life else str(error)
+        if not alone:
+            leave(told)
+        traceback.print_exc()
+        print(told, file=sys.stderr, flush=True)

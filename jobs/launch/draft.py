@@ -1,0 +1,99 @@
+"""The chain of units that trains a run, as it is first submitted, and again. Light."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.job.unit import terms
+from cluster.launch.submit import Draft, draft, signal_of, submit_slurm
+from cluster.profile.load import SlurmProfile, slurm_only
+from cluster.profile.resources import Resources, more_memory, summary
+from cluster.run.grid_folder import all_grids
+from cluster.run.run_folder import RunFolder, find_run
+from cluster.slurm.queue_cache import forget
+from cluster.slurm.submission import recorded, standing_of
+from jobs.cell.cell import wanted_cells
+from jobs.recipe.context import agreed, place_again, runs_of
+from jobs.work.call import JobCall
+
+MORE = 1.5
+"""Times the memory that `--more-mem` asks for."""
+
+
+def training_draft(
+    run: RunFolder,
+    config: Mapping[str, Any],
+    told: Mapping[str, Any],
+    profile: SlurmProfile,
+    resources: Resources,
+    dependency: str | None = None,
+    record: Path | None = None,
+) -> Draft:
+    """The chain of units that trains a run.
+
+    Args:
+        run: the run.
+        config: of it, as plain data.
+        told: `data` and `parent`, as its first submission recorded them.
+        profile: of the cluster.
+        resources: of one unit, and the number of units.
+        dependency: when it may start.
+        record: where it is recorded; None is as the one that counts.
+    """
+    signal_s = signal_of(run, resources)
+    every = {"run": str(run.path), "config": dict(config), **told}
+    return draft(
+        JobCall("train", {**every, "terms": terms(profile, resources, signal_s)}),
+        run,
+        profile,
+        resources,
+        record or run.submission,
+        name=f"{run.name}-s{run.stage}",
+        signal_s=signal_s,
+        dependency=dependency,
+        told=told,
+    )
+
+
+def retry_run(name: str, args: argparse.Namespace) -> int:
+    """Queue the training of a run again as it was submitted, with more memory if asked.
+
+    Raises:
+        ClusterError: there is no such run, it was never in a queue, or it is there still.
+    """
+    root = runs_of(args)
+    run = find_run(root, name)
+    place = place_again(args, recorded(run.submission))
+    standing = standing_of(run.submission)
+    if standing is None:
+        grids = [
+            grid.name for grid in all_grids(root) if run.path in {Path(c.run) for c in wanted_cells(grid)}
+        ]
+        how = f"retry {grids[0]}, the grid that it belongs to" if grids else "the train command that began it"
+        raise ClusterError(f"{run.title} was never in a queue by itself: give {how}")
+    if standing.alive:
+        raise ClusterError(f"{run.title} is in the queue: {standing}; there is nothing to retry")
+    if run.done.exists():
+        print(f"already done: {run.path}")
+        return 0
+    profile, resources = slurm_only(place.profile), standing.submission.resources
+    if args.more_mem:
+        resources = more_memory(resources, profile, MORE)
+    if run.failed.exists():
+        print(f"{run.path.name}: {run.reason()}")
+    drafted = training_draft(run, run.read_config(), standing.submission.told, profile, resources)
+    if args.dry_run:
+        print(drafted.text)
+        return 0
+    if not agreed(f"submit {run.path.name} again", args.yes):
+        return 0
+    run.forgive()
+    submission = submit_slurm(drafted)
+    forget(root)
+    print(f"queued: job {submission.job} {submission.name}: {run.path}")
+    print(summary(resources, profile))
+    return 0

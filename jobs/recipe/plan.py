@@ -1,0 +1,221 @@
+"""From a recipe to runs: which folders, in which order, from whose weights, and what stands in the way.
+
+Imports nothing heavy: a login node answers at once, before anything is queued.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.run.run_folder import RunFolder, RunIndex
+from jobs.recipe.prefetch import missing
+from layalign.config import RunConfig, read_recipe, resolve
+from layalign.data.files import locate
+from layalign.evaluation.benchmarks import find_benchmark
+from layalign.languages import language
+from layalign.mini import is_mini
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+JobIsAlive = Callable[[str], bool | None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run that is to be made or used."""
+
+    config: RunConfig
+    run: RunFolder
+    parent: RunFolder | None = None
+    """The run of the stage before, whose weights this one starts from."""
+
+    def told(self, data: Path | None) -> dict[str, Any]:
+        """What every job on the run is told; `data` is the data folder."""
+        return {
+            "run": str(self.run.path),
+            "config": self.config.to_dict(),
+            "data": str(data) if data else None,
+        }
+
+    @property
+    def weights(self) -> Path | None:
+        """The bridge that the run starts from; None is a fresh one."""
+        if self.parent:
+            return self.parent.bridge
+        init = self.config.training.init
+        return None if init in ("previous", "none") else Path(init).expanduser().absolute()
+
+
+def load_recipe(name: str) -> dict[str, Any]:
+    """A recipe by its name below `jobs/recipes`, or by its path.
+
+    Raises:
+        ValueError: there is none, or it cannot be read.
+    """
+    path = Path(name).expanduser()
+    if path.suffix not in (".yaml", ".yml") and "/" not in name:
+        known = sorted(recipe.stem for recipe in RECIPES.glob("*.yaml"))
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = (
+                f"did you mean {near[0]}?"
+                if near
+                else f"there are {', '.join(known)}, or give a path to a YAML"
+            )
+            raise ValueError(f"there is no recipe {name!r}; {hint}")
+        path = RECIPES / f"{name}.yaml"
+    return read_recipe(path)
+
+
+def plan_run(
+    recipe: Mapping[str, Any],
+    stage: int,
+    overrides: Sequence[str],
+    root: Path,
+    name: str | None = None,
+    known: RunIndex | None = None,
+) -> Plan:
+    """The run of one stage: its config, and its folder below `root`, found by signature or new.
+
+    Args:
+        recipe: as `load_recipe` gives it.
+        stage: 1 or 2.
+        overrides: of the recipe.
+        root: folder of all runs.
+        name: of a new run; None is that of the recipe and its method, `math-layalign`.
+        known: the runs that exist, where many are planned; None looks for itself.
+
+    Raises:
+        ValueError: the recipe or an override is wrong.
+        ClusterError: the recipe's name cannot name a folder.
+    """
+    config, known = resolve(recipe, stage, overrides), known or RunIndex(root)
+    parent = None
+    if config.starts_from:
+        parent = plan_run(recipe, config.starts_from, overrides, root, name, known).run
+    signature = config.signature(parent.signature if parent else None)
+    run = known.find(stage, signature) or RunFolder.at(
+        root, name or f"{config.name}-{config.model.method}", stage, signature
+    )
+    return Plan(config, run, parent)
+
+
+def evaluated_config(run: RunFolder, overrides: Iterable[str]) -> RunConfig:
+    """The config of a run that exists, with overrides that leave its result what it is.
+
+    Raises:
+        ClusterError: the folder holds no config.
+        ValueError: an override is wrong, or asks for another run.
+    """
+    told = run.read_config()
+    config = resolve(told, run.stage, overrides)
+    if config.signature() != RunConfig.from_dict(told).signature():
+        raise ValueError(
+            f"the overrides would make another run than {run.path.name}: with --run only such keys as "
+            "evaluation.* and training.micro_batch can change; give --recipe for another run"
+        )
+    return config
+
+
+def training_obstacles(
+    plan: Plan,
+    data: Path | None,
+    environ: Mapping[str, str],
+    parent_first: bool,
+    command: str,
+    job_is_alive: JobIsAlive | None = None,
+) -> list[str]:
+    """Why a training would be refused, with the next step for each reason.
+
+    Args:
+        plan: the run.
+        data: the data folder.
+        environ: where the model cache is looked up.
+        parent_first: the same command makes the parent before.
+        command: the user's command less its stage.
+        job_is_alive: asks the scheduler about the job of another process that works on the run.
+    """
+    found = []
+    if not plan.config.bridge.trains:
+        found.append(
+            f"method {plan.config.model.method} has nothing to train: use evaluate with the same recipe"
+        )
+    if plan.parent and not parent_first and not plan.parent.done.exists():
+        state = plan.parent.state()
+        what = "has not been run" if state == "new" else f"is not finished ({state})"
+        found.append(
+            f"stage 2 starts from the weights of stage 1, run {plan.parent.path.name}, which {what}; "
+            f"first run: {command} --stage 1"
+        )
+    if not plan.parent and plan.weights and not plan.weights.exists():
+        found.append(
+            f"training.init is {plan.config.training.init!r}: no such folder; it is a bridge of another run"
+        )
+    return (
+        found
+        + _missing_models(plan.config, environ)
+        + _missing_data(plan.config, data)
+        + _worker(plan.run, job_is_alive)
+    )
+
+
+def evaluation_obstacles(
+    plan: Plan,
+    benchmarks: Sequence[str],
+    data: Path | None,
+    environ: Mapping[str, str],
+    command: str,
+    trained_first: bool = False,
+    job_is_alive: JobIsAlive | None = None,
+) -> list[str]:
+    """Why an evaluation would be refused; arguments as in `training_obstacles`.
+
+    With `trained_first` the run is in a queue before the evaluation.
+    """
+    found = []
+    if plan.config.bridge.trains and not plan.run.done.exists() and not trained_first:
+        state = plan.run.state()
+        what = "has not been trained" if state == "new" else f"is not finished ({state})"
+        found.append(f"run {plan.run.path.name} {what}; first run: {command}")
+    for name in benchmarks:
+        try:
+            find_benchmark(name)
+        except ValueError as error:
+            found.append(str(error))
+    if data is None and not is_mini(plan.config.model.decoder):
+        found.append("the benchmarks need the data folder: give --data FOLDER or set LAYALIGN_DATA")
+    worker = [] if trained_first else _worker(plan.run, job_is_alive)
+    return found + _missing_models(plan.config, environ) + worker
+
+
+def _worker(run: RunFolder, job_is_alive: JobIsAlive | None) -> list[str]:
+    """The refusal if another process works on the run."""
+    lease = run.lease(job_is_alive=job_is_alive)
+    holder = lease.living_holder()
+    return [lease.refusal(holder)] if holder else []
+
+
+def _missing_models(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
+    lines = missing(config, environ)
+    if not lines:
+        return []
+    return [
+        f"not in the cache, and no folder: {'; '.join(lines)}; where there is internet: python launch.py prefetch "
+        "with the same --recipe or --grid and -o, or try the miniature, which needs no download: --recipe mini"
+    ]
+
+
+def _missing_data(config: RunConfig, folder: Path | None) -> list[str]:
+    if config.training.max_steps == 0:
+        return []
+    try:
+        for name in config.data.languages:
+            language(name)
+        if config.data.reader != "hub" and not is_mini(config.data.path):
+            locate(config.data.path, folder)
+    except ValueError as error:
+        return [str(error)]
+    return []

@@ -1,0 +1,139 @@
+"""What a recipe needs from the hub, brought into the cache on a login node and pinned to commits.
+
+Imports nothing heavy. Encoders are converted (`layalign.model.convert`) in a process of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.hub.cache import COMMIT, is_folder, missing_files, read_pin
+from cluster.hub.fetch import Wanted, fetch
+from cluster.profile.load import Profile, SlurmProfile
+from cluster.profile.rules import find_memory
+from cluster.site.environment import ROOT, job_lines
+from cluster.slurm.script import submit_environ
+from layalign.config import RunConfig, resolve
+from layalign.mini import is_mini
+
+CONVERT_MIN = 60
+"""Minutes of the job that converts: reading 15 GB from shared storage is most of them."""
+CONVERT_MB = 32_000
+
+
+def wanted(config: RunConfig) -> list[Wanted]:
+    """Models and data sets of the hub that a run reads; folders and the miniature are none."""
+    model, data = config.model, config.data
+    models = [(model.encoder, model.encoder_revision), (model.decoder, model.decoder_revision)]
+    found = [Wanted("model", *one) for one in models if not is_mini(one[0]) and not is_folder(one[0])]
+    if data.reader == "hub" and not is_mini(data.path):
+        found.append(Wanted("dataset", data.path, data.revision))
+    return found
+
+
+def missing(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
+    """What is not in the cache, a line for each model and data set with the names of its missing files."""
+    lines = []
+    for one in wanted(config):
+        files = missing_files(one.kind, one.name, one.revision, environ)
+        if files:
+            shown = ", ".join(files[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
+            lines.append(f"{one.kind} {one.name} at {one.revision or 'main'}: {shown}")
+    return lines
+
+
+def pins(recipe: Mapping[str, Any], overrides: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """Overrides that name the commits which `prefetch` brought, so that a run says what it was made of.
+
+    Raises:
+        ValueError: the recipe or an override is wrong.
+    """
+    found = []
+    for stage in (1, 2):
+        config = resolve(recipe, stage, overrides)
+        fields = {
+            "model.encoder_revision": (config.model.encoder, config.model.encoder_revision),
+            "model.decoder_revision": (config.model.decoder, config.model.decoder_revision),
+        }
+        if config.data.reader == "hub":
+            fields["data.revision"] = (config.data.path, config.data.revision)
+        for key, (name, revision) in fields.items():
+            pin = read_pin("dataset" if key == "data.revision" else "model", name, revision, environ)
+            if pin and pin.commit != revision:
+                found.append(f"stages.{stage}.{key}={pin.commit}")
+    return found
+
+
+def prefetch(
+    recipe: Mapping[str, Any],
+    overrides: Sequence[str],
+    profile: Profile,
+    environ: dict[str, str],
+    update: bool,
+) -> None:
+    """Fetch what both stages of a recipe need, then convert its encoder.
+
+    Args:
+        recipe: as `load_recipe` gives it.
+        overrides: of the recipe.
+        profile: where jobs will run; its account and memory serve the conversion.
+        environ: says where the cache is.
+        update: move on from commits that were fetched before.
+
+    Raises:
+        ValueError: the recipe or an override is wrong.
+        ClusterError: what cannot be fetched or converted, and the next step.
+    """
+    configs = [resolve(recipe, stage, overrides) for stage in (1, 2)]
+    every = sorted({one for config in configs for one in wanted(config)}, key=str)
+    if not every:
+        print("nothing of this recipe comes from the hub")
+        return
+    fetch(every, environ, update, print)
+    pinned = resolve(recipe, 1, [*overrides, *pins(recipe, overrides, environ)])
+    model = pinned.model
+    if model.precision == "bf16" and COMMIT.fullmatch(model.encoder_revision or ""):
+        assert model.encoder_revision is not None
+        _convert(model.encoder, model.encoder_revision, profile, environ)
+
+
+def _convert(name: str, commit: str, profile: Profile, environ: dict[str, str]) -> None:
+    """In this Python where it has torch, else as a job: a launcher has none, and a login node little memory."""
+    told = ["-m", "layalign.model.convert", name, "--revision", commit]
+    if importlib.util.find_spec("torch"):
+        command = [sys.executable, *told]
+    elif isinstance(profile, SlurmProfile):
+        command = _as_job(["python", *told], profile, environ)
+    else:
+        raise ClusterError(f"{name} is fetched; converting it needs torch, which {sys.executable} lacks")
+    print(f"converting the encoder half of {name} to bf16, once", flush=True)
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    ran = subprocess.run(command, cwd=ROOT, env={**submit_environ(environ), **offline}, check=False)
+    if ran.returncode:
+        raise ClusterError(
+            f"{name} is fetched, but could not be converted (exit status {ran.returncode}): jobs then load it whole, "
+            f"which is slower; to try again: {shlex.join(command)}"
+        )
+
+
+def _as_job(command: list[str], profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
+    """A command in the cluster's environment, through srun."""
+    kind = profile.hardware.kinds[0]
+    options = ["--nodes=1", "--ntasks=1", f"--time={CONVERT_MIN}", "--job-name=layalign-convert"]
+    if profile.account:
+        options.append(f"--account={profile.account}")
+    if profile.hardware.memory:
+        wish = profile.mem or f"{min(CONVERT_MB, kind.mem_mb)}M"
+        options.append(f"--mem={find_memory(profile, kind, None, 1, wish)}M")
+    if kind.per_node and kind.gpu:  # nodes that are given by GPU: take the fewest
+        options.append(
+            f"--gpus-per-node={f'{kind.gpu}:' if profile.hardware.typed else ''}{min(kind.per_node)}"
+        )
+    script = "\n".join([f"cd {shlex.quote(str(ROOT))}", *job_lines(profile, environ), shlex.join(command)])
+    return ["srun", *options, "bash", "-c", script]

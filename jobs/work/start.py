@@ -1,0 +1,171 @@
+"""What every job does first: join its processes, take the run's lease, bring its models and data within reach."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.utils.logging import disable_progress_bar
+
+from cluster.errors import ClusterError
+from cluster.files import write_json_atomic
+from cluster.job.lifecycle import record_failure
+from cluster.job.rendezvous import export, rendezvous
+from cluster.job.unit import Unit
+from cluster.run.lease import Lease
+from cluster.run.run_folder import RunFolder
+from cluster.run.work_folder import WorkFolder
+from layalign import mini
+from layalign.config import RunConfig
+from layalign.mini.build import build
+from layalign.training.distributed import Processes
+
+WORLD_S = 3600.0
+"""How long a job waits for another that makes the miniature's world."""
+
+
+@contextmanager
+def started(
+    folder: RunFolder, kind: str, config: RunConfig, unit: Unit | None, group: Processes | None = None
+) -> Iterator[Processes]:
+    """The processes of a job on a run, rank 0 of them with the run's lease; that it fails is recorded.
+
+    Args:
+        folder: of the run.
+        kind: of job, for the record.
+        config: of the run.
+        unit: of the job, if it is one on Slurm; its rank 0 has the lease already.
+        group: the processes, where they were joined before and shall outlive the job.
+
+    Raises:
+        ClusterError: another process works on the run, or what was `ValueError`: a mistake of the user.
+    """
+    settled_environment()
+    processes = group or Processes.start()
+    with ExitStack() as stack:
+        if group is None:
+            stack.callback(processes.close)
+        if unit is None:
+            processes.on_first(lambda: stack.enter_context(folder.lease()) and None)
+        try:
+            with recorded(folder, kind, config, unit, processes):
+                yield processes
+        except Exception:
+            if unit:
+                stack.pop_all()  # the others may never come to leave the group: this one must not wait for them
+            raise
+
+
+def settled_environment() -> None:
+    """What every process of a job sets up before anything else: its rank, its threads, and silence."""
+    disable_progress_bar()
+    export(rendezvous(os.environ), os.environ)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+
+
+@contextmanager
+def recorded(
+    folder: WorkFolder, kind: str, config: RunConfig, unit: Unit | None, processes: Processes
+) -> Iterator[None]:
+    """What is done inside is recorded as a start, and, if it fails, why.
+
+    Raises:
+        ClusterError: what was `ValueError`: a mistake of the user.
+    """
+    if processes.first:
+        slurm = unit.facts() if unit else {}
+        folder.start(kind=kind, processes=processes.world, device=str(processes.device), **slurm)
+    try:
+        yield
+    except Exception as error:
+        record_failure(folder, kind, error, unit, _advice(error, config))
+        if isinstance(error, ValueError):
+            raise ClusterError(str(error)) from error
+        raise
+
+
+def _advice(error: Exception, config: RunConfig) -> str | None:
+    """What helps against an error whose message does not say it."""
+    if not isinstance(error, torch.OutOfMemoryError):
+        return None
+    training = config.training
+    if training.micro_batch > 1:
+        change = f"-o training.micro_batch={training.micro_batch // 2}"
+    elif not training.gradient_checkpointing:
+        change = "-o training.gradient_checkpointing=true"
+    else:
+        change = "--gpu with one that has more memory"
+    return f"the GPU's memory is too small: give the same launch command again with {change}; nothing is lost"
+
+
+def within_reach(config: RunConfig, processes: Processes) -> RunConfig:
+    """The config with the miniature's names replaced by paths, its world made first where it is missing."""
+    model, data = config.model, config.data
+    if not any(mini.is_mini(name) for name in (model.encoder, model.decoder, data.path)):
+        return config
+    settings, root = mini.Settings(seed=config.seed), mini.default_root()
+    processes.on_first(lambda: _make_world(root, settings))
+
+    def path(name: str) -> str:
+        return str(mini.resolve(name, root, settings)) if mini.is_mini(name) else name
+
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(model, encoder=path(model.encoder), decoder=path(model.decoder)),
+        data=dataclasses.replace(data, path=path(data.path)),
+    )
+
+
+def _make_world(root: Path, settings: mini.Settings) -> None:
+    """Train the miniature's backbones, unless they are there; of several jobs one does it and the others wait."""
+    if mini.folder(root, settings).exists():
+        return
+    draft = root / f".world-{settings.fingerprint}"
+    progress = WorldProgress(draft / "heartbeat.json")
+    with Lease(draft, progress.heartbeat, "the miniature's world", wait_s=WORLD_S):
+        build(root, settings, progress)
+
+
+def data_folder(told: Mapping[str, Any], config: RunConfig) -> Path | None:
+    """The data folder: the user's, or the miniature's own."""
+    if mini.is_mini(config.model.decoder):
+        return mini.resolve("mini://data", mini.default_root(), mini.Settings(seed=config.seed))
+    return Path(told["data"]) if told["data"] else None
+
+
+def cache_folder() -> Path:
+    """Where tokenised data sets are kept: `$LAYALIGN_CACHE`, or `~/.cache/layalign`."""
+    return mini.default_root().parent / "tokens"
+
+
+class WorldProgress:
+    """Lines about the miniature's backbones as they are trained, every few seconds."""
+
+    EVERY_S = 5.0
+
+    def __init__(self, heartbeat: Path) -> None:
+        self.heartbeat = heartbeat
+        self.began = self.told = time.monotonic()
+        self.steps: dict[str, tuple[int, int, float]] = {}
+
+    def __call__(self, phase: str, step: int, total: int, loss: float) -> None:
+        if not self.steps:
+            print("the miniature's world is not in the cache: training its two backbones, once", flush=True)
+        self.steps[phase] = (step, total, loss)
+        now = time.monotonic()
+        if now - self.told < self.EVERY_S and step < total:
+            return
+        self.told = now
+        write_json_atomic(self.heartbeat, {"step": step, "total": total})
+        left = max((now - self.began) * (total - step) / step for step, total, _ in self.steps.values())
+        parts = [
+            f"{name} {step}/{total} loss {loss:.3f}"
+            for name, (step, total, loss) in sorted(self.steps.items())
+        ]
+        print(f"  {'  '.join(parts)}  about {left:.0f} s left", flush=True)

@@ -1,0 +1,117 @@
+"""A training job: one stage of one recipe, as each of its processes runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from cluster.job.interrupt import Interrupts
+from cluster.job.unit import find_unit
+from cluster.run.run_folder import RunFolder
+from jobs.work.progress import TrainingProgress
+from jobs.work.start import cache_folder, data_folder, started, within_reach
+from layalign.config import RunConfig
+from layalign.data.batching import groups, split_dev
+from layalign.data.tokenise import Tokenised, prepare
+from layalign.model.layalign import LayAlign
+from layalign.model.store import Tokenizers, build, load_tokenizers, load_weights, put_weights, save_bridge
+from layalign.training.checkpoint import Checkpoints
+from layalign.training.distributed import Processes
+from layalign.training.fit import Callbacks, TrainData, fit
+
+
+def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = None) -> dict[str, Any]:
+    """Train a run to its end or to the next safe point after a signal.
+
+    With `training.max_steps` 0 the weights that it starts from are its result, and no data are read.
+
+    Args:
+        told: `run` (folder), `config` (of `RunConfig.to_dict`), `data` (data folder or None), `parent` (bridge to
+            start from or None), in a unit on Slurm `terms` (`cluster.job.unit.terms`).
+        interrupts: signals as flags, already installed.
+        group: the processes, where they were joined before (`jobs.grid.slot`).
+
+    Returns:
+        `step` of `total`, and `interrupted` with the name of the signal if there was one.
+    """
+    folder, config = RunFolder(Path(told["run"])), RunConfig.from_dict(told["config"])
+    unit = find_unit(told, os.environ)
+    with started(folder, "train", config, unit, group) as processes:
+        local = within_reach(config, processes)
+        tokenizers = load_tokenizers(local.model)
+        if config.training.max_steps == 0:
+            model = _model(local, told["parent"], processes)
+            processes.on_first(lambda: _hand_on(folder, model, tokenizers, step=0))
+            return {"step": 0, "total": 0, "interrupted": None}
+        data = _data(local, data_folder(told, config), tokenizers, processes, folder)
+        model = _model(local, told["parent"], processes)
+        checkpoints = Checkpoints(folder.checkpoints)
+        progress = TrainingProgress(folder, config.training, unit)
+        result = fit(
+            model,
+            data,
+            config.training,
+            seed=config.seed,
+            processes=processes,
+            checkpoints=checkpoints,
+            callbacks=Callbacks(
+                progress.on_step, progress.on_dev, progress.on_event, lambda: interrupts.cause
+            ),
+        )
+        progress.close()
+        if result.finished:
+            processes.on_first(lambda: _hand_on_trained(folder, local, model, tokenizers, checkpoints))
+    return {"step": result.step, "total": result.total, "interrupted": result.reason}
+
+
+def _data(
+    config: RunConfig, folder: Path | None, tokenizers: Tokenizers, processes: Processes, run: RunFolder
+) -> TrainData:
+    """Tokens of the stage: rank 0 makes them if need be, then the others find them in the cache."""
+
+    def tokens() -> Tokenised:
+        text = config.bridge.text
+        return prepare(config.data, folder, text, tokenizers.encoder, tokenizers.decoder, cache_folder())
+
+    made: list[Tokenised] = []
+    processes.on_first(lambda: made.append(tokens()))
+    tokenised = made[0] if made else tokens()
+    if processes.first and any(tokenised.truncated.values()):
+        run.event("truncated", **tokenised.truncated)
+        print(f"longer than the limit and cut: {tokenised.truncated}", flush=True)
+    train, dev = split_dev(groups(tokenised.dataset), config.data.dev, config.seed)
+    return TrainData(tokenised.dataset, train, dev, *tokenizers.pads)
+
+
+def _model(config: RunConfig, parent: str | None, processes: Processes) -> LayAlign:
+    """The model on this process's device, with the weights that the stage starts from."""
+    model = build(config.model, config.bridge, config.seed, processes.device)
+    if parent:
+        load_weights(model, Path(parent))
+    return model
+
+
+def _hand_on_trained(
+    folder: RunFolder, config: RunConfig, model: LayAlign, tokenizers: Tokenizers, checkpoints: Checkpoints
+) -> None:
+    """Hand on the best or the last checkpoint, as the recipe says."""
+    state = (
+        checkpoints.best()
+        if config.training.select == "best" and config.data.dev
+        else checkpoints.newest()[0]
+    )
+    assert state is not None
+    put_weights(model, state.weights, str(folder.checkpoints))
+    best = {"best_step": state.best.step, "best_dev_loss": state.best.dev_loss} if state.best else {}
+    _hand_on(folder, model, tokenizers, step=state.step, **best)
+
+
+def _hand_on(folder: RunFolder, model: LayAlign, tokenizers: Tokenizers, **facts: Any) -> None:
+    """Write the bridge that the run is about, then that it is done."""
+    draft = folder.bridge.with_name(f".{folder.bridge.name}-{os.getpid()}")
+    save_bridge(draft, model, tokenizers)
+    shutil.rmtree(folder.bridge, ignore_errors=True)
+    draft.rename(folder.bridge)
+    folder.finish(**facts)

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from cluster.job import causes
+from cluster.job.causes import Ending, cause_of_ending, cause_of_signal, diagnosis, ending_of, lost_peer, tail
+from tests.cluster.job.test_unit import unit
+
+NOW = 1_000_000.0
+TEXT = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(NOW))
+SHOWN = {
+    "JobState": "RUNNING",
+    "Reason": "None",
+    "Restarts": "0",
+    "PreemptTime": "None",
+    "TimeLimit": "01:00:00",
+}
+
+
+def shown(started_s_ago: float, **changes: str) -> dict[str, str]:
+    start = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(NOW - started_s_ago))
+    return {**SHOWN, "StartTime": start, **changes}
+
+
+@pytest.mark.parametrize(
+    ("signal", "continued", "says", "cause"),
+    [
+        ("SIGUSR2", False, shown(3600 - 120), "walltime"),
+        ("SIGUSR2", False, shown(3600 - 190), "walltime"),
+        ("SIGUSR2", False, shown(1000), "scancel --signal"),
+        ("SIGUSR2", False, shown(1000, PreemptTime=TEXT), "preemption"),
+        ("SIGTERM", True, shown(1000, PreemptTime=TEXT, EndTime=TEXT), "preemption"),
+        ("SIGTERM", False, shown(1000), "scancel --signal"),
+        ("SIGTERM", True, shown(1000), "killed"),
+        ("SIGTERM", True, shown(1000, JobState="COMPLETING", EndTime=TEXT), "cancelled"),
+        ("SIGTERM", True, shown(1000, JobState="COMPLETING", Restarts="1"), "requeue"),
+        ("SIGTERM", True, shown(1000, JobState="COMPLETING", Reason="NodeDown"), "node failure"),
+        ("SIGTERM", True, shown(3601, JobState="COMPLETING"), "walltime"),
+        (None, False, shown(1000), "scancel --signal"),
+    ],
+)
+def test_signal_is_told_by_what_the_controller_says(signal, continued, says, cause):
+    assert cause_of_signal(signal, NOW, continued, unit(), says) == cause
+
+
+@pytest.mark.parametrize(
+    ("signal", "continued", "left_s", "cause"),
+    [
+        ("SIGUSR2", False, 150, "walltime"),
+        ("SIGUSR2", False, 1000, "preemption"),
+        ("SIGTERM", True, 1000, "preemption"),
+        ("SIGTERM", False, 1000, "scancel --signal"),
+        ("SIGTERM", True, 0, "walltime"),
+    ],
+)
+def test_without_the_controller_time_and_signal_decide(signal, continued, left_s, cause):
+    found = unit(SLURM_JOB_END_TIME=str(NOW + left_s))
+    assert cause_of_signal(signal, NOW, continued, found, None) == cause
+
+
+@pytest.mark.parametrize(
+    ("state", "log", "cause"),
+    [
+        ("TIMEOUT", "", "walltime"),
+        ("PREEMPTED", "srun: error: node1: task 0: Killed", "preemption"),
+        ("NODE_FAIL", "", "node failure"),
+        ("CANCELLED", "", "cancelled"),
+        ("OUT_OF_MEMORY", "", "out of memory"),
+        ("REQUEUED", "", "requeue"),
+        ("REQUEUED", "srun: error: node2: task 1: Killed", "killed"),
+        ("REQUEUED", "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=3.0.", "out of memory"),
+        ("FAILED", "srun: error: node1: task 0: Out Of Memory", "out of memory"),
+        ("FAILED", "Step 3.0 exceeded memory limit (434827264 > 104857600), being killed", "out of memory"),
+        ("FAILED", "srun: error: Node failure on node2", "node failure"),
+        ("FAILED", "srun: error: node2: task 3: Killed", "killed"),
+        ("FAILED", "", "killed"),
+        (None, "", "killed"),
+    ],
+)
+def test_silent_end_is_told_by_accounting_and_log(state, log, cause):
+    assert cause_of_ending(Ending(state, None), log) == cause
+
+
+def fake_sacct(folder, *rows: str) -> None:
+    lines = "".join("\t".join(row.split("|")) + "\n" for row in rows)
+    (folder / "rows").write_text(lines)
+    (folder / "sacct").write_text(f"#!/bin/sh\ncat {folder}/rows\n")
+    (folder / "sacct").chmod(0o755)
+
+
+def test_each_start_of_a_job_has_its_own_end(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    fake_sacct(tmp_path, "14_2|NODE_FAIL|0:0|n|c", "14_2|CANCELLED by 0|0:15|n|c", "14_2|RUNNING|0:0|n|c")
+    assert ending_of("14_2", 0, 0) == Ending("NODE_FAIL", "0:0")
+    assert ending_of("14_2", 1, 0) == Ending("CANCELLED", "0:15")
+    assert ending_of("14_2", 2, 0) == Ending(None, None)
+
+
+def test_without_accounting_the_end_is_unknown_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(causes.time, "sleep", lambda seconds: pytest.fail(f"it waits {seconds} s"))
+    assert ending_of("14_2", 0) == Ending(None, None)
+
+
+class DistNetworkError(RuntimeError):
+    """Of torch.distributed, by name."""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("[gloo/transport/tcp/pair.cc:537] Read error: Connection reset by peer"), True),
+        (RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [10.1.1.2]:4000"), True),
+        (RuntimeError("NCCL error: remote process exited or there was a network error"), True),
+        (DistNetworkError("The client socket has failed to connect"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (ValueError("Connection reset by peer"), False),
+        (KeyError("x"), False),
+    ],
+)
+def test_error_of_a_process_that_lost_another_is_not_the_first(error, told):
+    assert lost_peer(error) == told
+
+
+def test_diagnosis_fits_a_screen_and_begins_with_the_reason():
+    log = "submitit INFO (now) - Starting\n" + "".join(f"step {n}\n\n" for n in range(100)) + "x" * 500
+    told = diagnosis("out of memory: job 3", {"nodes": "n1"}, tail(log, 15), "ask for more")
+    lines = told.splitlines()
+    assert lines[0] == "out of memory: job 3"
+    assert lines[-1] == "  next: ask for more"
+    assert len(lines) == 19
+    assert max(map(len, lines)) < 170
+    assert "submitit" not in told

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from cluster.errors import ClusterError
+from cluster.run.lease import SILENCE_S, Lease, process_start, this_process
+
+ROOT = Path(__file__).resolve().parents[3]
+HOLD = """
+import sys, time, pathlib
+from cluster.run.lease import Lease
+folder = pathlib.Path(sys.argv[1])
+with Lease(folder / 'lease', folder / 'heartbeat.json', 'run x'):
+    print('held', flush=True)
+    time.sleep(60)
+"""
+RACE = """
+import sys, os, time, pathlib
+from cluster.errors import ClusterError
+from cluster.run.lease import Lease
+folder, start, seconds = pathlib.Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+while time.time() < start:
+    pass
+taken = 0
+while time.time() < start + seconds:
+    try:
+        with Lease(folder / 'lease', folder / 'beat', 'run x'):
+            mark = os.open(folder / 'inside', os.O_CREAT | os.O_EXCL)
+            taken += 1
+            os.close(mark)
+            os.unlink(folder / 'inside')
+            if taken % 20 == 0:
+                os.execv(sys.executable, [sys.executable, '-c', 'import os; os.kill(os.getpid(), 9)'])
+    except ClusterError:
+        pass
+"""
+
+
+@pytest.fixture
+def lease(tmp_path):
+    return lambda **facts: Lease(tmp_path / "lease", tmp_path / "heartbeat.json", "run x", **facts)
+
+
+@pytest.fixture
+def holder(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def put(tmp_path, number=1, **changes):
+    """A lease file as another process would have left it."""
+    folder = tmp_path / "lease"
+    folder.mkdir(exist_ok=True)
+    told = asdict(replace(this_process(), **changes))
+    (folder / f"{number:06d}.json").write_text(json.dumps(told))
+    return folder / f"{number:06d}.json"
+
+
+ELSEWHERE = {"host": "other", "boot": "b", "namespace": "n"}
+
+
+def test_second_process_is_refused_and_told_who_holds_it(lease, holder):
+    with pytest.raises(ClusterError, match=rf"run x .* process {holder.pid} on .* since 20"), lease():
+        pass
+
+
+def test_killed_holder_does_not_lock_out_the_next(lease, holder):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with lease():
+        pass
+
+
+def test_killed_holder_that_nobody_has_reaped_is_gone(lease, holder):
+    holder.send_signal(signal.SIGKILL)
+    while process_start(holder.pid) is not None:
+        time.sleep(0.01)
+    with lease():
+        pass
+
+
+def test_released_lease_is_free_again(lease, tmp_path):
+    for _ in range(3):
+        with lease():
+            assert lease().living_holder().pid == os.getpid()
+    assert lease().living_holder() is None
+    assert len(list((tmp_path / "lease").iterdir())) == 1
+
+
+def test_error_inside_releases(lease):
+    with pytest.raises(RuntimeError), lease():
+        raise RuntimeError
+    assert lease().living_holder() is None
+
+
+def test_forked_child_does_not_release_the_lease_of_its_parent(lease):
+    with lease() as held:
+        child = os.fork()
+        if not child:
+            held.__exit__(None, None, None)
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert lease().living_holder()
+
+
+def test_process_number_that_came_again_is_another_process(lease, tmp_path):
+    put(tmp_path, started=this_process().started - 1)
+    with lease():
+        pass
+
+
+def test_reboot_ends_a_lease(lease, tmp_path):
+    put(tmp_path, boot="an earlier boot")
+    with lease():
+        pass
+
+
+def test_silence_on_another_machine_decides_where_nothing_can_be_asked(lease, tmp_path):
+    path = put(tmp_path, **ELSEWHERE)
+    old = time.time() - SILENCE_S - 60
+    with pytest.raises(ClusterError), lease():
+        pass
+    os.utime(path, (old, old))
+    (tmp_path / "heartbeat.json").touch()
+    with pytest.raises(ClusterError), lease():
+        pass
+    os.utime(tmp_path / "heartbeat.json", (old, old))
+    with lease():
+        pass
+
+
+@pytest.mark.parametrize(("answer", "free"), [(True, False), (False, True), (None, False)])
+def test_scheduler_knows_better_than_silence(lease, tmp_path, answer, free):
+    put(tmp_path, **ELSEWHERE, job="77")
+    asking = lease(job="78", job_is_alive=lambda job: answer)
+    assert (asking.living_holder() is None) is free
+
+
+def test_job_that_was_started_anew_follows_itself(lease, tmp_path):
+    put(tmp_path, **ELSEWHERE, job="77")
+    with lease(job="77", job_is_alive=lambda job: True):
+        pass
+
+
+def test_spoilt_lease_locks_nobody_out(lease, tmp_path):
+    put(tmp_path).write_text("{")
+    with lease():
+        pass
+
+
+def test_file_of_a_later_version_is_understood(lease, tmp_path):
+    path = put(tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "color": "red"}))
+    with pytest.raises(ClusterError), lease():
+        pass
+
+
+def test_slow_taker_loses_against_one_that_tidied_up(lease, tmp_path):
+    """It saw a stale number 1, and tries number 2 after others have been through 2 and 3."""
+    put(tmp_path, number=3)
+    slow = lease()
+    assert not slow._claim(2)
+    assert lease().living_holder()
+    assert [path.name for path in (tmp_path / "lease").iterdir()] == ["000003.json"]
+
+
+def test_racing_takers_are_never_two_inside(tmp_path):
+    """Takers that now and then die inside; `inside` is made exclusively, so a second one would fail."""
+    start = str(time.time() + 0.5)
+    command = [sys.executable, "-c", RACE, str(tmp_path), start, "2"]
+    takers = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    for taker in takers:
+        _, errors = taker.communicate()
+        assert not errors
+    assert not (tmp_path / "inside").exists()

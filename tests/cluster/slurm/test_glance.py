@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cluster.profile.resources import Resources
+from cluster.slurm.glance import Glance
+from cluster.slurm.submission import Submission
+
+RESOURCES = Resources(
+    nodes=1, tasks_per_node=1, gpus_per_node=1, gpu="a100", cpus_per_task=4, mem_mb=None, time_min=60, units=1,
+    account=None, mail=None,
+)  # fmt: skip
+
+
+def submitted(job, script="/r/a.sh", name="a", age=timedelta(0), **facts):
+    """A submission of a job, or the intent of one."""
+    return Submission(
+        job=job, name=name, script=script, units=1, time=(datetime.now(UTC) - age).isoformat(), profile="narval",
+        resources=RESOURCES, dependency=None, commit=None, dirty=None,
+        **{"tree": "t" * 16, "archive": "/r/.code/t.tar", **facts},
+    )  # fmt: skip
+
+
+def row(job, state="RUNNING", script="/r/a.sh", name="a"):
+    return "\t".join((job, job.partition("_")[0], state, "None", name, script, "N/A"))
+
+
+def test_one_call_answers_all_questions(slurm):
+    slurm.set("queue", f"{row('7')}\n{row('8', 'PENDING', '/r/b.sh', 'b')}\n")
+    glance = Glance.now()
+    assert [glance.job_is_alive(job) for job in ("7", "8", "9")] == [True, False, False]
+    assert glance.holds(submitted("7"))
+    assert glance.holds(submitted("8", "/r/b.sh", "b"))
+    assert not glance.holds(submitted("9"))
+    assert not glance.holds(submitted("7", "/elsewhere/c.sh", "c"))  # another cluster's 7
+    assert not glance.holds(None)
+    assert len(slurm.lines("asked")) == 1
+
+
+def test_intent_may_become_a_job_for_a_day_or_is_found_by_its_script(slurm):
+    slurm.set("queue", row("7") + "\n")
+    glance = Glance.now()
+    assert glance.holds(submitted(None, "/r/other.sh"))
+    assert not glance.holds(submitted(None, "/r/other.sh", age=timedelta(days=2)))
+    assert glance.holds(submitted(None, age=timedelta(days=2)))
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_where_nobody_answers_whatever_was_submitted_may_be_queued(slurm, monkeypatch, missing):
+    if missing:
+        (slurm.folder / "squeue").unlink()
+        monkeypatch.setenv("PATH", str(slurm.folder))
+    slurm.set("silent")
+    glance = Glance.now()
+    assert glance.job_is_alive("7") is None
+    assert glance.holds(submitted("7"))
+    assert not glance.holds(None)
+    assert glance.silence.startswith("squeue does not answer")
+    assert "\n" not in glance.silence

@@ -1,0 +1,364 @@
+"""What a command does on a login node; its Slurm only remembers what it was told."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+import launch
+from cluster.files import read_jsonl
+from cluster.job.race import alternatives
+from cluster.run.grid_folder import all_grids
+from cluster.run.run_folder import RunFolder, all_runs
+from cluster.slurm.submission import Submission
+from layalign.evaluation.benchmarks import find_benchmark
+from tests.cluster.slurm.test_script import options
+from tests.login import at_home, empty_recipe
+from tests.test_layers import HEAVY, modules_after
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path, monkeypatch):
+    at_home(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    return empty_recipe(tmp_path)
+
+
+@pytest.fixture
+def go(recipe, tmp_path, capsys):
+    """Run a command on the recipe; gives its status and what it printed."""
+
+    def go(command, *words, cluster="narval", account="def-prof"):
+        words = ("--cluster", cluster, "--recipe", str(recipe), "--data", str(tmp_path / "data"), *words)
+        status = launch.main([command, *words, *(["--account", account] if account else [])])
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    return go
+
+
+def runs(tmp_path):
+    """The runs by stage."""
+    return {run.stage: run for run in all_runs(tmp_path / "runs")}
+
+
+def done(run):
+    run.create({"name": "tiny"})
+    run.finish()
+
+
+def test_both_stages_are_queued_at_once_the_second_behind_the_first(go, slurm, tmp_path):
+    status, printed = go("train", "--stage", "all", "--units", "3", "--time", "3h")
+    assert status == 0
+    one, two = (Submission.read(runs(tmp_path)[stage].submission) for stage in (1, 2))
+    assert (one.dependency, two.dependency) == (None, "afterok:7_2")
+    assert (two.job, two.units, two.resources.nodes) == ("8", 3, 2)
+    assert "queued: job 8 tiny-layalign-s2, after afterok:7_2" in printed
+    assert 'squeue --me -o "%.18i %.30j %.10T %.10M %k"' in printed
+    assert "144 GPU-hours" not in printed
+    assert "at most 72 GPU-hours, charged to def-prof" in printed
+    assert one.tree == two.tree
+
+
+def test_second_time_says_so_and_stops(go, slurm, tmp_path):
+    go("train", "--stage", "all")
+    status, printed = go("train", "--stage", "all")
+    assert (status, len(slurm.lines("calls"))) == (0, 2)
+    assert f"already queued: job 7 (PENDING, Priority), {runs(tmp_path)[1].path}" in printed
+    assert "to take it back: scancel 8" in printed
+
+
+def test_run_that_is_done_is_not_made_again(go, slurm, tmp_path):
+    go("train", "--stage", "1")
+    slurm.set("queue")
+    runs(tmp_path)[1].finish()
+    status, printed = go("train", "--stage", "all")
+    assert status == 0
+    assert "already done: " in printed
+    assert Submission.read(runs(tmp_path)[2].submission).dependency is None
+
+
+def test_stage_2_waits_for_a_stage_1_that_is_queued(go, slurm, tmp_path):
+    assert "has not been run; first run" in go("train", "--stage", "2")[1]
+    go("train", "--stage", "1")
+    assert go("train", "--stage", "2")[0] == 0
+    assert Submission.read(runs(tmp_path)[2].submission).dependency == "afterok:7"
+
+
+def vanish(slurm, run, state):
+    """The job of a run begins to work and ends without a word."""
+    log = run.slurm / "7_0_log.out"
+    log.write_text("step 8\n")
+    facts = {"kind": "train", "submission": "7", "job": "7", "unit": 0, "restart": 0, "nodes": "n1"}
+    run.event("started", **facts, log=str(log), log_from=0)
+    slurm.set("queue")
+    slurm.set("accounting", f"7\t{state}\t0:9\tname\t\n")
+    slurm.set("asked")
+
+
+@pytest.mark.parametrize(
+    ("state", "cause", "told"),
+    [
+        ("CANCELLED by 0", "cancelled", "next: give the same launch command again"),
+        ("OUT_OF_MEMORY", "out of memory", "next: ask for more memory (-o cluster.mem=64G)"),
+        ("NODE_FAIL", "node failure", "it goes on from its last checkpoint"),
+    ],
+)
+def test_job_that_ended_without_a_word_is_told_of_before_the_next_is_queued(
+    go, slurm, tmp_path, state, cause, told
+):
+    go("train", "--stage", "1")
+    run = runs(tmp_path)[1]
+    vanish(slurm, run, state)
+    status, printed = go("train", "--stage", "1")
+    assert status == 0
+    assert cause in printed
+    assert told in printed
+    assert printed.index(cause) < printed.index("queued: job 8")
+    assert [event["cause"] for event in read_jsonl(run.events) if event["event"] == "interrupted"] == [cause]
+    assert not run.failed.exists()
+    asked = [line.split()[0] for line in slurm.lines("asked")]
+    assert asked.count("sacct") == 1
+    assert cause not in go("train", "--stage", "1")[1]
+
+
+def test_looking_alone_records_nothing(go, slurm, tmp_path):
+    go("train", "--stage", "1")
+    run = runs(tmp_path)[1]
+    vanish(slurm, run, "OUT_OF_MEMORY")
+    before = run.events.read_text()
+    for option in ("--dry-run", "--test-only"):
+        assert go("train", "--stage", "1", option)[0] == 0
+    assert run.events.read_text() == before
+    with run.lease():  # somebody trains it on this machine meanwhile
+        assert "is being worked on by" in go("train", "--stage", "1")[1]
+    assert run.events.read_text() == before
+
+
+def test_force_takes_a_waiting_job_back(go, slurm, tmp_path):
+    go("train", "--stage", "1")
+    status, printed = go("train", "--stage", "1", "--force")
+    assert (status, slurm.lines("cancelled")) == (0, ["7"])
+    assert "cancelled: job 7 (PENDING, Priority)" in printed
+    assert "moved aside: " in printed
+    assert Submission.read(runs(tmp_path)[1].submission).job == "8"
+
+
+def test_force_does_not_touch_a_running_job(go, slurm):
+    go("train", "--stage", "1")
+    slurm.set("queue", "\n".join(slurm.lines("queue")).replace("PENDING", "RUNNING") + "\n")
+    status, printed = go("train", "--stage", "1", "--force")
+    assert status == 2
+    assert "is running: job 7 (RUNNING); end it first: scancel 7" in printed
+    assert "already running: job 7" in go("train", "--stage", "1")[1]
+    assert len(slurm.lines("calls")) == 1
+
+
+def test_job_that_can_never_start_is_replaced(go, slurm, tmp_path):
+    go("train", "--stage", "all")
+    rows = [line.replace("Priority", "DependencyNeverSatisfied") for line in slurm.lines("queue")]
+    slurm.set("queue", rows[1] + "\n")
+    status, printed = go("train", "--stage", "all")
+    assert status == 0
+    assert "cancelled: job 8 (PENDING, DependencyNeverSatisfied)" in printed
+    assert Submission.read(runs(tmp_path)[2].submission).dependency == "afterok:9"
+
+
+def test_every_obstacle_is_told_before_anything_is_queued(go, slurm, tmp_path):
+    words = ("--gpus", "5", "-o", "model.encoder=google/none", "data.path=none.jsonl", "--time", "8d")
+    status, printed = go("train", "--stage", "2", *words, account="def-other_gpu")
+    assert status == 2
+    for text in (
+        "account def-other_gpu: jobs are submitted by the bare name",
+        "stage 2 starts from the weights of stage 1",
+        "not in the cache, and no folder: model google/none at main: all files",
+        "none.jsonl",
+        "5 x a100",
+    ):
+        assert text in printed
+    assert not slurm.lines("calls")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_folder_and_environment_that_nodes_cannot_use_are_refused(go, slurm, tmp_path):
+    os.environ.update(PROJECT=str(tmp_path / "project"))
+    status, printed = go("train", "--stage", "1", cluster="trillium")
+    assert status == 2
+    assert (
+        "$HOME is read-only on the compute nodes of trillium; the nearest is --runs $SCRATCH/runs" in printed
+    )
+    assert "python launch.py env --cluster trillium --build" in printed
+
+
+def test_laptop_is_told_what_is_missing_and_still_gets_the_script(go, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", "")
+    status, printed = go(
+        "train", "--stage", "all", "--dry-run", "-o", "model.encoder=google/none", account=None
+    )
+    assert status == 2
+    assert "no account: there is no sacctmgr here that could say which are yours on narval" in printed
+    assert "model google/none at main: all files" in printed
+    assert printed.count("#!/bin/bash") == 2
+    assert "--dependency=afterok:JOB-OF-STAGE-1" in printed
+    assert "8, with 12 cores each" in printed
+    assert not (tmp_path / "runs").exists()
+    assert (
+        "there is no sbatch here: give the command on a login node of narval"
+        in go("train", "--stage", "1")[1]
+    )
+
+
+def test_laptop_with_a_copy_of_the_runs_asks_nobody(go, slurm, monkeypatch):
+    go("train", "--stage", "all")
+    monkeypatch.setenv("PATH", "")
+    status, printed = go("train", "--stage", "all", "--dry-run")
+    assert (status, printed.count("#!/bin/bash")) == (0, 2)
+
+
+def test_nothing_is_queued_while_squeue_is_silent(go, slurm):
+    go("train", "--stage", "all")
+    slurm.set("silent")
+    status, printed = go("train", "--stage", "all")
+    assert (status, len(slurm.lines("calls"))) == (2, 2)
+    assert "squeue does not answer" in printed
+
+
+def test_dry_run_shows_exactly_what_is_submitted(go, slurm, tmp_path):
+    status, printed = go("train", "--stage", "1", "--dry-run")
+    assert (status, slurm.lines("calls")) == (0, [])
+    go("train", "--stage", "1")
+    (script,) = runs(tmp_path)[1].slurm.glob("*.sh")
+    assert script.read_text() in printed
+
+
+def test_dry_run_is_fast_and_light(recipe, tmp_path):
+    words = ["train", "--stage", "all", "--dry-run", "--cluster", "narval", "--account", "def-prof"]
+    words += ["--recipe", str(recipe), "--data", str(tmp_path / "data")]
+    assert not modules_after(f"import launch; launch.main({words})") & (HEAVY - {"submitit"})
+    worked = [worked_s(sys.executable, str(launch.ROOT / "launch.py"), *words) for _ in range(3)]
+    assert min(worked) < 0.5  # of several, as a busy machine makes each of them work longer
+
+
+def worked_s(*command):
+    """How long a command computes, which is less than what passes on the clock of a busy machine."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_controller_is_asked_and_nothing_queued(go, slurm, tmp_path):
+    status, printed = go("train", "--stage", "all", "--test-only")
+    assert status == 0
+    assert printed.count("Job 7 to start at noon") == 2
+    assert not slurm.lines("queue")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.fixture
+def questions(tmp_path):
+    """Three questions of MGSM in each of its languages."""
+    (tmp_path / "data" / "mgsm").mkdir()
+    for code in find_benchmark("mgsm").languages:
+        (tmp_path / "data" / "mgsm" / f"mgsm_{code}.tsv").write_text("How many?\t8\n" * 3)
+
+
+def evaluations(tmp_path):
+    """What was submitted for the evaluation of the one run that is evaluated, array by array."""
+    (grid,) = all_grids(tmp_path / "runs")
+    return [Submission.read(record) for record in grid.records()]
+
+
+def test_evaluation_takes_one_gpu_unless_more_are_asked_for(go, slurm, tmp_path, questions):
+    go("train", "--stage", "all")
+    assert go("evaluate", "--limit", "2")[0] == 0
+    first, spare = evaluations(tmp_path)
+    assert (first.name[-5:], first.dependency, spare.dependency) == (
+        "-eval",
+        "afterany:8",
+        f"afterany:{first.job}",
+    )
+    assert (first.resources.tasks, first.resources.parallel) == (1, 1)
+    assert "nothing to submit" in go("evaluate", "--limit", "2")[1]
+    slurm.set("queue")
+    runs(tmp_path)[2].finish()
+    assert go("evaluate", "--gpus", "4")[0] == 0
+    assert (evaluations(tmp_path)[2].resources.tasks, evaluations(tmp_path)[2].dependency) == (4, None)
+    assert Submission.read(runs(tmp_path)[2].submission).job == "8"
+
+
+def test_evaluation_takes_the_least_that_a_cluster_gives(go, tmp_path, recipe, slurm, questions):
+    words = ("-o", "model.method=llm", "--dry-run", "--runs", str(tmp_path / "elsewhere"))
+    printed = go("evaluate", *words, cluster="tamia", account="aip-prof")[1]
+    assert options(printed[printed.index("#!/bin/bash") :])["ntasks-per-node"] == "4"
+
+
+def test_evaluation_of_what_nobody_trains_is_refused(go, slurm, questions):
+    status, printed = go("evaluate")
+    assert status == 2
+    assert "has not been trained; first run: python launch.py train" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--inline",), "--inline is this process, but narval has a queue"),
+        (("--tasks", "2"), "each GPU has one process"),
+        (("--cluster", "local", "--gpus", "2"), "local has none: name a cluster by --cluster"),
+        (("--cluster", "local", "--test-only"), "--test-only asks a Slurm, and local has none"),
+    ],
+)
+def test_options_of_the_other_kind_are_refused(go, slurm, words, message):
+    status, printed = go("train", "--stage", "1", *words, account=None)
+    assert status == 2
+    assert message in printed
+
+
+def test_lease_of_a_job_that_slurm_no_longer_knows_is_no_obstacle(go, slurm, tmp_path, monkeypatch):
+    go("train", "--stage", "1")
+    run = RunFolder(runs(tmp_path)[1].path)
+    holder = run.lease(job="7")
+    with holder:
+        (path,) = run.leases.glob("*.json")
+        path.write_text(
+            path.read_text().replace(holder.me.boot, "another machine").replace(holder.me.host, "node1")
+        )
+        status, printed = go("train", "--stage", "1", "--force")
+        assert status == 2
+        assert "is being worked on by process" in printed
+        slurm.set("queue")
+        assert go("train", "--stage", "1")[0] == 0
+
+
+def test_a_race_is_one_run_asked_for_in_several_ways(go, slurm, tmp_path):
+    words = ("--stage", "all", "--gpus", "4", "--race", "gpu=h100,l40s")
+    status, printed = go("train", *words, cluster="killarney", account="aip-prof")
+    assert status == 0, printed
+    first, second = (runs(tmp_path)[stage] for stage in (1, 2))
+    asked = [
+        (one.job, one.resources.gpu, one.dependency) for run in (first, second) for one in alternatives(run)
+    ]
+    waits = "afterok:7?afterok:8"
+    assert asked == [("7", "h100", None), ("8", "l40s", None), ("9", "h100", waits), ("10", "l40s", waits)]
+
+
+@pytest.mark.parametrize(
+    ("race", "message"),
+    [
+        ("gpu=a100", "two or more values"),
+        ("time=3h,12h", "one of gpu and account"),
+        ("gpu=a100,h200", "narval has no GPU 'h200'"),
+        ("account=def-a,def-b", "account is given already, as def-prof"),
+    ],
+)
+def test_what_is_no_race_is_refused(go, slurm, race, message):
+    status, printed = go("train", "--stage", "1", "--race", race)
+    assert (status, slurm.lines("calls")) == (2, [])
+    assert message in printed
