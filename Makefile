@@ -6,7 +6,7 @@ export TOKENIZERS_PARALLELISM ?= false
 # DeepSpeed compiles an extension once; two versions of it must not share one folder.
 export TORCH_EXTENSIONS_DIR = $(CURDIR)/.venv/torch_extensions
 
-.PHONY: demo test test-slow test-slurm test-ci-slurm test-alliance lint format clean
+.PHONY: demo test test-slow test-slurm test-ci-slurm test-debian13 test-alliance lint format clean
 
 demo: .venv
 	$(PYTHON) launch.py demo
@@ -24,6 +24,10 @@ test-slurm: .venv
 # Of these, what CI has time for.
 test-ci-slurm: .venv
 	$(PYTHON) -m pytest -q -m "slurm and not slow" $(ARGS)
+
+# The same under Slurm 24.11, in a Debian 13 root that is made once; needs the package debootstrap too.
+test-debian13: .venv
+	.ci/debian13 $(PYTHON) -m pytest -q -m slurm $(ARGS)
 
 test-alliance: export TORCH_EXTENSIONS_DIR = $(CURDIR)/.venv-alliance/torch_extensions
 test-alliance:

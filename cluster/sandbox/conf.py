@@ -28,6 +28,9 @@ class Places:
     root: Path
     subnet: str
     """The first three numbers, e.g. `198.18.7`."""
+    host: str
+    """This machine's own name. The controller of Slurm 24 looks up where srun was called, and stalls for seconds on
+    a name that it does not find."""
 
     @property
     def etc(self) -> Path:
@@ -115,12 +118,14 @@ PropagateResourceLimits=NONE
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1""",
         # A test waits for these: a lost node is noticed in seconds, and a requeued job (which waits for its old
-        # credential to expire) starts again as soon.
+        # credential to expire) starts again as soon. A message to the lost node must be given up before the other
+        # nodes' time is over, or they are taken for lost with it.
         """\
-SlurmdTimeout=5
+SlurmdTimeout=8
 KillWait=2
-MessageTimeout=10
-SchedulerParameters=bf_interval=1,sched_interval=2,sched_min_interval=100000,batch_sched_delay=0,kill_invalid_depend""",
+MessageTimeout=2
+SchedulerParameters=bf_interval=1,sched_interval=2,sched_min_interval=100000,batch_sched_delay=0
+DependencyParameters=kill_invalid_depend""",
         f"""\
 JobRequeue={int(shape.requeue)}
 MaxArraySize={shape.max_array}
@@ -242,7 +247,8 @@ def _accounts(shape: Shape, users: Iterable[str]) -> str:
 
 
 def _hosts(shape: Shape, places: Places) -> str:
-    machines = {"127.0.0.1": "localhost", places.login: "login", places.controller: CONTROLLER}
+    login = f"login {places.host}"
+    machines = {"127.0.0.1": "localhost", places.login: login, places.controller: CONTROLLER}
     machines |= {places.node(name): name for name, _ in shape.nodes()}
     return "".join(f"{address} {name}\n" for address, name in machines.items())
 

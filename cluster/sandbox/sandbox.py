@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -95,7 +96,7 @@ def up(root: Path, shape: Shape) -> None:
         _clear(root)
         try:
             write_json_atomic(root / MARK, {"like": shape.name, "nodes": nodes})
-            places = Places(root, net.free_subnet(prefix))
+            places = Places(root, net.free_subnet(prefix), socket.gethostname())
             net.lay_out(prefix, places, nodes)
             _write(shape, places, net.make_cgroups(prefix))
             boot(shape, places)
