@@ -32,7 +32,7 @@ LIGHT = [
     "layalign/strict.py",
     "layalign/languages.py",
     "layalign/prompts.py",
-    "layalign/model/methods.py",
+    "layalign/methods.py",
     "layalign/evaluation/scoring.py",
     "layalign/evaluation/benchmarks.py",
     "layalign/evaluation/table.py",

@@ -23,7 +23,7 @@ from layalign.evaluation import table
 from layalign.evaluation.benchmarks import Item, read_benchmark
 from layalign.evaluation.generate import Record, answer_items, remaining
 from layalign.model.layalign import LayAlign
-from layalign.model.store import Tokenizers, build, load_tokenizers, load_weights
+from layalign.model.store import Tokenizers, load_tokenizers, load_weights
 from layalign.training.distributed import Processes
 
 Told = Mapping[str, Any]
@@ -105,7 +105,7 @@ class Answerer:
         """The model of a run; that of another run is let go first."""
         if self._loaded is None or self._loaded[0] != run:
             self._loaded = None
-            model = build(config.model, config.bridge, device=self.processes.device)
+            model = LayAlign.build(config.model, config.bridge, device=self.processes.device)
             if config.bridge.trains:
                 load_weights(model, RunFolder(Path(run)).bridge)
             self._loaded = (run, model, load_tokenizers(config.model))
