@@ -53,7 +53,7 @@ ROOMS = [
 ]
 """What a room imports stands above it, and in a house that `MAY_IMPORT` allows it. A new room is a line here."""
 GROUND = {
-    "layalign": {"config", "languages", "methods", "prompts", "strict"},
+    "layalign": {"config", "languages", "methods", "prompts", "strict", "tabular"},
     "cluster": {"commands", "errors", "files", "provenance", "quantities", "quota"},
     "jobs": set(),
 }
@@ -71,6 +71,7 @@ LIGHT = [
     "layalign/__init__.py",
     "layalign/config.py",
     "layalign/strict.py",
+    "layalign/tabular.py",
     "layalign/languages.py",
     "layalign/prompts.py",
     "layalign/methods.py",
