@@ -70,6 +70,7 @@ LIGHT = [
     "jobs/**/*.py",
     "layalign/__init__.py",
     "layalign/config.py",
+    "layalign/analysis/curves.py",
     "layalign/strict.py",
     "layalign/tabular.py",
     "layalign/languages.py",
