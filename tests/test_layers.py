@@ -78,7 +78,9 @@ LIGHT = [
     "layalign/methods.py",
     "layalign/evaluation/scoring.py",
     "layalign/evaluation/benchmarks.py",
+    "layalign/evaluation/compare.py",
     "layalign/evaluation/table.py",
+    "layalign/data/files.py",
     "layalign/mini/__init__.py",
 ]
 
