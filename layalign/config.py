@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from layalign.model.methods import Aligner, Bridge, Compat, Gate, bridge_of
+from layalign.methods import Aligner, Bridge, Compat, Gate, bridge_of
 from layalign.strict import build, loader, merge, nested, plain, read_mapping
 
 Layers = Literal["all", "last", "mean"] | tuple[int, ...]

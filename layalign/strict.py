@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -25,7 +26,7 @@ def read_mapping(path: Path, kind: str) -> dict[str, Any]:
     except OSError as error:
         raise ValueError(f"{kind} {path} cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
-        raise ValueError(f"{kind} {path} is no valid YAML: {error}") from None
+        raise ValueError(f"{kind} {path} is no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ValueError(f"{kind} {path} holds {type(values).__name__}, not keys and values")
     return values
@@ -38,14 +39,18 @@ def loader() -> Any:
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            own = [key for key, _ in node.value]
+            made = super().construct_mapping(node, deep)
             seen = set()
-            for key, _ in node.value:
-                if (key.tag, str(key.value)) in seen:
+            for key in own:
+                merge = key.tag == "tag:yaml.org,2002:merge"
+                value = key.value if merge else self.construct_object(key, deep=True)
+                if value in seen:
                     raise yaml.constructor.ConstructorError(
                         None, None, f"key {key.value!r} stands twice", key.start_mark
                     )
-                seen.add((key.tag, str(key.value)))
-            return super().construct_mapping(node, deep)
+                seen.add(value)
+            return made
 
     return Loader
 
@@ -88,13 +93,21 @@ def build(cls: type, values: Any, where: str) -> Any:
     known = {f.name: f for f in fields(cls)}
     for key in values:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-            hint = f"did you mean {where}{near[0]}?" if near else f"valid keys: {', '.join(known)}"
+            near = nearest(str(key), known)
+            hint = f"did you mean {where}{near}?" if near else f"valid keys: {', '.join(known)}"
             raise ValueError(f"unknown key {where}{key}; {hint}")
     missing = [name for name, f in known.items() if _required(f) and name not in values]
     if missing:
         raise ValueError(f"{where}{missing[0]} is missing: it must be set")
     return cls(**{key: _convert(hints[key], value, f"{where}{key}") for key, value in values.items()})
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The one of `words` that is most like `word`, if any is."""
+    known = list(words)
+    lower = {one.lower(): one for one in reversed(known)}
+    near = difflib.get_close_matches(word.lower(), lower, n=1)
+    return lower[near[0]] if near else None
 
 
 @functools.cache
@@ -128,7 +141,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if isinstance(items, list | tuple):
             kinds = [args[0]] * len(items) if args[-1] is Ellipsis else list(args)
             if len(kinds) == len(items):
-                return tuple(_convert(kind, item, where) for kind, item in zip(kinds, items))
+                places = [f"{where}[{at}]" for at in range(len(kinds))] if items is value else [where]
+                return tuple(map(_convert, kinds, items, places))
     elif hint is float:
         return _number(value, where)
     elif type(value) is hint:
@@ -139,9 +153,13 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 def _number(value: Any, where: str) -> float:
     """YAML 1.1 reads `1e-4` as a string: take it for the number that was meant."""
     try:
-        if isinstance(value, int | float | str) and not isinstance(value, bool):
+        if (
+            isinstance(value, int | float | str)
+            and not isinstance(value, bool)
+            and math.isfinite(float(value))
+        ):
             return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     raise ValueError(f"{where} is {value!r}: it must be a number")
 

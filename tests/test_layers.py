@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import subprocess
 import sys
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,45 @@ MAY_IMPORT = {
     "jobs": {"jobs", "layalign", "cluster"},
     "launch.py": {"jobs", "layalign", "cluster"},
 }
+ROOMS = [
+    "layalign",
+    "layalign/data",
+    "layalign/model",
+    "layalign/training",
+    "layalign/evaluation",
+    "layalign/analysis",
+    "layalign/mini",
+    "cluster",
+    "cluster/profile",
+    "cluster/run",
+    "cluster/slurm",
+    "cluster/job",
+    "cluster/logs",
+    "cluster/hub",
+    "cluster/site",
+    "cluster/storage",
+    "cluster/launch",
+    "cluster/sandbox",
+    "jobs/cell",
+    "jobs/recipe",
+    "jobs/work",
+    "jobs/results",
+    "jobs/board",
+    "jobs/diagnosis",
+    "jobs/keeping",
+    "jobs/launch",
+    "jobs/grid",
+    "jobs/cli",
+]
+"""What a room imports stands above it, and in a house that `MAY_IMPORT` allows it. A new room is a line here."""
+GROUND = {
+    "layalign": {"config", "languages", "methods", "prompts", "strict", "tabular"},
+    "cluster": {"commands", "errors", "files", "provenance", "quantities", "quota"},
+    "jobs": set(),
+}
+"""Files that stand in no room below their house: what every room of it may need."""
+EXCEPTIONS = {("cluster/slurm/queue_cache.py", "cluster/job")}
+"""Files with a room that they still look up to. This grows shorter only."""
 HEAVY = {"torch", "transformers", "datasets", "peft", "deepspeed", "submitit", "matplotlib"}
 CORE = HEAVY - {"submitit"}
 WORKERS = {"jobs/work/train.py", "jobs/work/evaluate.py", "jobs/work/start.py", "jobs/cli/demo.py"}
@@ -29,13 +70,17 @@ LIGHT = [
     "jobs/**/*.py",
     "layalign/__init__.py",
     "layalign/config.py",
+    "layalign/analysis/curves.py",
     "layalign/strict.py",
+    "layalign/tabular.py",
     "layalign/languages.py",
     "layalign/prompts.py",
-    "layalign/model/methods.py",
+    "layalign/methods.py",
     "layalign/evaluation/scoring.py",
     "layalign/evaluation/benchmarks.py",
+    "layalign/evaluation/compare.py",
     "layalign/evaluation/table.py",
+    "layalign/data/files.py",
     "layalign/mini/__init__.py",
 ]
 
@@ -46,6 +91,56 @@ def sources(room):
 
 
 EVERY = [(room, path) for room in MAY_IMPORT for path in sources(room)]
+
+
+def modules(root, houses):
+    """Files by the name under which they are imported; a package is its `__init__.py`."""
+    files = [path.relative_to(root) for house in houses for path in sorted((root / house).rglob("*.py"))]
+    return {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in files}
+
+
+def needed(root, known, name):
+    """Which of the known modules one imports, anywhere in its file: also in functions, and for types alone."""
+    path, found = known[name], set()
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse((root / path).read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            inner = {f"{base}.{alias.name}" for alias in node.names}
+            found.update(inner & known.keys() or {base})
+    return found & known.keys()
+
+
+@functools.cache
+def graph(root, houses):
+    """What each module needs of the others, and of that what each room needs of other rooms."""
+    known = modules(root, houses)
+    files = {name: needed(root, known, name) for name in known}
+    rooms = {}
+    for name, others in files.items():
+        here = known[name].parent.as_posix()
+        for there in (known[other].parent.as_posix() for other in others):
+            if there != here and (known[name].as_posix(), there) not in EXCEPTIONS:
+                rooms.setdefault(here, set()).add(there)
+    return files, rooms
+
+
+def circle(needs):
+    """One circle as the names along it, or None."""
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return None
+
+
+def may_need(room, other):
+    """Whether the table lets one room import another."""
+    house, there = room.partition("/")[0], other.partition("/")[0]
+    return there in MAY_IMPORT[house] and (there != house or ROOMS.index(other) <= ROOMS.index(room))
 
 
 def imported(tree, room):
@@ -79,6 +174,52 @@ def test_room_imports_only_what_lies_below_it(room, path):
         assert not names & CORE
     if room == "layalign":
         assert "submitit" not in names
+
+
+def test_no_file_and_no_room_is_in_a_circle():
+    files, rooms = graph(ROOT, tuple(GROUND))
+    assert circle(files) is None
+    assert circle(rooms) is None
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_imports_only_rooms_above_it(room):
+    _, rooms = graph(ROOT, tuple(GROUND))
+    assert not [other for other in rooms.get(room, ()) if not may_need(room, other)]
+
+
+def test_every_file_is_in_a_room_or_named_as_ground():
+    known = modules(ROOT, GROUND)
+    assert {path.parent.as_posix() for path in known.values()} - {"jobs"} == set(ROOMS)
+    for house, names in GROUND.items():
+        assert {path.stem for path in (ROOT / house).glob("*.py")} == names | {"__init__"}
+
+
+def test_exceptions_are_still_needed():
+    known = modules(ROOT, GROUND)
+    for file, room in EXCEPTIONS:
+        name = next(name for name, path in known.items() if path.as_posix() == file)
+        assert room in {known[other].parent.as_posix() for other in needed(ROOT, known, name)}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("from house.b.two import x", "from house.a.one import y"),
+        ("import house.b.two", "def f():\n    from house.a import one"),
+        ("from house.b import two", "if TYPE_CHECKING:\n    from house.a.one import Y"),
+        ("from ..b.two import x", "try:\n    from ..a import one\nexcept ImportError:\n    one = None"),
+    ],
+    ids=["plain", "in a function", "for types", "relative"],
+)
+def test_circles_are_found_wherever_the_import_stands(tmp_path, first, second):
+    for room, name, text in (("a", "one", first), ("b", "two", second)):
+        (tmp_path / "house" / room).mkdir(parents=True)
+        (tmp_path / "house" / room / f"{name}.py").write_text(text)
+        (tmp_path / "house" / room / "__init__.py").write_text("")
+    files, rooms = graph(tmp_path, ("house",))
+    assert set(circle(files)) == {"house.a.one", "house.b.two"}
+    assert set(circle(rooms)) == {"house/a", "house/b"}
 
 
 @pytest.mark.parametrize("path", sources("layalign"), ids=lambda path: path.stem)

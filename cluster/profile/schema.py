@@ -7,6 +7,7 @@ its field, so `12:00:00` is a time and never 43200, and `no` is what the field t
 from __future__ import annotations
 
 import difflib
+import functools
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -24,14 +25,34 @@ def read_yaml(text: str, where: str) -> Any:
     """Mappings, lists and texts of a YAML document.
 
     Raises:
-        ClusterError: it is no YAML; `where` says whose it is.
+        ClusterError: it is no YAML, or has a key twice; `where` says whose it is.
     """
     import yaml
 
     try:
-        return yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+        return yaml.load(text, Loader=_loader())
     except yaml.YAMLError as error:
         raise ClusterError(f"{where} is no YAML: {' '.join(str(error).split())}") from error
+
+
+@functools.cache
+def _loader() -> Any:
+    """YAML's loader of texts, in C where there is one, that refuses a key that stands twice in a mapping."""
+    import yaml
+
+    class Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            made = super().construct_mapping(node, deep)
+            seen = set()
+            for key, _ in node.value:
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {key.value!r} stands twice", key.start_mark
+                    )
+                seen.add(key.value)
+            return made
+
+    return Loader
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

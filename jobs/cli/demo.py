@@ -21,6 +21,7 @@ from layalign.evaluation import table
 from layalign.evaluation.compare import spread
 from layalign.evaluation.table import AVERAGES, Summary
 from layalign.model.store import WEIGHTS
+from layalign.tabular import NONE, Column, Row, Table
 
 METHODS = ("llm", "langbridge", "mindmerger", "layalign")
 
@@ -86,7 +87,7 @@ def _show(summaries: Mapping[int, Mapping[str, Summary]], out: Path) -> None:
         write_atomic(out / f"table-seed{seed}.json", table.to_json(by_method, told))
         write_atomic(out / f"table-seed{seed}.md", table.to_markdown(by_method, told))
     if len(summaries) == 1:
-        Console().print(table.to_rich(next(iter(summaries.values())), {"commit": told["commit"]}))
+        table.to_screen(next(iter(summaries.values())), {"commit": told["commit"]}).show(Console())
         return
     text = means(list(summaries.values()))
     write_atomic(out / "table.md", text)
@@ -98,22 +99,29 @@ def means(by_seed: Sequence[Mapping[str, Summary]]) -> str:
 
     The difference between LayAlign and MindMerger is paired by seed, whose backbones and data they share.
     """
-    lines = [f"| {len(by_seed)} seeds, strict, % | {' | '.join(AVERAGES)} |", "|---|---|---|---|"]
     values = {
-        method: {group: [s[method].average("strict", group) or 0.0 for s in by_seed] for group in AVERAGES}
+        method: {
+            group: [summaries[method].average("strict", group) for summaries in by_seed] for group in AVERAGES
+        }
         for method in by_seed[0]
     }
-    rows = {method: [_spread(values[method][group]) for group in AVERAGES] for method in values}
-    rows["layalign - mindmerger"] = [
-        _spread([a - b for a, b in zip(values["layalign"][group], values["mindmerger"][group])])
+    values["layalign - mindmerger"] = {
+        group: [
+            None if ours is None or theirs is None else ours - theirs
+            for ours, theirs in zip(values["layalign"][group], values["mindmerger"][group])
+        ]
         for group in AVERAGES
-    ]
-    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]
-    return "\n".join(lines) + "\n"
+    }
+    rows = [Row([name, *map(_spread, by_group.values())]) for name, by_group in values.items()]
+    first = Column(f"{len(by_seed)} seeds, strict, %")
+    return Table([first, *map(table.number_column, AVERAGES)], rows).markdown()
 
 
-def _spread(values: Sequence[float]) -> str:
-    told = spread(values)
+def _spread(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return NONE
+    told = spread(known)
     return f"{told.mean:.1f} ± {told.sd:.1f} [{told.low:.1f}, {told.high:.1f}]"
 
 

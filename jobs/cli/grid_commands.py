@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +24,7 @@ from jobs.recipe.context import Place, place_again, place_of, refused, runs_of
 from jobs.recipe.plan import load_recipe
 from jobs.results.command import show_results
 from layalign.config import resolve
+from layalign.tabular import Table
 
 ONE_MACHINE = ("local", "sandbox")
 """Profiles under which a grid's miniature twin is run."""
@@ -107,16 +106,12 @@ def missing_command(args: argparse.Namespace) -> int:
 
 
 def _csv(rows: Sequence[tuple[str, Cell, str]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["grid", "state", "job", "run", "benchmark", "language", "shard", "items", "reason"])
+    headings = ("grid", "state", "job", "run", "benchmark", "language", "shard", "items", "reason")
+    lines = []
     for grid, cell, state in rows:
-        run = Path(cell.run).name
-        reason = cell.folder.reason()
-        writer.writerow(
-            [grid, state, cell.job, run, cell.benchmark, cell.language, cell.shard, cell.items, reason]
-        )
-    return out.getvalue()
+        what = (cell.job, Path(cell.run).name, cell.benchmark, cell.language, cell.shard, cell.items)
+        lines.append((grid, state, *what, cell.folder.reason()))
+    return Table.of(headings, lines).csv()
 
 
 def retry_command(args: argparse.Namespace) -> int:
@@ -181,25 +176,22 @@ def _grids(root: Path, names: Sequence[str]) -> list[GridFolder]:
 def show_plan(wanted: Wanted, found: Reconciled) -> None:
     """What a grid wants and how far it is: a row for each point, and the sums."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console, grid = Console(), wanted.grid
     console.print(Text(f"{grid.name}: {grid.title}", style="bold"))
     if len(wanted.points) <= ROWS:
-        table = Table(box=None, padding=(0, 2, 0, 0))
         seeds = len({one.point.seed for one in wanted.points}) > 1
-        for column in ("point", *(["seed"] if seeds else []), "stage 1", "stage 2", *grid.benchmarks):
-            table.add_column(column)
-        shares = _shares(found)
+        headings = ("point", *(["seed"] if seeds else []), "stage 1", "stage 2", *grid.benchmarks)
+        shares, rows = _shares(found), []
         for one in wanted.points:
             stages = {plan.config.stage: found.states[plan.run.path.name] for plan in one.trained}
             answered = [
                 _share(shares.get((str(one.evaluated.run.path), name), Counter())) for name in grid.benchmarks
             ]
             cells = [one.point.label, *([str(one.point.seed)] if seeds else [])]
-            table.add_row(*cells, *(stages.get(stage, "-") for stage in (1, 2)), *answered)
-        console.print(table)
+            rows.append([*cells, *(stages.get(stage, "-") for stage in (1, 2)), *answered])
+        console.print(Table.of(headings, rows).screen(gap=2))
     shared = [users for users in wanted.users().values() if len(users) > 1]
     if shared:
         print(f"  trained once: {len(shared)} runs that serve {sum(map(len, shared))} points")

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from cluster.errors import ClusterError
 from jobs.diagnosis.advice import advice_lines
 from jobs.diagnosis.usage import Consumption, Records, consumption
 from jobs.recipe.context import runs_of
 from jobs.recipe.names import chosen
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from layalign.tabular import Column, Row, Table
 
 WIDTH = 100
-HEADINGS = ("state", "GPUs", "hours", "memory G", "cores", "GPU G", "busy", "GPU-h", "a step")
-"""Of the columns after the run's name."""
+NUMBERS = ("hours", "memory G", "cores", "GPU G", "busy", "GPU-h", "a step")
+"""Headings of the columns after the run's name, state and GPUs."""
 LEGEND = (
     "used/asked: hours of the longest start, memory of a node, busy cores of a task, memory of a GPU;\n"
     "busy: a GPU, as of the last look; a step: in GPU-seconds"
@@ -40,7 +37,7 @@ def efficiency_command(args: argparse.Namespace) -> int:
         )
     console = Console(highlight=False)
     console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
-    console.print(table(rows))
+    console.print(table(rows).screen(gap=1))
     for line in [LEGEND, _totals(rows), _source(records), *advice_lines(rows)]:
         console.print(line, markup=False)
     return 0
@@ -48,22 +45,16 @@ def efficiency_command(args: argparse.Namespace) -> int:
 
 def table(rows: Sequence[Consumption]) -> Table:
     """A line for each training and each evaluation, in 100 columns."""
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    shown.add_column("run", overflow="fold")
-    for name in HEADINGS:
-        shown.add_column(name, justify="left" if name in ("state", "GPUs") else "right", no_wrap=True)
-    named = ""
+    texts = [Column("run"), Column("state", broken=False), Column("GPUs", broken=False)]
+    lines, named = [], ""
     for row in rows:
         again = row.run.path.name == named
         name = "  its evaluation" if row.kind == "evaluate" and again else row.run.path.name
         if row.kind == "evaluate" and not again:
             name += " (evaluation)"
         named = row.run.path.name
-        shown.add_row(Text(name), *_cells(row))
-    return shown
+        lines.append(Row([name, *_cells(row)]))
+    return Table([*texts, *(Column(heading, number=True) for heading in NUMBERS)], lines)
 
 
 def _cells(row: Consumption) -> list[str]:

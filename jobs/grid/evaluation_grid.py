@@ -83,5 +83,5 @@ def _show(plan: Plan, wanted: Wanted) -> None:
 
     for its in by_benchmark(wanted.cells).values():
         summary = {plan.config.model.method: summary_of(its)}
-        Console().print(table.to_rich(summary, {"run": plan.run.path.name}))
+        table.to_screen(summary, {"run": plan.run.path.name}).show(Console())
     print(f"results: {plan.run.results}")

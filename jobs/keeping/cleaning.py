@@ -11,6 +11,7 @@ from cluster.slurm.glance import Glance
 from cluster.storage.cleanup import Waste, inits_of, waste_of_grid, waste_of_root, waste_of_run
 from jobs.recipe.meter import human_size, many
 from jobs.recipe.names import chosen
+from layalign.tabular import Column, Row, Table
 
 SHOWN = 3
 """Names that a row of the table gives before it counts the rest."""
@@ -29,20 +30,18 @@ def waste_of(root: Path, names: Sequence[str], glance: Glance) -> list[Waste]:
 def show_waste(waste: Sequence[Waste]) -> None:
     """A row for each kind, and the sum."""
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("what, and why it is safe", overflow="fold")
-    table.add_column("of", overflow="fold")
-    for title in ("files", "size"):
-        table.add_column(title, justify="right", no_wrap=True)
+    numbers = [Column("files", number=True), Column("size", number=True)]
+    rows = []
     for what, why in dict.fromkeys((one.what, one.why) for one in waste):
         ours = [one for one in waste if (one.what, one.why) == (what, why)]
         names = list(dict.fromkeys(one.of for one in ours))
         more = f"\nand {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         files, size = sum(one.files for one in ours), sum(one.bytes for one in ours)
-        table.add_row(f"{what}\n  {why}", "\n".join(names[:SHOWN]) + more, f"{files:,}", human_size(size))
-    Console().print(table)
+        shown = "\n".join(names[:SHOWN]) + more
+        rows.append(Row([f"{what}\n  {why}", shown, f"{files:,}", human_size(size)]))
+    table = Table([Column("what, and why it is safe"), Column("of"), *numbers], rows)
+    Console().print(table.screen(gap=2))
     print(f"in all: {sum_of(waste)}")
 
 

@@ -5,7 +5,6 @@ Imports nothing heavy: a login node answers at once, before anything is queued.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from layalign.data.files import locate
 from layalign.evaluation.benchmarks import find_benchmark
 from layalign.languages import language
 from layalign.mini import is_mini
+from layalign.strict import nearest
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 JobIsAlive = Callable[[str], bool | None]
@@ -59,11 +59,9 @@ def load_recipe(name: str) -> dict[str, Any]:
     if path.suffix not in (".yaml", ".yml") and "/" not in name:
         known = sorted(recipe.stem for recipe in RECIPES.glob("*.yaml"))
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            near = nearest(name, known)
             hint = (
-                f"did you mean {near[0]}?"
-                if near
-                else f"there are {', '.join(known)}, or give a path to a YAML"
+                f"did you mean {near}?" if near else f"there are {', '.join(known)}, or give a path to a YAML"
             )
             raise ValueError(f"there is no recipe {name!r}; {hint}")
         path = RECIPES / f"{name}.yaml"

@@ -9,7 +9,8 @@ from cluster.files import read_jsonl
 from cluster.run.run_folder import RunFolder
 from jobs.results.collect import Training
 from jobs.results.rows import Figure, ResultTable
-from jobs.results.svg import Line, Mark, line_plot, mark_plot, smooth
+from jobs.results.svg import Line, Mark, line_plot, mark_plot
+from layalign.analysis.curves import smooth
 from layalign.evaluation.scoring import wilson
 from layalign.evaluation.table import AVERAGES, heading
 

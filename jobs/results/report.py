@@ -15,7 +15,8 @@ from jobs.results.report_page import SCRIPT, STYLE
 from jobs.results.report_table import html_table
 from jobs.results.rows import ResultTable
 from jobs.results.svg import shape
-from jobs.results.tables import NONE, code_text, made_lines, missing_text, plain, signed
+from jobs.results.tables import code_text, made_lines, missing_text, plain, signed
+from layalign.tabular import NONE, Table
 
 ACCURACY_CAPTION = (
     "Accuracy by language. Bars are 95 % Wilson intervals for the items of one seed; short lines are "
@@ -172,15 +173,12 @@ def _missing(missing: Sequence[Missing]) -> str:
         return (
             '<section id="missing"><h2>Missing</h2><p class="soft">Nothing: every cell is done.</p></section>'
         )
-    rows = ""
-    for (label, seed), cells in groupby(missing, key=lambda m: (m.label, m.seed)):
-        told = "<br>".join(html.escape(missing_text(cell)) for cell in cells)
-        rows += f"<tr><td>{html.escape(label)}</td><td>{seed}</td><td>{told}</td></tr>"
-    head = "<tr><th>Method</th><th>Seed</th><th>Cells</th></tr>"
-    return (
-        f'<section id="missing"><h2>Missing</h2><div class="scroll"><table class="text"><thead>{head}</thead>'
-        f"<tbody>{rows}</tbody></table></div></section>"
-    )
+    rows = [
+        [label, str(seed), "\n".join(map(missing_text, cells))]
+        for (label, seed), cells in groupby(missing, key=lambda m: (m.label, m.seed))
+    ]
+    table = Table.of(("Method", "Seed", "Cells"), rows)
+    return f'<section id="missing"><h2>Missing</h2><div class="scroll">{table.html()}</div></section>'
 
 
 def _provenance(results: Results, provenance: Mapping[str, Any]) -> str:
@@ -203,16 +201,10 @@ def _configs(results: Results) -> str:
     keys = dict.fromkeys(key for values in flat.values() for key in values)
     differing = [key for key in keys if len({values.get(key) for values in flat.values()}) > 1]
     common = "\n".join(f"{key}: {next(iter(flat.values()))[key]}" for key in keys if key not in differing)
-    head = "".join(f"<th>{html.escape(key)}</th>" for key in ("run", *differing))
-    rows = "".join(
-        f"<tr><td>{html.escape(who)}</td>"
-        + "".join(f"<td>{html.escape(values.get(key, ''))}</td>" for key in differing)
-        + "</tr>"
-        for who, values in flat.items()
-    )
+    rows = [[who, *(values.get(key, "") for key in differing)] for who, values in flat.items()]
+    table = Table.of(("run", *differing), rows)
     return (
-        f'<h3>What the evaluated runs differ in</h3><div class="scroll"><table class="text"><thead><tr>{head}</tr>'
-        f"</thead><tbody>{rows}</tbody></table></div>"
+        f'<h3>What the evaluated runs differ in</h3><div class="scroll">{table.html()}</div>'
         f"<details><summary>what they share</summary><pre>{html.escape(common)}</pre></details>"
     )
 

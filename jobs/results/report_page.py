@@ -43,7 +43,8 @@ td.best{font-weight:700}td small{display:block;color:var(--soft);font-size:11px;
 td.avg,th.avg{background:var(--band)}
 .sortable tr.difference td.up{color:var(--up)}.sortable tr.difference td.down{color:var(--down)}
 .notes{font-size:13px;color:var(--soft);margin:10px 0 0;padding-left:18px}
-figure{margin:22px 0 0}figcaption,p.note{font-size:13px;margin-bottom:2px}
+figure{margin:22px 0 0}section>figure{overflow-x:auto}section>figure>svg{min-width:720px}
+figcaption,p.note{font-size:13px;margin-bottom:2px}
 svg{display:block;width:100%;height:auto}svg text{fill:var(--soft);font:11.5px system-ui,sans-serif}
 svg .axis,svg .group{fill:var(--ink);font-size:12.5px}
 svg .grid{stroke:var(--rule);stroke-width:1}svg .frame{stroke:var(--soft);stroke-width:1}
@@ -51,7 +52,7 @@ svg .zero{stroke:var(--ink);stroke-width:1.4}svg .band{fill:var(--band)}
 svg .paper{stroke:var(--ink);stroke-width:1.6}svg .dot{fill:var(--paper);stroke-width:1}
 svg .curve{fill:none;stroke-width:1.5;stroke-linejoin:round}svg .dev{fill:var(--paper);stroke-width:1.4}
 svg .off{display:none}
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(430px,1fr));gap:8px 24px}
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(430px,100%),1fr));gap:8px 24px}
 .legend{display:flex;flex-wrap:wrap;gap:2px 6px;list-style:none;margin:8px 0 0;padding:0;font-size:13px}
 .legend button{font:inherit;color:inherit;background:none;border:1px solid transparent;border-radius:6px;
 padding:2px 8px;cursor:pointer;display:flex;gap:6px;align-items:center}

@@ -6,10 +6,11 @@ import html
 from collections.abc import Mapping, Sequence
 
 from jobs.results.rows import Figure, ResultTable, Row, p_text
-from jobs.results.tables import NONE, plain, signed
+from jobs.results.tables import plain, signed
 from layalign.evaluation.compare import Difference, Spread
 from layalign.evaluation.table import AVERAGES, heading
 from layalign.languages import find
+from layalign.tabular import NONE, Table
 
 
 def html_table(table: ResultTable) -> str:
@@ -33,16 +34,18 @@ def _comparisons(table: ResultTable) -> str:
     compared = [row for row in table.rows if any(row.figures[column].versus for column in AVERAGES)]
     if not compared:
         return ""
-    rows = "".join(
-        f"<tr><td>{html.escape(row.label)}</td>"
-        + "".join(f"<td>{_versus(row.figures[column].versus)}</td>" for column in AVERAGES)
-        + f"<td>{_over_seeds(row.versus_seeds)}</td></tr>"
+    rows = [
+        [
+            row.label,
+            *(_versus(row.figures[column].versus) for column in AVERAGES),
+            _over_seeds(row.versus_seeds),
+        ]
         for row in compared
-    )
-    head = "".join(f"<th>{text}</th>" for text in ("Method", *AVERAGES, "Avg over seeds"))
+    ]
+    told = Table.of(("Method", *AVERAGES, "Avg over seeds"), rows)
     return (
         f"<h3>Less {html.escape(table.sheet.reference.label)}, in points</h3>"
-        f'<div class="scroll"><table class="text"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<div class="scroll">{told.html()}</div>'
         '<p class="note">On the same items, with 95 % bootstrap intervals over problems; over seeds with '
         "Student's interval of the differences.</p>"
     )
@@ -51,7 +54,7 @@ def _comparisons(table: ResultTable) -> str:
 def _versus(told: Difference | None) -> str:
     if told is None:
         return NONE
-    return _minus(f"{told.mean:+.1f} [{told.low:+.1f}, {told.high:+.1f}], {html.escape(p_text(told.p))}")
+    return _minus(f"{told.mean:+.1f} [{told.low:+.1f}, {told.high:+.1f}], {p_text(told.p)}")
 
 
 def _over_seeds(told: Spread | None) -> str:

@@ -1,7 +1,8 @@
 """Plots as inline SVG in plain Python: a login node has no matplotlib. Colours of text and lines are the page's.
 
-Series have Okabe and Ito's colours, told apart by everyone, and a shape each. What belongs to series 3 carries
-`data-s="3"`, so that a page can hide it.
+matplotlib's SVG is no way out where it is installed: it has no text to rest a pointer on, no colours that a page can
+change, three times the bytes, and ids that meet those of the next plot. Series have colours of their own and a shape
+each. What belongs to series 3 carries `data-s="3"`, so that a page can hide it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C")
+from layalign.analysis.curves import COLOURS
+
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 12.0, 44.0
 """Room around the axes, in pixels."""
 SHAPES = 4
@@ -236,18 +238,3 @@ def _line(axes: Axes, line: Line) -> str:
         for x, y in line.marks
     )
     return f'<g data-s="{line.series}"><title>{html.escape(line.text)}</title>{drawn}{marks}</g>'
-
-
-def smooth(points: Sequence[tuple[float, float]], most: int = 400) -> list[tuple[float, float]]:
-    """The running mean of a curve over about a fiftieth of it, at no more than `most` places."""
-    half = len(points) // 100
-    sums = [0.0]
-    for _, y in points:
-        sums.append(sums[-1] + y)
-    stride = max(1, math.ceil(len(points) / most))
-    places = [*range(0, len(points) - 1, stride), len(points) - 1] if points else []
-    found = []
-    for place in places[-most:]:
-        first, last = max(0, place - half), min(len(points), place + half + 1)
-        found.append((points[place][0], (sums[last] - sums[first]) / (last - first)))
-    return found

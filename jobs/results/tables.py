@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobs.results.collect import Made, Missing, Results
 from jobs.results.rows import Figure, ResultTable
-from layalign.evaluation.table import (
-    AVERAGES,
-    heading,
-    latex_text,
-    markdown_text,
-    told_lines,
-)
+from layalign.evaluation.table import number_column
+from layalign.tabular import NONE, Column, Row, Table, comments, markdown_text, told_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
-NONE = "–"
-"""Stands where nothing was answered yet, or an average lacks an item."""
+STYLES = {"ours": "", "paper": "dim not bold", "difference": "dim italic not bold"}
+"""Of the lines of a table on a terminal."""
 
 
 class Line(NamedTuple):
@@ -64,38 +56,30 @@ def marked(figure: Figure) -> str:
 
 
 def print_table(results: ResultTable, console: Console) -> None:
-    """Show a table; one that is wider than the screen wraps there, as no number may be lost."""
-    table = to_rich(results, console.width)
-    least = console.measure(table, options=console.options.update(width=10 * console.width)).minimum
-    table.width = least if least > console.width else None
-    console.print(table, crop=False)
+    """Show a table; one that is wider than the screen wraps there."""
+    _for_screen(results, console.width).show(console)
 
 
-def to_rich(results: ResultTable, width: int) -> Table:
+def _for_screen(results: ResultTable, width: int) -> Table:
     """The table for a screen; deviations over seeds stand below the means.
 
     Args:
         results: of one benchmark.
         width: of the screen in characters; below 100 no number has its mark of significance.
     """
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
-    table.title, table.title_justify = f"{results.sheet.benchmark} ({results.rule})", "left"
-    table.caption, table.caption_justify = Text("\n".join(results.notes)), "left"
     wide = width >= 100
-    table.add_column("Method", min_width=12 if wide else 8, overflow="fold")
-    for column in results.columns:
-        style = "bold" if column in AVERAGES else None
-        table.add_column(heading(column), justify="right", no_wrap=True, style=style)
+    rows = []
     for line in lines_of(results, _two_lines):
-        style = {"paper": "dim not bold", "difference": "dim italic not bold"}.get(line.kind, "")
-        label = Text(f"  {line.label}" if wide and line.kind != "ours" else line.label, style=style)
         values = line.values if wide else map(_unmarked, line.values)
-        table.add_row(label, *(Text(value, style=style) for value in values))
-    return table
+        aside = line.kind != "ours"
+        rows.append(Row([line.label, *values], indented=wide and aside, style=STYLES[line.kind]))
+    method = Column("Method", least=12 if wide else 8)
+    return replace(_table(results, rows), columns=[method, *map(number_column, results.columns)])
+
+
+def _table(results: ResultTable, rows: Sequence[Row]) -> Table:
+    columns = [Column("Method"), *map(number_column, results.columns)]
+    return Table(columns, rows, results.notes, f"{results.sheet.benchmark} ({results.rule})")
 
 
 def _two_lines(figure: Figure) -> str:
@@ -110,12 +94,8 @@ def to_markdown(results: Results, tables: Sequence[ResultTable]) -> str:
     """A table for each benchmark with intervals or deviations behind the accuracies, and the provenance below."""
     parts = [f"# Results of {markdown_text(results.title)}\n"]
     for table in tables:
-        lines = [["Method", *map(heading, table.columns)], ["---", *["---:"] * len(table.columns)]]
-        for line in lines_of(table, spelt):
-            lines.append([markdown_text(line.label), *map(markdown_text, line.values)])
-        text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        notes = "".join(f"- {markdown_text(note)}\n" for note in table.notes)
-        parts.append(f"## {table.sheet.benchmark} ({table.rule})\n\n{text}\n\n{notes}")
+        rows = [Row([line.label, *line.values]) for line in lines_of(table, spelt)]
+        parts.append(_table(table, rows).markdown())
     told = [*missing_lines(results.missing), *made_lines(results.made)]
     parts.append("".join(f"- {markdown_text(line)}\n" for line in told))
     return "\n".join(parts)
@@ -133,22 +113,14 @@ def spelt(figure: Figure) -> str:
 
 def to_latex(tables: Sequence[ResultTable], provenance: Mapping[str, Any]) -> str:
     """A `tabular` for the booktabs package for each table; the provenance is a comment above."""
-    parts = [f"% {line}" for line in told_lines(provenance)]
+    parts = [comments("%", told_lines(provenance))]
     for table in tables:
-        width = len(table.columns)
-        parts += [f"% {table.sheet.benchmark} ({table.rule})"]
-        parts += [rf"\begin{{tabular}}{{l{'r' * width}}}", r"\toprule"]
-        parts += [" & ".join(["Method", *map(heading, table.columns)]) + r" \\"]
-        for line in lines_of(table, _small):
-            label = latex_text(line.label) if line.kind == "ours" else rf"\quad {line.label}"
-            parts += [r"\midrule"] if line.kind == "ours" else []
-            parts.append(" & ".join([label, *(latex_text(value) for value in line.values)]) + r" \\")
-        parts.append(r"\bottomrule")
-        for note in table.notes:
-            told = rf"\footnotesize {latex_text(note)}"
-            parts.append(rf"\multicolumn{{{width + 1}}}{{p{{\linewidth}}}}{{{told}}} \\")
-        parts.append(r"\end{tabular}")
-    return "\n".join(parts) + "\n"
+        rows = [
+            Row([line.label, *line.values], begins=line.kind == "ours", indented=line.kind != "ours")
+            for line in lines_of(table, _small)
+        ]
+        parts.append(_table(table, rows).latex())
+    return "".join(parts)
 
 
 def _small(figure: Figure) -> str:
@@ -157,13 +129,10 @@ def _small(figure: Figure) -> str:
 
 def to_csv(tables: Sequence[ResultTable], provenance: Mapping[str, Any]) -> str:
     """One line for each number, below the provenance as lines that begin with `#`."""
-    out = io.StringIO()
-    out.writelines(f"# {line}\n" for line in told_lines(provenance))
-    records = list(_records(tables))
-    writer = csv.DictWriter(out, list(records[0]) if records else ["benchmark"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**record, "by_seed": json.dumps(record["by_seed"])} for record in records)
-    return out.getvalue()
+    records = [{**record, "by_seed": json.dumps(record["by_seed"])} for record in _records(tables)]
+    headings = list(records[0]) if records else ["benchmark"]
+    table = Table.of(headings, [list(record.values()) for record in records])
+    return comments("#", told_lines(provenance)) + table.csv()
 
 
 def to_json(results: Results, tables: Sequence[ResultTable], provenance: Mapping[str, Any]) -> str:

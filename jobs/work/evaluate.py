@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -18,12 +19,12 @@ from jobs.cell.answers import SHARD, add_answers, by_benchmark, evaluation_cells
 from jobs.cell.cell import Cell
 from jobs.work.start import data_folder, recorded, settled_environment, within_reach
 from jobs.work.usage import usage
-from layalign.config import RunConfig
+from layalign.config import ModelConfig, RunConfig
 from layalign.evaluation import table
 from layalign.evaluation.benchmarks import Item, read_benchmark
 from layalign.evaluation.generate import Record, answer_items, remaining
 from layalign.model.layalign import LayAlign
-from layalign.model.store import Tokenizers, build, load_tokenizers, load_weights
+from layalign.model.store import Tokenizers, load_tokenizers, load_weights
 from layalign.training.distributed import Processes
 
 Told = Mapping[str, Any]
@@ -105,11 +106,21 @@ class Answerer:
         """The model of a run; that of another run is let go first."""
         if self._loaded is None or self._loaded[0] != run:
             self._loaded = None
-            model = build(config.model, config.bridge, device=self.processes.device)
+            model = LayAlign.build(config.model, config.bridge, device=self.processes.device)
             if config.bridge.trains:
                 load_weights(model, RunFolder(Path(run)).bridge)
-            self._loaded = (run, model, load_tokenizers(config.model))
+            self._loaded = (run, model, _tokenizers(config.model))
         return self._loaded[1:]
+
+
+def _tokenizers(model: ModelConfig) -> Tokenizers:
+    """The tokenizers of a model's backbones; other models on the same ones have the same."""
+    names = ("encoder", "encoder_revision", "decoder", "decoder_revision")
+    return _loaded_once(ModelConfig(**{name: getattr(model, name) for name in names}))
+
+
+_loaded_once = functools.cache(load_tokenizers)
+"""In this process, however many runs and benchmarks it answers."""
 
 
 def items_of(cell: Cell, config: RunConfig, data: Path | None) -> list[Item]:

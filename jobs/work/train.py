@@ -16,7 +16,7 @@ from layalign.config import RunConfig
 from layalign.data.batching import groups, split_dev
 from layalign.data.tokenise import Tokenised, prepare
 from layalign.model.layalign import LayAlign
-from layalign.model.store import Tokenizers, build, load_tokenizers, load_weights, put_weights, save_bridge
+from layalign.model.store import Tokenizers, load_tokenizers, load_weights, put_weights, save_bridge
 from layalign.training.checkpoint import Checkpoints
 from layalign.training.distributed import Processes
 from layalign.training.fit import Callbacks, TrainData, fit
@@ -87,7 +87,7 @@ def _data(
 
 def _model(config: RunConfig, parent: str | None, processes: Processes) -> LayAlign:
     """The model on this process's device, with the weights that the stage starts from."""
-    model = build(config.model, config.bridge, config.seed, processes.device)
+    model = LayAlign.build(config.model, config.bridge, config.seed, processes.device)
     if parent:
         load_weights(model, Path(parent))
     return model

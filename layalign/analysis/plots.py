@@ -1,4 +1,4 @@
-"""Figures of results and of the bridge, as PNG files. Colours are Okabe and Ito's, told apart by everyone."""
+"""Figures of results and of the bridge, as PNG files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from layalign.analysis.curves import COLOURS, smooth
 from layalign.evaluation.scoring import wilson
 from layalign.evaluation.table import Summary
 
@@ -25,7 +26,6 @@ class Curve(NamedTuple):
     """Step and loss of every evaluation, possibly none."""
 
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
 GREY = "#333333"
 
 
@@ -95,7 +95,8 @@ def _draw_curve(axes: Axes, curve: Curve, colour: str, label: str) -> None:
     """Training losses as faint points under their running mean, dev losses as marks."""
     steps, losses = np.array(curve.train, dtype=float).reshape(-1, 2).T
     axes.plot(steps, losses, ".", color=colour, alpha=0.25, markersize=3, markeredgewidth=0)
-    axes.plot(steps, _running_mean(losses, len(losses) // 50), "-", color=colour, linewidth=1.5, label=label)
+    mean = np.array(smooth(curve.train), dtype=float).reshape(-1, 2)
+    axes.plot(*mean.T, "-", color=colour, linewidth=1.5, label=label)
     if curve.dev:
         axes.plot(
             *np.array(curve.dev, dtype=float).T, "D", color=colour, markersize=5, markeredgecolor="white"
@@ -144,14 +145,6 @@ def _plain(axes: Axes) -> None:
     axes.grid(axis="y", color="#dddddd", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(length=3)
-
-
-def _running_mean(values: np.ndarray, half: int) -> np.ndarray:
-    """Mean of each value and its neighbours up to `half` away, fewer at the ends."""
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    index = np.arange(len(values))
-    low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, len(values))
-    return (total[high] - total[low]) / (high - low)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -9,7 +9,6 @@ Every benchmark lies below the data folder, in its own folder or below `evaluati
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 from layalign.data.files import lines
 from layalign.languages import Language, language
 from layalign.prompts import math_prompt
+from layalign.strict import nearest
 
 _GOLD = re.compile(r"-?\d+(\.\d+)?")
 
@@ -90,8 +90,8 @@ def find_benchmark(name: str) -> Benchmark:
         ValueError: there is none of that name; the nearest one is named.
     """
     if name not in BENCHMARKS:
-        near = difflib.get_close_matches(name, BENCHMARKS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(BENCHMARKS)}"
+        near = nearest(name, BENCHMARKS)
+        hint = f"did you mean {near}?" if near else f"there are {', '.join(BENCHMARKS)}"
         raise ValueError(f"unknown benchmark {name!r}; {hint}")
     return BENCHMARKS[name]
 

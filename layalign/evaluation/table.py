@@ -7,20 +7,15 @@ interval, because the same problems in ten languages are not ten independent sam
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
+from typing import Any
 
 from layalign.evaluation.benchmarks import Benchmark, find_benchmark
 from layalign.evaluation.scoring import wilson
 from layalign.languages import language
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from layalign.tabular import NONE, Column, Row, Table, comments, told_lines
 
 RULES = ("strict", "official")
 AVERAGES = ("Avg", "Lrl", "Hrl")
@@ -147,62 +142,50 @@ def from_json(text: str) -> dict[str, Summary]:
 
 def to_csv(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -> str:
     """One line per cell, below the provenance as lines that begin with `#`."""
-    out = io.StringIO()
-    out.writelines(f"# {line}\n" for line in told_lines(provenance))
-    writer = csv.DictWriter(out, [f.name for f in fields(Cell)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(cell) for cell in _cells(summaries))
-    return out.getvalue()
+    table = Table.of([f.name for f in fields(Cell)], map(astuple, _cells(summaries)))
+    return comments("#", told_lines(provenance)) + table.csv()
 
 
 def to_markdown(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -> str:
     """A table with the interval behind every accuracy, and the provenance below."""
-    columns = _columns(summaries)
-    lines = [["Method", "Rule", *map(heading, columns)], ["---", "---", *["---:"] * len(columns)]]
-    for (method, rule), row in _grid(summaries):
-        lines.append([markdown_text(method), rule, *(_with_interval(row.get(column)) for column in columns)])
-    notes = map(markdown_text, [*_notes(summaries), *told_lines(provenance)])
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return table + "\n\n" + "".join(f"- {note}\n" for note in notes)
+    notes = [*_notes(summaries), *told_lines(provenance)]
+    return _table(summaries, _with_interval, notes).markdown()
 
 
 def to_latex(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -> str:
     """A `tabular` for the booktabs package; the provenance is a comment above it."""
-    columns = _columns(summaries)
-    lines = [f"% {line}" for line in told_lines(provenance)]
-    lines += [rf"\begin{{tabular}}{{ll{'r' * len(columns)}}}", r"\toprule"]
-    lines += [" & ".join(["Method", "Rule", *map(heading, columns)]) + r" \\", r"\midrule"]
-    for (method, rule), row in _grid(summaries):
-        values = (_accuracy(row.get(column), none="--") for column in columns)
-        lines.append(" & ".join([latex_text(method), rule, *values]) + r" \\")
-    lines.append(r"\bottomrule")
-    for note in _notes(summaries):
-        lines.append(rf"\multicolumn{{{len(columns) + 2}}}{{l}}{{\footnotesize {latex_text(note)}}} \\")
-    return "\n".join([*lines, r"\end{tabular}"]) + "\n"
+    return comments("%", told_lines(provenance)) + _table(summaries, _accuracy, _notes(summaries)).latex()
 
 
-def to_rich(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -> Table:
+def to_screen(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -> Table:
     """The table for a screen of 80 characters: a section per rule, and of the provenance what is short."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    columns = _columns(summaries)
     short = {key: value for key, value in provenance.items() if isinstance(value, str | int | float)}
-    caption = Text("\n".join([*_notes(summaries), *told_lines(short)]))
-    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
-    table.caption, table.caption_justify = caption, "left"
-    table.add_column("Method", min_width=8, overflow="fold")
-    for column in columns:
-        style = "bold" if column in AVERAGES else None
-        table.add_column(heading(column), justify="right", no_wrap=True, style=style)
+    columns = _columns(summaries)
+    rows = []
     for rule in RULES:
-        table.add_section()
-        table.add_row(Text(f"{rule}:", style="italic"))
+        rows.append(Row([f"{rule}:"], begins=True, style="italic"))
         for (method, its_rule), row in _grid(summaries):
             if its_rule == rule:
-                table.add_row(Text(method), *(_accuracy(row.get(column), none="–") for column in columns))
-    return table
+                rows.append(Row([method, *(_accuracy(row.get(column)) for column in columns)]))
+    first = Column("Method", least=8)
+    return Table([first, *map(number_column, columns)], rows, [*_notes(summaries), *told_lines(short)])
+
+
+def _table(
+    summaries: Mapping[str, Summary], shown: Callable[[Cell | None], str], notes: Sequence[str]
+) -> Table:
+    """A row for each method and rule, its numbers as `shown` shows them."""
+    columns = _columns(summaries)
+    rows = [
+        Row([method, rule, *(shown(row.get(column)) for column in columns)], begins=not at)
+        for at, ((method, rule), row) in enumerate(_grid(summaries))
+    ]
+    return Table([Column("Method"), Column("Rule"), *map(number_column, columns)], rows, notes)
+
+
+def number_column(column: str) -> Column:
+    """The column of an average or a language."""
+    return Column(heading(column), number=True, strong=column in AVERAGES)
 
 
 def _cells(summaries: Mapping[str, Summary]) -> list[Cell]:
@@ -231,16 +214,16 @@ def heading(column: str) -> str:
     return column.capitalize()
 
 
-def _accuracy(cell: Cell | None, none: str) -> str:
+def _accuracy(cell: Cell | None) -> str:
     """`51.6`, with a star where items are missing."""
     if cell is None or cell.accuracy is None:
-        return none
+        return NONE
     return f"{cell.accuracy:.1f}{'*' if cell.missing else ''}"
 
 
 def _with_interval(cell: Cell | None) -> str:
     interval = f" [{cell.low:.1f}, {cell.high:.1f}]" if cell and cell.low is not None else ""
-    return _accuracy(cell, none="–").replace("*", r"\*") + interval
+    return _accuracy(cell) + interval
 
 
 def _notes(summaries: Mapping[str, Summary]) -> list[str]:
@@ -257,40 +240,3 @@ def _notes(summaries: Mapping[str, Summary]) -> list[str]:
             whole = missing + sum(score.total for score in summary.scores.values())
             notes.append(f"* {method} is not finished: {missing} of {whole} items are missing.")
     return notes
-
-
-def told_lines(provenance: Mapping[str, Any]) -> list[str]:
-    """The provenance, one line per entry."""
-    return [
-        f"{key}: {value if _is_line(value) else json.dumps(value, ensure_ascii=False)}"
-        for key, value in provenance.items()
-    ]
-
-
-def _is_line(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable()
-
-
-def markdown_text(text: str) -> str:
-    """A text on one line that Markdown shows as it is."""
-    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(text.split()))
-
-
-_LATEX = {
-    **{char: f"\\{char}" for char in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "|": r"\textbar{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "±": r"$\pm$",
-    "†": r"\dag{}",
-    "‡": r"\ddag{}",
-    "–": "--",
-}
-
-
-def latex_text(text: str) -> str:
-    """A text on one line that LaTeX shows as it is."""
-    return "".join(_LATEX.get(char, char) for char in " ".join(text.split()))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from layalign.model.methods import Aligner as Kind
+from layalign.methods import Aligner as Kind
 
 
 class LayerMix(nn.Module):

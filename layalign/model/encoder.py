@@ -12,7 +12,7 @@ import transformers
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig
 
-from layalign.model.methods import Layers
+from layalign.methods import Layers
 
 ENCODER_HALVES: dict[str, Any] = {
     "t5": transformers.T5EncoderModel,

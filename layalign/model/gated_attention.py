@@ -24,8 +24,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface, AttentionMaskInterface
 
+from layalign.methods import Gate
 from layalign.model.aligner import LayerWiseAligner
-from layalign.model.methods import Gate
 
 BASES = ("sdpa", "eager", "flash_attention_2")
 

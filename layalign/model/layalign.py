@@ -2,7 +2,7 @@
 
 The LLM reads [bos; adapter(H_n); separator; prompt; answer], each row padded on the left, and every adapted layer
 attends the encoder's states through its gate. `llm`, `langbridge`, `mindmerger` and the paper's variants are
-switches of this one model (`layalign.model.methods`).
+switches of this one model (`layalign.methods`).
 
 Shapes: B batch, S source tokens, P prompt tokens, A answer tokens, T all LLM tokens, K encoder states, C encoder
 width, D LLM width, V vocabulary.
@@ -11,7 +11,6 @@ width, D LLM width, V vocabulary.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,14 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from layalign.config import ModelConfig
 from layalign.data.batch import Batch
+from layalign.methods import Bridge
 from layalign.model.adapter import Adapter
 from layalign.model.aligner import LayerWiseAligner
 from layalign.model.decoder import chosen_layers, logits
 from layalign.model.encoder import chosen_states, encode
 from layalign.model.gated_attention import Cross, Gates, recomputed, remember_hidden
-from layalign.model.methods import Bridge
-
-IGNORED = -100
-"""Label of a position that has no answer token."""
+from layalign.model.rows import IGNORED, Composed, pad_left
+from layalign.model.store import load_backbones, load_tokenizers, load_weights, read_bridge, save_bridge
 
 
 class LayAlignConfig(PretrainedConfig):
@@ -45,15 +43,6 @@ class LayAlignConfig(PretrainedConfig):
     def get_text_config(self, *args: Any, **kwargs: Any) -> PretrainedConfig:
         """The LLM's config."""
         return self._decoder
-
-
-@dataclass
-class Composed:
-    """What the LLM reads: left-padded rows."""
-
-    embeds_BTD: Tensor
-    mask_BT: Tensor
-    labels_BT: Tensor
 
 
 class LayAlign(PreTrainedModel, GenerationMixin):
@@ -93,6 +82,19 @@ class LayAlign(PreTrainedModel, GenerationMixin):
             self._add_bridge(encoder.config)
         self.train(False)
 
+    @classmethod
+    def build(
+        cls, config: ModelConfig, bridge: Bridge, seed: int = 0, device: torch.device = torch.device("cpu")
+    ) -> LayAlign:
+        """Backbones from disk or cache on a device, with a fresh bridge between them, drawn from `seed`."""
+        encoder, decoder = load_backbones(config, bridge)
+        torch.manual_seed(seed)
+        model = cls(encoder, decoder, bridge, config)
+        if config.precision == "fp64":
+            model.double()
+        nn.Module.to(model, device)
+        return model
+
     def _add_bridge(self, encoder_config: PretrainedConfig) -> None:
         bridge, text = self.bridge, self.decoder.config.get_text_config()
         width, layers = encoder_config.hidden_size, encoder_config.num_hidden_layers
@@ -126,8 +128,6 @@ class LayAlign(PreTrainedModel, GenerationMixin):
 
     def save_pretrained(self, folder: str | Path, **unused: Any) -> None:  # type: ignore[override]
         """Write the bridge, the tokenizers and the names of the backbones; never the backbones' weights."""
-        from layalign.model.store import load_tokenizers, save_bridge
-
         assert self.origin is not None
         save_bridge(Path(folder), self, load_tokenizers(self.origin))
 
@@ -138,9 +138,10 @@ class LayAlign(PreTrainedModel, GenerationMixin):
         Raises:
             ValueError: no bridge there.
         """
-        from layalign.model.store import load_bridge
-
-        return load_bridge(Path(folder), **changes)[0]
+        config, bridge = read_bridge(Path(folder), **changes)
+        model = cls.build(config, bridge)
+        load_weights(model, Path(folder))
+        return model
 
     def train(self, mode: bool = True) -> LayAlign:
         """The frozen models never leave eval mode: their dropout stays off (the official code left it on).
@@ -276,7 +277,7 @@ class LayAlign(PreTrainedModel, GenerationMixin):
             add(embed(batch.prompt_ids), batch.prompt_mask)
         add(embed(batch.target_ids), batch.target_mask, batch.target_ids)
         embeds = [part.to(self.decoder.dtype) for part in embeds]
-        return _pad_left(torch.cat(embeds, 1), torch.cat(masks, 1), torch.cat(labels, 1))
+        return pad_left(torch.cat(embeds, 1), torch.cat(masks, 1), torch.cat(labels, 1))
 
     def _training_positions(self, mask_BT: Tensor) -> Tensor:
         """Position of each token among its row's tokens; the official training counts padding too."""
@@ -294,15 +295,3 @@ class LayAlign(PreTrainedModel, GenerationMixin):
         eos = self.generation_config.eos_token_id
         pad = self.generation_config.pad_token_id
         return pad if pad is not None else eos[0] if isinstance(eos, list) else eos
-
-
-def _pad_left(embeds_BTD: Tensor, mask_BT: Tensor, labels_BT: Tensor) -> Composed:
-    """Move every row's padding to the left, keep the order of its tokens, cut columns that all rows pad."""
-    order_BT = mask_BT.sort(dim=1, stable=True).indices
-    order_BT = order_BT[:, mask_BT.shape[1] - int(mask_BT.sum(1).max()) :]
-    width = embeds_BTD.shape[-1]
-    return Composed(
-        embeds_BTD.gather(1, order_BT[..., None].expand(-1, -1, width)),
-        mask_BT.gather(1, order_BT),
-        labels_BT.gather(1, order_BT),
-    )

@@ -1,4 +1,4 @@
-"""Backbones and bridges on disk: load what a recipe names, save and load a bridge.
+"""What the model is made of on disk: the backbones that a recipe names, and a bridge, to be saved and read.
 
 A saved bridge holds the trained weights (safetensors), the tokenizers, and the names and revisions of the frozen
 models; never their weights.
@@ -10,19 +10,18 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from layalign.config import ModelConfig
+from layalign.methods import Bridge
 from layalign.model.convert import load_converted
 from layalign.model.decoder import load_decoder
 from layalign.model.encoder import load_encoder
-from layalign.model.layalign import LayAlign
-from layalign.model.methods import Bridge
 
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp64": torch.float64}
 WEIGHTS, CONFIG = "bridge.safetensors", "bridge.json"
@@ -42,6 +41,16 @@ class Tokenizers:
         return _pad_id(self.encoder), _pad_id(self.decoder)
 
 
+class Bridged(Protocol):
+    """What saving and loading needs of a model."""
+
+    origin: ModelConfig | None
+    bridge: Bridge
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Names and parameters of the bridge, always in the same order."""
+
+
 def load_tokenizers(config: ModelConfig) -> Tokenizers:
     """Tokenizers of the two backbones.
 
@@ -53,22 +62,14 @@ def load_tokenizers(config: ModelConfig) -> Tokenizers:
     return Tokenizers(encoder, decoder)
 
 
-def build(
-    config: ModelConfig, bridge: Bridge, seed: int = 0, device: torch.device = torch.device("cpu")
-) -> LayAlign:
-    """Backbones from disk or cache on a device, with a fresh bridge between them, drawn from `seed`."""
+def load_backbones(config: ModelConfig, bridge: Bridge) -> tuple[nn.Module | None, PreTrainedModel]:
+    """The encoder, None where the bridge trains nothing, and the LLM, from disk or cache."""
     dtype = DTYPES[config.precision]
     encoder = _encoder(config, dtype) if bridge.trains else None
-    decoder = load_decoder(config.decoder, config.decoder_revision, dtype, config.attention)
-    torch.manual_seed(seed)
-    model = LayAlign(encoder, decoder, bridge, config)
-    if config.precision == "fp64":
-        model.double()
-    nn.Module.to(model, device)
-    return model
+    return encoder, load_decoder(config.decoder, config.decoder_revision, dtype, config.attention)
 
 
-def save_bridge(folder: Path, model: LayAlign, tokenizers: Tokenizers) -> None:
+def save_bridge(folder: Path, model: Bridged, tokenizers: Tokenizers) -> None:
     """Write a bridge into `folder`, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().float().cpu().contiguous() for name, value in model.trainable().items()}
@@ -80,7 +81,7 @@ def save_bridge(folder: Path, model: LayAlign, tokenizers: Tokenizers) -> None:
     (folder / CONFIG).write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
-def load_weights(model: LayAlign, folder: Path) -> None:
+def load_weights(model: Bridged, folder: Path) -> None:
     """Put a saved bridge's weights into a model.
 
     Raises:
@@ -94,7 +95,7 @@ def load_weights(model: LayAlign, folder: Path) -> None:
     put_weights(model, load_file(path), str(path))
 
 
-def put_weights(model: LayAlign, weights: dict[str, torch.Tensor], where: str) -> None:
+def put_weights(model: Bridged, weights: dict[str, torch.Tensor], where: str) -> None:
     """Copy named weights into a model's bridge, strictly by name and shape.
 
     Raises:
@@ -116,8 +117,8 @@ def put_weights(model: LayAlign, weights: dict[str, torch.Tensor], where: str) -
         parameter.data.copy_(weights[name])
 
 
-def load_bridge(folder: Path, **changes: Any) -> tuple[LayAlign, Tokenizers]:
-    """A saved bridge with its backbones and tokenizers.
+def read_bridge(folder: Path, **changes: Any) -> tuple[ModelConfig, Bridge]:
+    """The backbones of a saved bridge, and its switches.
 
     Args:
         folder: as `save_bridge` wrote it.
@@ -130,15 +131,16 @@ def load_bridge(folder: Path, **changes: Any) -> tuple[LayAlign, Tokenizers]:
         told = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except OSError:
         raise ValueError(f"{folder} holds no bridge ({CONFIG} is missing)") from None
-    model_told, bridge_told = ({k: _tuples(v) for k, v in told[key].items()} for key in ("model", "bridge"))
-    config = dataclasses.replace(ModelConfig(**model_told), **changes)
-    model = build(config, Bridge(**bridge_told))
-    load_weights(model, folder)
-    tokenizers = Tokenizers(
+    model, bridge = ({k: _tuples(v) for k, v in told[key].items()} for key in ("model", "bridge"))
+    return dataclasses.replace(ModelConfig(**model), **changes), Bridge(**bridge)
+
+
+def saved_tokenizers(folder: Path) -> Tokenizers:
+    """The tokenizers that were saved with a bridge."""
+    return Tokenizers(
         AutoTokenizer.from_pretrained(folder / ENCODER_TOKENIZER),
         AutoTokenizer.from_pretrained(folder / DECODER_TOKENIZER),
     )
-    return model, tokenizers
 
 
 def _encoder(config: ModelConfig, dtype: torch.dtype) -> nn.Module:

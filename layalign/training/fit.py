@@ -12,7 +12,8 @@ from layalign.config import TrainingConfig
 from layalign.data.batching import BatchPlan
 from layalign.training.checkpoint import Best, Checkpoints, TrainState
 from layalign.training.distributed import Processes
-from layalign.training.engines import LossModule, engine_for
+from layalign.training.engine import LossModule
+from layalign.training.engines import engine_for
 from layalign.training.inputs import Callbacks, TrainData
 from layalign.training.rng import rng_state, set_rng_state
 from layalign.training.step import Training, TrainingDiverged, evaluate, train_step

@@ -20,7 +20,7 @@ from layalign.data.batch import Batch
 from layalign.data.batching import BatchPlan, MicroBatch, micro_batches
 from layalign.training.checkpoint import Best, Checkpoints
 from layalign.training.distributed import Processes
-from layalign.training.engines import Engine, LossModule
+from layalign.training.engine import Engine, LossModule
 from layalign.training.inputs import Callbacks, TrainData
 from layalign.training.schedule import lr_at
 

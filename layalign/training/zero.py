@@ -17,7 +17,7 @@ from layalign.config import TrainingConfig
 from layalign.data.batch import Batch
 from layalign.training.checkpoint import Moments
 from layalign.training.distributed import Processes
-from layalign.training.engines import Engine, LossModule, copied, full_state, set_lr, set_moments
+from layalign.training.engine import Engine, LossModule, copied, full_state, set_lr, set_moments
 
 
 class ZeroEngine(Engine):

@@ -49,5 +49,18 @@ def test_several_seeds_are_means_with_paired_differences():
         {m: summary(base + seed) for m, base in (("mindmerger", 50), ("layalign", 55))} for seed in (0, 1, 2)
     ]
     text = means(seeds)
+    assert text.startswith("| 3 seeds, strict, % | Avg | Lrl | Hrl |\n| --- | ---: | ---: | ---: |\n")
     assert "| mindmerger | 51.0 ± 1.0 [48.5, 53.5]" in text
     assert "| layalign - mindmerger | 5.0 ± 0.0 [5.0, 5.0]" in text
+
+
+def test_an_average_that_lacks_an_item_of_a_seed_is_none():
+    def summary(missing: int) -> Summary:
+        codes = ("bn", "th", "sw", "de", "es", "en")
+        return Summary("mini", {code: Score(50, 50, 100, missing) for code in codes})
+
+    seeds = [{"mindmerger": summary(0), "layalign": summary(seed)} for seed in (0, 1)]
+    text = means(seeds)
+    assert "| mindmerger | 50.0 ± 0.0 [50.0, 50.0]" in text
+    assert "| layalign | – | – | – |" in text
+    assert "| layalign - mindmerger | – | – | – |" in text

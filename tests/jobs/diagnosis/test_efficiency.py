@@ -195,7 +195,7 @@ def test_all_runs_are_asked_about_at_once(tmp_path, slurm):
     made.write_answers(slurm.folder)
     assert launch.main(["efficiency", "--runs", str(made.root)]) == 0
     assert [line.split()[0] for line in slurm.lines("asked")] == ["sacct"]
-    assert table([]).columns[0].header == "run"
+    assert table([]).columns[0].heading == "run"
 
 
 @pytest.mark.parametrize("module", ["logs", "why", "efficiency"])

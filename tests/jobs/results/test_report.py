@@ -145,14 +145,22 @@ def test_a_grid_of_the_paper_stays_small(tmp_path):
 # -- in a browser
 
 
-def in_browser(report: Path, folder: Path, code: str) -> Page:
-    """The page after some code has run in it."""
+def in_browser(report: Path, folder: Path, code: str, width: int = 1200) -> Page:
+    """The page after some code has run in it, in a window that is so many pixels wide."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not chromium:
         pytest.skip("needs chromium: no browser is on the PATH")
     copy = folder / "page.html"
     copy.write_text(report.read_text(encoding="utf-8").replace("</body>", f"<script>{code}</script></body>"))
-    command = [chromium, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--dump-dom", f"file://{copy}"]
+    size = f"--window-size={width},900"
+    command = [
+        chromium,
+        *FLAGS,
+        size,
+        f"--user-data-dir={folder / 'profile'}",
+        "--dump-dom",
+        f"file://{copy}",
+    ]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
     return Page(ran.stdout)
@@ -210,3 +218,14 @@ def test_a_series_hides_and_examples_are_chosen(report, tmp_path):
     )
     told = said(in_browser(report, tmp_path, code))
     assert told == ["1 bn", "th mixed", "inline none false"]
+
+
+@pytest.mark.parametrize("width", [420, 1200])
+def test_a_narrow_window_scrolls_plots_and_tables_and_never_the_page(report, tmp_path, width):
+    code = TOLD + (
+        "told(document.documentElement.scrollWidth <= innerWidth);"
+        "told(Math.min(...[...document.querySelectorAll('#mgsm figure svg')].map(s => s.clientWidth)));"
+    )
+    fits, plots = said(in_browser(report, tmp_path, code, width))
+    assert fits == "true"
+    assert int(plots) >= 720

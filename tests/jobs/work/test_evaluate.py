@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import signal
@@ -9,8 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from transformers import AutoTokenizer
 
 from cluster.files import read_jsonl
+from cluster.job.interrupt import Interrupts
+from jobs.work.evaluate import Answerer
+from layalign.config import read_recipe, resolve
 from tests.jobs.work.test_train import send
 from tests.world import launch, write_recipe
 
@@ -119,3 +124,19 @@ def test_the_bare_llm_needs_no_run(trained, world):
     )  # fmt: skip
     assert told.returncode == 0, told.told
     assert list(trained.glob("runs/tiny-llm-s2-*/results/mini/table.md"))
+
+
+def test_a_process_loads_tokenizers_once_whatever_runs_it_answers(world, tmp_path, monkeypatch):
+    loaded, load = [], AutoTokenizer.from_pretrained
+    monkeypatch.setattr(
+        AutoTokenizer, "from_pretrained", lambda name, **told: loaded.append(name) or load(name, **told)
+    )
+    monkeypatch.setattr(
+        "jobs.work.evaluate.settled_environment", lambda: None
+    )  # of a job, not of these tests
+    config = resolve(read_recipe(write_recipe(world, tmp_path)), 2, ["model.method=llm"])
+    for answerer in (Answerer(Interrupts(), None), Answerer(Interrupts(), None)):
+        for run, text in (("one", True), ("two", None)):
+            model = dataclasses.replace(config.model, text=text)
+            answerer._model(run, dataclasses.replace(config, model=model))
+    assert sorted(loaded) == [str(world / "decoder"), str(world / "encoder")]

@@ -18,7 +18,7 @@ from layalign.evaluation.table import (
     to_json,
     to_latex,
     to_markdown,
-    to_rich,
+    to_screen,
 )
 
 MGSM = BENCHMARKS["mgsm"]
@@ -140,7 +140,7 @@ def test_a_multi_line_value_stays_one_comment():
 
 def test_the_screen_of_eighty_characters_shows_every_number():
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(to_rich({"LayAlign [x]": PAPER, "unfinished": PARTIAL}, PROVENANCE))
+    to_screen({"LayAlign [x]": PAPER, "unfinished": PARTIAL}, PROVENANCE).show(console)
     text = console.export_text()
     assert "LayAlign [x]" in text
     for number in ("59.0", "56.4", "60.2", *map(str, LAYALIGN.values()), "20.8*", "commit: abc1234"):

@@ -5,10 +5,10 @@ import torch
 from transformers import AutoConfig
 
 from layalign.data.batch import Batch
+from layalign.methods import Bridge, bridge_of
 from layalign.model.decoder import CHECKED, build_decoder, logits
 from layalign.model.encoder import SUPPORTED, build_encoder
 from layalign.model.layalign import LayAlign
-from layalign.model.methods import Bridge, bridge_of
 
 pytestmark = pytest.mark.core
 

@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, M2M100Config, M2M100Model, MT5ForConditionalGeneration
 
 from layalign.config import ModelConfig
-from layalign.model import convert, store
+from layalign.model import convert
 from layalign.model.encoder import load_encoder
+from layalign.model.layalign import LayAlign
 from tests.layalign.model.test_architectures import ENCODERS, SMALL
 from tests.layalign.model.test_store import write_backbone
 
@@ -82,7 +83,7 @@ def test_model_is_built_from_it_without_the_original_weights(hub, tmp_path):
         weights.unlink()
     decoder = write_backbone(tmp_path / "dec", "llama", SMALL)
     config = ModelConfig(encoder="ours/encoder", encoder_revision=COMMIT, decoder=decoder, precision="bf16")
-    assert store.build(config, config.bridge(2)).origin == config, (
+    assert LayAlign.build(config, config.bridge(2)).origin == config, (
         "a bridge goes on naming the published model"
     )
 

@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 from transformers import LlamaConfig, MT5Config
 
 from layalign.data.batch import Batch
+from layalign.methods import bridge_of
 from layalign.model.decoder import build_decoder
 from layalign.model.encoder import build_encoder
 from layalign.model.layalign import LayAlign
-from layalign.model.methods import bridge_of
 from layalign.model.official import GATE, NAMES, read_official
 from layalign.model.store import put_weights
 

@@ -48,7 +48,7 @@ def config(tmp_path: Path) -> ModelConfig:
 
 
 def trained(config: ModelConfig) -> LayAlign:
-    model = store.build(config, config.bridge(2))
+    model = LayAlign.build(config, config.bridge(2))
     with torch.no_grad():
         for value in model.trainable().values():
             value.normal_(std=0.3)
@@ -58,7 +58,10 @@ def trained(config: ModelConfig) -> LayAlign:
 def test_a_saved_bridge_gives_the_same_loss_and_text(tmp_path: Path, config: ModelConfig) -> None:
     model, batch = trained(config), make_batch()
     model.save_pretrained(tmp_path / "bridge")
-    again, tokenizers = store.load_bridge(tmp_path / "bridge")
+    again, tokenizers = (
+        LayAlign.from_pretrained(tmp_path / "bridge"),
+        store.saved_tokenizers(tmp_path / "bridge"),
+    )
     assert again.origin == config
     assert again.loss(batch, 64)[0].item() == model.loss(batch, 64)[0].item()
     empty = make_batch(answers=False)
@@ -75,7 +78,7 @@ def test_a_saved_bridge_holds_no_frozen_weight(tmp_path: Path, config: ModelConf
 
 def test_an_nllb_encoder_loads_without_its_decoder(tmp_path: Path, config: ModelConfig) -> None:
     M2M100Model(M2M100Config(**ENCODERS["m2m_100"])).save_pretrained(tmp_path / "nllb")
-    model = store.build(replace(config, encoder=str(tmp_path / "nllb")), config.bridge(2))
+    model = LayAlign.build(replace(config, encoder=str(tmp_path / "nllb")), config.bridge(2))
     assert not any("decoder" in name for name, _ in model.encoder.named_parameters())
     assert model.loss(make_batch(), 64)[1] == 15
 
@@ -84,7 +87,7 @@ def test_another_methods_bridge_is_refused(tmp_path: Path, config: ModelConfig) 
     trained(config).save_pretrained(tmp_path / "bridge")
     other = replace(config, method="mindmerger")
     with pytest.raises(ValueError, match="does not fit this method"):
-        store.load_weights(store.build(other, other.bridge(2)), tmp_path / "bridge")
+        store.load_weights(LayAlign.build(other, other.bridge(2)), tmp_path / "bridge")
 
 
 def test_a_folder_without_a_bridge_is_named(tmp_path: Path, config: ModelConfig) -> None:

@@ -9,7 +9,8 @@ import torch
 from layalign.data.batching import BatchPlan
 from layalign.training.checkpoint import Checkpoints
 from layalign.training.distributed import Processes
-from layalign.training.engines import LossModule, engine_for
+from layalign.training.engine import LossModule
+from layalign.training.engines import engine_for
 from layalign.training.fit import TrainingDiverged
 from layalign.training.schedule import lr_at
 from tests.layalign.training.toy import WORDS, Log, Toy, distance, toy_config, toy_data, train, weights

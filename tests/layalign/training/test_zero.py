@@ -11,7 +11,8 @@ import pytest
 
 from layalign.training.checkpoint import Checkpoints
 from layalign.training.distributed import Processes
-from layalign.training.engines import LossModule, engine_for
+from layalign.training.engine import LossModule
+from layalign.training.engines import engine_for
 from tests.layalign.training.test_distributed import alone, every_sample_once, failing_hostname
 from tests.layalign.training.toy import Log, Toy, distance, losses, real_model, run_all, toy_config, train
 

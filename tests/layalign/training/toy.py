@@ -72,10 +72,10 @@ def real_model() -> nn.Module:
     """The true model with tiny backbones: mT5 and Llama."""
     from transformers import AutoConfig
 
+    from layalign.methods import bridge_of
     from layalign.model.decoder import build_decoder
     from layalign.model.encoder import build_encoder
     from layalign.model.layalign import LayAlign
-    from layalign.model.methods import bridge_of
 
     sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
     llama = AutoConfig.for_model("llama", vocab_size=WORDS, num_key_value_heads=2, **sizes)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import LlamaConfig, MT5Config
 
+from layalign.methods import bridge_of
 from layalign.model.decoder import build_decoder
 from layalign.model.encoder import build_encoder
 from layalign.model.layalign import LayAlign
-from layalign.model.methods import bridge_of
 
 pytestmark = pytest.mark.core
 ADAPTER, ALIGNER, GATES = 25_178_112, 8_394_304, 32
