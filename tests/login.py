@@ -1,4 +1,4 @@
-"""A login node for tests: a home that is empty, and a recipe whose models and data are empty folders."""
+"""A login node for tests: a home that is empty, and a recipe whose models and data only look like some."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.model_files import write_model
 
 FORGOTTEN = ("LAYALIGN_RUNS", "LAYALIGN_DATA", "LAYALIGN_CACHE", "CC_CLUSTER", "SBATCH_ACCOUNT", "HF_HOME")
 
@@ -23,8 +25,9 @@ def at_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def empty_recipe(folder: Path, name: str = "tiny", **changes: Any) -> Path:
     """Write a recipe of two stages; nothing can be trained by it."""
-    for part in ("encoder", "decoder", "data"):
-        (folder / part).mkdir(exist_ok=True)
+    write_model(folder / "encoder", "mt5")
+    write_model(folder / "decoder", "llama")
+    (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "pairs.jsonl").write_text("")
     data = {"reader": "jsonl", "path": "pairs.jsonl", "languages": ["sw"], "max_source": 8, "max_target": 8}
     values = {

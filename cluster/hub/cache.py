@@ -6,7 +6,6 @@ beside it (`layalign/lock.json`) says which commit `prefetch` brought for a name
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,17 +14,13 @@ from typing import Literal
 
 from cluster.errors import ClusterError
 from cluster.files import read_json, write_json_atomic
+from cluster.hub.model_files import model_faults
 from cluster.profile.load import Profile, SlurmProfile
 
 Kind = Literal["model", "dataset"]
 BRANCH = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 CACHE_VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME")
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-TOKENIZERS = (
-    "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt",
-)  # fmt: skip
-"""Files of which a model must have one for its tokenizer to load."""
 
 
 @dataclass(frozen=True)
@@ -108,51 +103,37 @@ def is_folder(name: str) -> bool:
 def missing_files(kind: Kind, name: str, revision: str | None, environ: Mapping[str, str]) -> list[str]:
     """What must still be fetched before a model or data set can be opened without the network.
 
-    With a pin these are the files that it lists; without one what every model needs: config, tokenizer, and the
-    weights with all the shards that their index names.
+    With a pin these are the files that it lists; without one all that a model needs is looked at.
 
     Args:
         kind: `model` or `dataset`.
-        name: folder or `organisation/name`.
+        name: `organisation/name`.
         revision: branch, tag or commit; None is `main`.
     """
-    if is_folder(name):
-        return _missing_shards(Path(name).expanduser())
     pin = read_pin(kind, name, revision, environ)
     folder = snapshot(kind, name, pin.commit if pin else revision, environ)
     if pin:
         return [file for file, size in pin.files.items() if _size(folder / file) != size]
-    if kind == "dataset":
-        return [] if folder.is_dir() and any(folder.iterdir()) else ["all files"]
-    return _missing_of_model(folder)
-
-
-def _missing_of_model(folder: Path) -> list[str]:
-    if not folder.is_dir():
+    if not folder.is_dir() or not any(folder.iterdir()):
         return ["all files"]
-    missing = [] if (folder / "config.json").exists() else ["config.json"]
-    if not any((folder / name).exists() for name in TOKENIZERS):
-        missing.append("the tokenizer")
-    shards = _missing_shards(folder)
-    if not shards and not any(_index(folder, name).exists() or (folder / name).exists() for name in WEIGHTS):
-        shards = ["the weights"]
-    return missing + shards
+    return [] if kind == "dataset" else model_faults(folder)
 
 
-def _missing_shards(folder: Path) -> list[str]:
-    """Shards that the index of the weights names and that are not there."""
-    for name in WEIGHTS:
-        if (folder / name).exists():
-            return []
-        index = _index(folder, name)
-        if index.exists():
-            names = set(json.loads(index.read_bytes())["weight_map"].values())
-            return sorted(shard for shard in names if not (folder / shard).exists())
-    return []
+def model_folder(name: str, revision: str | None, environ: Mapping[str, str]) -> Path:
+    """Where a model lies: its own folder, or what is or would be its snapshot in the cache."""
+    if is_folder(name):
+        return Path(name).expanduser()
+    pin = read_pin("model", name, revision, environ)
+    return snapshot("model", name, pin.commit if pin else revision, environ)
 
 
-def _index(folder: Path, weights: str) -> Path:
-    return folder / f"{weights}.index.json"
+def elsewhere(kind: Kind, name: str, revision: str | None, environ: Mapping[str, str]) -> Path | None:
+    """The user's own cache, if a model or data set is whole there while `environ` names another cache."""
+    bare = {name: value for name, value in environ.items() if name not in CACHE_VARIABLES}
+    own = hub_cache(bare)
+    if own == hub_cache(environ) or missing_files(kind, name, revision, bare):
+        return None
+    return own
 
 
 def _size(path: Path) -> int | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.run.run_folder import RunFolder, RunIndex
-from jobs.recipe.prefetch import missing
+from jobs.recipe.check import model_obstacles
 from layalign.config import RunConfig, read_recipe, resolve
 from layalign.data.files import locate
 from layalign.evaluation.benchmarks import find_benchmark
@@ -154,7 +154,7 @@ def training_obstacles(
         )
     return (
         found
-        + _missing_models(plan.config, environ)
+        + model_obstacles(plan.config, environ)
         + _missing_data(plan.config, data)
         + _worker(plan.run, job_is_alive)
     )
@@ -186,7 +186,7 @@ def evaluation_obstacles(
     if data is None and not is_mini(plan.config.model.decoder):
         found.append("the benchmarks need the data folder: give --data FOLDER or set LAYALIGN_DATA")
     worker = [] if trained_first else _worker(plan.run, job_is_alive)
-    return found + _missing_models(plan.config, environ) + worker
+    return found + model_obstacles(plan.config, environ) + worker
 
 
 def _worker(run: RunFolder, job_is_alive: JobIsAlive | None) -> list[str]:
@@ -194,16 +194,6 @@ def _worker(run: RunFolder, job_is_alive: JobIsAlive | None) -> list[str]:
     lease = run.lease(job_is_alive=job_is_alive)
     holder = lease.living_holder()
     return [lease.refusal(holder)] if holder else []
-
-
-def _missing_models(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
-    lines = missing(config, environ)
-    if not lines:
-        return []
-    return [
-        f"not in the cache, and no folder: {'; '.join(lines)}; where there is internet: python launch.py prefetch "
-        "with the same --recipe or --grid and -o, or try the miniature, which needs no download: --recipe mini"
-    ]
 
 
 def _missing_data(config: RunConfig, folder: Path | None) -> list[str]:

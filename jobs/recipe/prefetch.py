@@ -37,15 +37,10 @@ def wanted(config: RunConfig) -> list[Wanted]:
     return found
 
 
-def missing(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
-    """What is not in the cache, a line for each model and data set with the names of its missing files."""
-    lines = []
-    for one in wanted(config):
-        files = missing_files(one.kind, one.name, one.revision, environ)
-        if files:
-            shown = ", ".join(files[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
-            lines.append(f"{one.kind} {one.name} at {one.revision or 'main'}: {shown}")
-    return lines
+def absent(config: RunConfig, environ: Mapping[str, str]) -> list[tuple[Wanted, list[str]]]:
+    """What is not in the cache: each model and data set, with its missing or broken files."""
+    looked_at = [(one, missing_files(one.kind, one.name, one.revision, environ)) for one in wanted(config)]
+    return [(one, files) for one, files in looked_at if files]
 
 
 def pins(recipe: Mapping[str, Any], overrides: Sequence[str], environ: Mapping[str, str]) -> list[str]:

@@ -7,13 +7,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.utils import is_flash_attn_2_available
 
+from layalign.families import type_obstacle
 from layalign.model.gated_attention import BASES
-
-CHECKED = (
-    "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text",
-    "granite", "phi", "starcoder2", "smollm3", "glm4",
-)  # fmt: skip
-"""Model types on which batched = single, cached = uncached and beams have been tested."""
 
 
 def check_decoder(config: PretrainedConfig) -> None:
@@ -22,11 +17,9 @@ def check_decoder(config: PretrainedConfig) -> None:
     Raises:
         ValueError: with the list of those that have.
     """
-    if config.model_type not in CHECKED:
-        raise ValueError(
-            f"the LLM's model type is {config.model_type!r}, which has not been checked; "
-            f"checked types: {', '.join(CHECKED)}"
-        )
+    obstacle = type_obstacle("decoder", config.model_type)
+    if obstacle:
+        raise ValueError(obstacle)
 
 
 def use_gated_attention(decoder: PreTrainedModel, wanted: str) -> PreTrainedModel:

@@ -12,6 +12,7 @@ import transformers
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig
 
+from layalign.families import type_obstacle
 from layalign.methods import Layers
 
 ENCODER_HALVES: dict[str, Any] = {
@@ -19,8 +20,6 @@ ENCODER_HALVES: dict[str, Any] = {
     "mt5": transformers.MT5EncoderModel,
     "umt5": transformers.UMT5EncoderModel,
 }
-WHOLE_MODELS = ("bert", "xlm-roberta", "xglm", "gpt2", "llama", "qwen2", "mistral")
-SUPPORTED = (*ENCODER_HALVES, "m2m_100", *WHOLE_MODELS)
 
 
 def check_encoder(config: PretrainedConfig) -> None:
@@ -29,11 +28,9 @@ def check_encoder(config: PretrainedConfig) -> None:
     Raises:
         ValueError: with the list of those that have.
     """
-    if config.model_type not in SUPPORTED:
-        raise ValueError(
-            f"the encoder's model type is {config.model_type!r}, which has not been checked; "
-            f"checked types: {', '.join(SUPPORTED)}"
-        )
+    obstacle = type_obstacle("encoder", config.model_type)
+    if obstacle:
+        raise ValueError(obstacle)
 
 
 def load_encoder(name: str, revision: str | None, dtype: torch.dtype) -> nn.Module:

@@ -15,7 +15,7 @@ import yaml
 from cluster.hub.cache import lock_path
 from cluster.profile.load import load_profile
 from jobs.recipe.plan import load_recipe, plan_run, training_obstacles
-from jobs.recipe.prefetch import _as_job, missing, pins, wanted
+from jobs.recipe.prefetch import _as_job, absent, pins, wanted
 from layalign.config import resolve
 from tests.hub import Hub
 
@@ -123,7 +123,7 @@ def test_only_what_is_loaded_is_fetched_and_only_once(hub, recipe, environ):
         *("tokenizer.json", "model.safetensors.index.json"),
         *("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"),
     }
-    assert not missing(resolve(load_recipe(str(recipe)), 1), environ)
+    assert not absent(resolve(load_recipe(str(recipe)), 1), environ)
     asked = len(hub.asked)
     status, printed = go(recipe, environ)
     assert status == 0
@@ -146,14 +146,15 @@ def test_killed_in_the_middle_of_a_file_it_goes_on_from_there(hub, recipe, envir
     process.communicate()
     [kept] = [path.stat().st_size for path in partial.glob("*.partial")]
     config = resolve(load_recipe(str(recipe)), 1)
-    [line] = missing(config, environ)
-    assert SHARD in line
+    ((one, files),) = absent(config, environ)
+    assert one.name == "meta/tiny"
+    assert SHARD in files
     hub.hurry.set()
     status, printed = go(recipe, environ)
     assert status == 0, printed
     assert [begin for name, begin in hub.downloads() if name == SHARD] == [0, kept]
     assert (snapshot(environ, "meta/tiny", commit) / SHARD).read_bytes() == content
-    assert not missing(config, environ)
+    assert not absent(config, environ)
 
 
 def test_content_that_came_broken_is_not_kept(hub, recipe, environ):
@@ -173,13 +174,13 @@ def test_run_is_pinned_to_what_was_fetched_until_told_otherwise(hub, recipe, env
     first = hub.branches["models", "google/tiny", "main"]
     config = plan_run(told, 2, pins(told, [], environ), tmp_path / "runs").config
     assert config.model.encoder_revision == first
-    assert not missing(config, environ), "the pinned commit is as much there as the branch"
+    assert not absent(config, environ), "the pinned commit is as much there as the branch"
     second = hub.add("google/tiny", {**ENCODER, "spiece.model": b"other pieces"})
     assert go(recipe, environ)[0] == 0
     assert f"stages.1.model.encoder_revision={first}" in pins(told, [], environ)
     assert go(recipe, environ, "--update")[0] == 0
     assert f"stages.1.model.encoder_revision={second}" in pins(told, [], environ)
-    assert not missing(config, environ), "a run that is pinned to the former commit still has it"
+    assert not absent(config, environ), "a run that is pinned to the former commit still has it"
 
 
 def test_training_is_refused_naming_what_is_missing(hub, recipe, environ, tmp_path):
@@ -213,7 +214,7 @@ def test_data_set_is_fetched_whole_and_found_offline(hub, recipe, environ):
     pinned = pins(told, words[1:], environ)
     assert f"stages.1.data.revision={commit}" in pinned
     config = resolve(told, 1, [*words[1:], *pinned])
-    assert not missing(config, environ)
+    assert not absent(config, environ)
     code = (
         "import json, sys; from layalign.config import RunConfig; from layalign.data.sources import read\n"
         "config = RunConfig.from_dict(json.loads(sys.argv[1]))\n"

@@ -1,0 +1,81 @@
+"""What can be told before anything is queued: whether the models of a run are there, whole, and of a checked type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cluster.hub.cache import elsewhere, hub_cache, is_folder, model_folder
+from cluster.hub.model_files import model_faults, read_config
+from jobs.recipe.prefetch import absent
+from layalign.config import RunConfig
+from layalign.families import Role, type_obstacle
+from layalign.mini import is_mini
+
+
+def model_obstacles(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
+    """Why the models and hub data sets of a run could not be opened, with the next step for each reason."""
+    return [*_absent(config, environ), *_broken(config), *_unchecked(config, environ)]
+
+
+def _models(config: RunConfig) -> Iterator[tuple[Role, str, str | None]]:
+    """Role, name and revision of both; the miniature's are made by the job itself."""
+    model = config.model
+    for role, name, revision in (
+        ("encoder", model.encoder, model.encoder_revision),
+        ("decoder", model.decoder, model.decoder_revision),
+    ):
+        if not is_mini(name):
+            yield role, name, revision  # type: ignore[misc]
+
+
+def _absent(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
+    """What comes from the hub and is not, or not whole, where jobs look for it."""
+    found, lines = [], []
+    for one, files in absent(config, environ):
+        what = f"{one.kind} {one.name} at {one.revision or 'main'}"
+        if looks_like_path(one.name):
+            found.append(f"{one.kind} {one.name}: there is no such folder")
+        elif own := elsewhere(one.kind, one.name, one.revision, environ):
+            found.append(
+                f"{what} lies in {own}, but jobs look in {hub_cache(environ)}: prefetch it again, or set HF_HOME to "
+                f"{own.parent} where jobs can read it"
+            )
+        else:
+            shown = ", ".join(files[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
+            lines.append(f"{what}: {shown}")
+    if lines:
+        found.append(
+            f"not in the cache, and no folder: {'; '.join(lines)}; where there is internet: python launch.py prefetch "
+            "with the same --recipe or --grid and -o, or try the miniature, which needs no download: --recipe mini"
+        )
+    return found
+
+
+def looks_like_path(name: str) -> bool:
+    """Whether a name can only be a folder of this machine, and no `organisation/name` of the hub."""
+    return name.startswith(("/", ".", "~")) or name.count("/") > 1
+
+
+def _broken(config: RunConfig) -> list[str]:
+    """Model folders of the user's that cannot be loaded."""
+    found = []
+    for role, name, _ in _models(config):
+        faults = model_faults(Path(name).expanduser()) if is_folder(name) else []
+        if faults:
+            found.append(
+                f"model.{role} {name} cannot be loaded: {'; '.join(faults)}; bring the folder anew, or give the "
+                "model's name on the hub and prefetch it"
+            )
+    return found
+
+
+def _unchecked(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
+    """Model types on which the product has not been tested."""
+    found = []
+    for role, name, revision in _models(config):
+        told = read_config(model_folder(name, revision, environ))
+        model_type = told.get("model_type") if told else None
+        if model_type and (obstacle := type_obstacle(role, model_type)):
+            found.append(f"{name}: {obstacle}")
+    return found
