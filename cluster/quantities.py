@@ -1,9 +1,14 @@
-"""Times and memory as people and Slurm write them."""
+"""Times and memory as people and Slurm write them: the only reader of either.
+
+`parse_...` reads what somebody asks for, and refuses what it cannot read; `..._s` and `..._mb` read what Slurm tells,
+which may be nothing: `Unknown`, `N/A`, `UNLIMITED`.
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from datetime import datetime
 
 from cluster.errors import ClusterError
 
@@ -19,7 +24,7 @@ def parse_time(text: str) -> int:
     Raises:
         ClusterError: it is none of these, or no time at all.
     """
-    minutes = _letters(text.strip()) or _slurm(text.strip())
+    minutes = _letters(text.strip()) or (_clock_s(text.strip()) or 0) / 60
     if not minutes:
         raise ClusterError(
             f"time {text!r} is no time above 0; write 3h, 1d12h, 12:00:00, 1-12:00:00, or 90 for minutes"
@@ -39,18 +44,40 @@ def _letters(text: str) -> float | None:
         return None
 
 
-def _slurm(text: str) -> float | None:
-    """minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]]"""
+def _clock_s(text: str) -> float | None:
+    """Seconds of minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]]."""
     whole = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text)
     if not whole:
         return None
     days, *clock = (int(number) for number in whole.groups(default="0"))
-    given = sum(number is not None for number in whole.groups()[1:])
-    if whole.group(1) or given == 3:
+    if whole[1] or whole[4]:
         hours, minutes, seconds = clock
     else:
         hours, (minutes, seconds) = 0, clock[:2]
-    return days * 1440 + hours * 60 + minutes + seconds / 60
+    return days * 86400 + hours * 3600 + minutes * 60.0 + seconds
+
+
+def duration_s(text: str) -> float | None:
+    """Seconds of a time that has passed or may, as sacct, sinfo and scontrol write it: `1-02:03:04`, `02:03.456`.
+
+    Returns:
+        None where there is none: `UNLIMITED`, `infinite`, `INVALID`.
+    """
+    clock = re.fullmatch(r"([\d:-]+:[\d]+)(\.\d+)?", text.strip())
+    whole = _clock_s(clock[1]) if clock else None
+    return None if whole is None or not clock else whole + float(clock[2] or 0)
+
+
+def epoch_s(text: object) -> float | None:
+    """A moment as Slurm (local: `2026-11-21T09:50:41`) or our records (UTC) write it, in seconds since 1970.
+
+    Returns:
+        None where there is none: `None`, `Unknown`, `N/A`.
+    """
+    try:
+        return datetime.fromisoformat(text).timestamp() if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def parse_memory(text: str) -> int:
@@ -64,6 +91,18 @@ def parse_memory(text: str) -> int:
     if not size:
         raise ClusterError(f"memory {text!r} is no size above 0; write 64G, or 64000M")
     return size
+
+
+def memory_mb(text: str) -> float | None:
+    """MB of memory that was given or used, as sacct writes it: `208744K`, `1.5G`, `2Gn`, or bytes.
+
+    Returns:
+        None where there is none.
+    """
+    number = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)[nc]?", text.strip())
+    if not number:
+        return None
+    return float(number[1]) * (MEGABYTES[number[2]] if number[2] else 1 / 2**20)
 
 
 def slurm_time(minutes: int) -> str:

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import ClusterError
-from cluster.job.unit import Unit, slurm_time
-from cluster.quantities import parse_time
+from cluster.job.unit import Unit
+from cluster.quantities import duration_s, epoch_s
 from cluster.slurm.queue import ended
 
 WALLTIME = "walltime"
@@ -82,7 +81,7 @@ def cause_of_signal(
         shown: what the controller says of it now, None if nothing.
     """
     shown = shown or {}
-    if slurm_time(shown.get("PreemptTime", "")):
+    if epoch_s(shown.get("PreemptTime")):
         return PREEMPTION
     if int(shown.get("Restarts", 0)) > unit.restart:
         return REQUEUE
@@ -100,11 +99,8 @@ def cause_of_signal(
 
 def _end(shown: Mapping[str, str]) -> float | None:
     """When a job's time is up; its `EndTime` is now once it is being ended."""
-    start = slurm_time(shown.get("StartTime", ""))
-    try:
-        return start + 60 * parse_time(shown["TimeLimit"]) if start else None
-    except (KeyError, ClusterError):
-        return None
+    start, limit = epoch_s(shown.get("StartTime")), duration_s(shown.get("TimeLimit", ""))
+    return start + limit if start and limit else None
 
 
 def cause_of_ending(ending: Ending, log: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +130,3 @@ def find_unit(told: Mapping[str, Any], environ: Mapping[str, str]) -> Unit | Non
         scontrol=facts["scontrol"],
         wave=facts.get("wave"),
     )
-
-
-def slurm_time(text: str) -> float | None:
-    """A time as `scontrol` prints it (local, `2026-11-21T09:50:41`), in seconds since 1970; None for `None`."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from cluster.commands import ask
 from cluster.profile.load import SlurmProfile
 from cluster.provenance import ROOT
-from cluster.quantities import parse_time
+from cluster.quantities import duration_s
 from cluster.quota import Quota, read_quotas
 from cluster.site.environment import job_lines
 
@@ -87,8 +87,14 @@ def parse_sinfo(text: str) -> list[Shape]:
         if len(cells) == 6:
             nodes, cores, mem, gres, partition, limit = cells
             gpus = {word: int(count) for word, count in GPU.findall(gres)}
-            longest = None if limit in ("infinite", "n/a") else round(parse_time(limit))
-            shape = (_number(nodes), _number(cores), _number(mem), gpus, partition.rstrip("*"), longest)
+            shape = (
+                _number(nodes),
+                _number(cores),
+                _number(mem),
+                gpus,
+                partition.rstrip("*"),
+                _minutes(limit),
+            )
             shapes.append(Shape(*shape))
     return shapes
 
@@ -147,6 +153,12 @@ def _compute(profile: SlurmProfile) -> dict[str, str]:
     if ran.returncode:
         return {NOT_SEEN: f"{(ran.stderr.splitlines() or ['srun says nothing'])[-1]}; {shlex.join(command)}"}
     return dict(line.split("=", 1) for line in ran.stdout.splitlines() if "=" in line)
+
+
+def _minutes(limit: str) -> int | None:
+    """A partition's time limit; None is no limit."""
+    seconds = duration_s(limit)
+    return None if seconds is None else round(seconds / 60)
 
 
 def _number(text: str) -> int:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import getpass
 import pwd
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from cluster.commands import ask
-from cluster.quantities import parse_memory
+from cluster.quantities import duration_s, memory_mb
 
 FIELDS = (
     *("JobID", "State", "ExitCode", "ElapsedRaw", "TimelimitRaw", "AllocTRES", "MaxRSS", "TotalCPU"),
@@ -101,29 +100,6 @@ def user_name(uid: str) -> str:
     return "you" if name == getpass.getuser() else name
 
 
-def seconds(text: str) -> float:
-    """Of `1-02:03:04`, `02:03.456`, or nothing."""
-    days, dash, clock = text.rpartition("-")
-    try:
-        parts = [float(part) for part in clock.split(":")]
-        total = float(days) * 86400 if dash else 0.0
-    except ValueError:
-        return 0.0
-    for part, weight in zip(reversed(parts), (1, 60, 3600)):
-        total += part * weight
-    return total
-
-
-def megabytes(text: str) -> float | None:
-    """Of `208744K`, `1.5G`, or bytes (`0`); None for nothing."""
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text) / 2**20
-    number = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT])[nc]?", text)
-    if not number:
-        return None
-    return float(number[1]) / 1024 if number[2] == "K" else float(parse_memory(f"{number[1]}{number[2]}"))
-
-
 def _job(row: dict[str, str]) -> Usage:
     state, _, by = row["State"].partition(" by ")
     tres = _tres(row["AllocTRES"])
@@ -137,19 +113,19 @@ def _job(row: dict[str, str]) -> Usage:
         cpus=_whole(row["AllocCPUS"]) or 0,
         nodes=_whole(row["NNodes"]) or 1,
         gpus=_whole(tres.get("gres/gpu", "")) or 0,
-        mem_mb=megabytes(tres.get("mem", "")),
+        mem_mb=memory_mb(tres.get("mem", "")),
         node_list=row["NodeList"],
         start=row["Start"],
         end=row["End"],
-        cpu_s=seconds(row["TotalCPU"]),
+        cpu_s=duration_s(row["TotalCPU"]) or 0.0,
     )
 
 
 def _with_step(job: Usage, row: dict[str, str]) -> Usage:
     state = row["State"].partition(" ")[0]
-    largest, nodes = megabytes(row["MaxRSS"]), _whole(row["NNodes"]) or 1
+    largest, nodes = memory_mb(row["MaxRSS"]), _whole(row["NNodes"]) or 1
     on_node = largest and largest * -(-(_whole(row["NTasks"]) or 1) // nodes)
-    gpu = megabytes(_tres(row["TRESUsageInMax"]).get("gres/gpumem", ""))
+    gpu = memory_mb(_tres(row["TRESUsageInMax"]).get("gres/gpumem", ""))
     return replace(
         job,
         state=state if state == "OUT_OF_MEMORY" else job.state,

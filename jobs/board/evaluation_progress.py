@@ -10,9 +10,10 @@ from typing import Any
 
 from cluster.files import read_json
 from cluster.job.causes import CANCELLED
+from cluster.quantities import epoch_s
 from cluster.run.run_folder import CellFolder, RunFolder
 from jobs.board.rows import Row, State
-from jobs.board.run_state import SILENT_S, World, expected_start, seconds, waiting_for_slot
+from jobs.board.run_state import SILENT_S, World, expected_start, waiting_for_slot
 from jobs.cell.cell import Cell
 
 PRECEDENCE: tuple[State, ...] = ("running", "failed", "queued", "interrupted", "blocked", "new", "done")
@@ -81,9 +82,9 @@ def _begun(folder: CellFolder, cell: Cell, world: World) -> Share:
     told = folder.outcome()
     if cell.answered_by(told):
         hours = told.get("seconds", 0.0) / 3600
-        return Share(cell, name, "done", cell.items, time=seconds(told.get("time")), gpu_hours=hours)
+        return Share(cell, name, "done", cell.items, time=epoch_s(told.get("time")), gpu_hours=hours)
     beat = read_json(folder.heartbeat) or {}
-    time = seconds(beat.get("time")) or 0.0
+    time = epoch_s(beat.get("time")) or 0.0
     answered = min(beat.get("answered", 0), cell.items)
     if world.lives(folder, time):
         return Share(cell, name, "running", answered, time=time, beat=beat)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from cluster.files import read_json, read_jsonl
@@ -14,6 +13,7 @@ from cluster.job.lifecycle import ENDS
 from cluster.logs.pattern import find_sign
 from cluster.logs.pending_reasons import REASONS
 from cluster.logs.tail import count_lines, last_records
+from cluster.quantities import epoch_s
 from cluster.run.run_folder import RunFolder
 from cluster.run.work_folder import WorkFolder
 from cluster.slurm.queue import EndedJob, QueuedJob
@@ -54,7 +54,7 @@ class Facts:
         last, begun, is_open = _story(run)
         beat = read_json(run.heartbeat) or {}
         beat |= _latest_step(run) if beat else {}
-        told = [seconds(record.get("time")) for record in (last, beat, done or {})]
+        told = [epoch_s(record.get("time")) for record in (last, beat, done or {})]
         return cls(
             run=run,
             done=done,
@@ -193,7 +193,7 @@ def _left(facts: Facts, world: World, unit: int | None) -> Fate:
     """Of a run that nothing in the queue will work on, as far as is known."""
     submission, seen = facts.submission, world.sighting.time
     job = facts.begun.get("job") or (submission.job if submission else None)
-    if submission and not facts.begun and (seen is None or (seconds(submission.time) or 0) > seen - 1):
+    if submission and not facts.begun and (seen is None or (epoch_s(submission.time) or 0) > seen - 1):
         return Fate("queued", "submitted; the queue has not been looked at since")
     if facts.starts and not (facts.open and job):
         return Fate("interrupted", story(facts.last) if facts.begun else "its process is gone", unit=unit)
@@ -222,7 +222,7 @@ def in_words(reason: str) -> str:
 
 def expected_start(rows: Sequence[QueuedJob], now: float) -> float | None:
     """When the scheduler means to start the first of some jobs."""
-    told = [seconds(row.start) for row in rows if row.state == "PENDING"]
+    told = [epoch_s(row.start) for row in rows if row.state == "PENDING"]
     return min((time for time in told if time and time > now), default=None)
 
 
@@ -245,14 +245,6 @@ def story(event: Mapping[str, Any]) -> str:
     return told.get(kind, f"{kind.replace('_', ' ')}{at}")
 
 
-def seconds(text: Any) -> float | None:
-    """A time as records (UTC) or Slurm (local) write it, in seconds since 1970."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError):
-        return None
-
-
 def gpu_hours(facts: Facts, gpus_of_job: Mapping[str, int], now: float) -> float:
     """How long the starts of a training have held GPUs, in GPU-hours.
 
@@ -263,14 +255,14 @@ def gpu_hours(facts: Facts, gpus_of_job: Mapping[str, int], now: float) -> float
     """
     starts = [record for record in read_jsonl(facts.run.starts) if record.get("kind") == "train"]
     ends = sorted(
-        seconds(event.get("time")) or 0.0
+        epoch_s(event.get("time")) or 0.0
         for event in last_records(facts.run.events, SAVED, size=1 << 20)
         if event["event"] in ENDS
     )
     used = 0.0
     for number, start in enumerate(starts):
-        begin = seconds(start.get("time")) or now
-        after = seconds(starts[number + 1].get("time")) if number + 1 < len(starts) else None
+        begin = epoch_s(start.get("time")) or now
+        after = epoch_s(starts[number + 1].get("time")) if number + 1 < len(starts) else None
         last = next((time for time in ends if time >= begin), None) or facts.sign
         counted = start.get("processes", 0) if str(start.get("device", "")).startswith("cuda") else 0
         gpus = gpus_of_job.get(str(start.get("submission")), counted)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
 from cluster.errors import ClusterError
 from cluster.logs.pattern import Finding, find_sign
 from cluster.logs.pending_reasons import REASONS
 from cluster.profile.load import SlurmProfile, load_profile
-from cluster.quantities import human_time
+from cluster.quantities import epoch_s, human_time
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.slurm.queue import QueuedJob
 from cluster.slurm.submission import Submission
@@ -135,12 +136,11 @@ def _asked(submission: Submission) -> list[tuple[str, str]]:
 
 def _expected(job: QueuedJob) -> str | None:
     """When Slurm expects it to start."""
-    try:
-        start = datetime.fromisoformat(job.start)
-    except ValueError:
+    start = epoch_s(job.start)
+    left = (start - time.time()) / 60 if start else 0.0
+    if not start or left <= 0:
         return None
-    left = (start - datetime.now()).total_seconds() / 60
-    return f"{start:%Y-%m-%d %H:%M}, in {human_time(left)}, as Slurm expects now" if left > 0 else None
+    return f"{datetime.fromtimestamp(start):%Y-%m-%d %H:%M}, in {human_time(left)}, as Slurm expects now"
 
 
 def _advice(inquiry: Inquiry, finding: Finding, submission: Submission, job: QueuedJob) -> list[str]:

@@ -1,9 +1,22 @@
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.quantities import human_memory, human_time, parse_memory, parse_time, short_time, slurm_time
+from cluster.quantities import (
+    duration_s,
+    epoch_s,
+    human_memory,
+    human_time,
+    memory_mb,
+    parse_memory,
+    parse_time,
+    short_time,
+    slurm_time,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +43,9 @@ def test_time_reads_as_slurm_reads_it(text, minutes):
     assert parse_time(text) == minutes
 
 
-@pytest.mark.parametrize("text", ["", "0", "-3h", "3x", "h", "1:2:3:4", "1-", "soon", "1..5h", "0:00:00"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-3h", "3x", "h", "1:2:3:4", "1-", "soon", "1..5h", "0:00:00", "30:00.5"]
+)
 def test_no_time_is_refused(text):
     with pytest.raises(ClusterError, match="write 3h, 1d12h, 12:00:00"):
         parse_time(text)
@@ -47,6 +62,40 @@ def test_memory_reads_as_slurm_reads_it(text, mb):
 def test_no_memory_is_refused(text):
     with pytest.raises(ClusterError, match="write 64G, or 64000M"):
         parse_memory(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("00:03.367", 3.367),
+        ("02:03:04", 7384),
+        ("1-02:03:04", 93784),
+        ("30:00", 1800),
+        ("00:00:00", 0),
+        ("7-00:00:00", 604800),
+        *(
+            (text, None)
+            for text in ("", "INVALID", "UNLIMITED", "infinite", "n/a", "Partition_Limit", "NOT_SET")
+        ),
+    ],
+)
+def test_durations_that_slurm_tells(text, value):
+    assert duration_s(text) == (None if value is None else pytest.approx(value))
+
+
+def test_moments_that_slurm_and_records_tell():
+    now = int(time.time())
+    assert epoch_s(time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now))) == now
+    assert epoch_s(datetime.fromtimestamp(now, UTC).isoformat()) == now
+    assert [epoch_s(text) for text in ("None", "Unknown", "N/A", "", None, 12)] == [None] * 6
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1024K", 1), ("1.5G", 1536), ("500M", 500), ("0", 0), ("", None), ("x", None), ("2Gn", 2048)],
+)
+def test_memory_that_slurm_tells(text, value):
+    assert memory_mb(text) == value
 
 
 def test_quantities_read_back():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.job.unit import find_unit, slurm_time, terms
+from cluster.job.unit import find_unit, terms
 from cluster.profile.load import load_profile
 from cluster.profile.resources import plan_resources
 from cluster.slurm.queue import job_is_alive
@@ -94,10 +94,3 @@ def test_controller_is_asked_about_one_element_and_not_where_it_must_not_be(tmp_
     assert unit().set_comment("step 1")
     assert unit({"scontrol": False}).shown() is None
     assert log.read_text() == "--oneliner show job 14_2\nupdate JobId=14_2 Comment=step 1\n"
-
-
-def test_time_of_the_controller():
-    now = time.time()
-    assert slurm_time(time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now))) == int(now)
-    assert slurm_time("None") is None
-    assert slurm_time("") is None

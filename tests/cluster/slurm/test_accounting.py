@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from cluster.slurm.accounting import FIELDS, megabytes, parse_usage, seconds, usage, user_name
+from cluster.slurm.accounting import FIELDS, parse_usage, usage, user_name
 
 MEMORY = "cpu=00:00:02,energy=0,fs/disk=1690046,mem=62328K,pages=1,vmem=143016K"
 ROWS = f"""\
@@ -77,22 +77,6 @@ def test_rows_that_are_cut_short_or_of_another_format_are_passed_over():
         == "1"
     )
     assert parse_usage("9.0|COMPLETED" + "|" * (len(FIELDS) - 2)) == []  # a step without its job
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("00:03.367", 3.367), ("02:03:04", 7384), ("1-02:03:04", 93784), ("", 0), ("INVALID", 0)],
-)
-def test_seconds(text, value):
-    assert seconds(text) == pytest.approx(value)
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("1024K", 1), ("1.5G", 1536), ("500M", 500), ("0", 0), ("", None), ("x", None), ("2Gn", 2048)],
-)
-def test_megabytes(text, value):
-    assert megabytes(text) == value
 
 
 def test_names_of_users():
