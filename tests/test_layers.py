@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -221,6 +222,80 @@ def test_circles_are_found_wherever_the_import_stands(tmp_path, first, second):
     files, rooms = graph(tmp_path, ("house",))
     assert set(circle(files)) == {"house.a.one", "house.b.two"}
     assert set(circle(rooms)) == {"house/a", "house/b"}
+
+
+SLURM = re.compile(
+    r"(?:sacct|sacctmgr|salloc|sattach|sbatch|sbcast|scancel|scontrol|scrontab|sdiag|sinfo|sprio|squeue|sreport|srun"
+    r"|sshare|sstat|strigger)(?=\s|$)"
+)
+CLIENT = {"run", "ask", "show", "line", "installed"}
+"""Functions of `cluster.slurm.client`: what they are told first is a command of Slurm."""
+PROCESSES = {"subprocess", "os", "asyncio", "pty", "multiprocessing"}
+
+
+def starts_processes(tree):
+    """Whether a module could run a command by itself."""
+    names = set(imported(tree, "")) & (PROCESSES - {"os"})
+    calls = {getattr(node.func, "attr", "") for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    commands = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "cluster.commands"
+        for alias in node.names
+    }
+    return bool(
+        names
+        or commands
+        or any(
+            name in ("system", "popen") or name.startswith(("exec", "spawn", "posix_spawn")) for name in calls
+        )
+    )
+
+
+def slurm_words(tree):
+    """Lines of the texts that are, or begin with, a command of Slurm, and are not told to its client."""
+    told = {
+        id(node.args[0])
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in CLIENT
+        and getattr(node.func.value, "id", "") == "client"
+        and node.args
+    }
+    for node in ast.walk(tree):
+        text = node.value if isinstance(node, ast.Constant) and id(node) not in told else None
+        if isinstance(text, str) and SLURM.match(text):
+            yield node.lineno, text
+
+
+OUTSIDE = [
+    path for _, path in EVERY if path != ROOT / "cluster/slurm/client.py" and "sandbox" not in path.parts
+]
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: path.stem)
+def test_only_the_client_runs_a_command_of_slurm(path):
+    """Anywhere else such a command would hear what the user's environment says to it (`SQUEUE_STATES`)."""
+    tree = ast.parse(path.read_text())
+    if starts_processes(tree):
+        assert list(slurm_words(tree)) == []
+
+
+def test_a_command_of_slurm_outside_of_its_client_is_found():
+    assert list(slurm_words(ast.parse("import subprocess\nsubprocess.run(['squeue', '-h'])"))) == [
+        (2, "squeue")
+    ]
+    assert list(slurm_words(ast.parse("S = ('sinfo -h',)"))) == [(1, "sinfo -h")]
+    assert list(slurm_words(ast.parse("client.run('srun', 'x')\n'squeueing'"))) == []
+    for code in (
+        "import subprocess",
+        "import os\nos.system('x')",
+        "os.execvp('x', [])",
+        "from cluster.commands import ask",
+    ):
+        assert starts_processes(ast.parse(code))
+    assert not starts_processes(ast.parse("import os\nfrom cluster.slurm import client"))
 
 
 @pytest.mark.parametrize("path", sources("layalign"), ids=lambda path: path.stem)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.commands import ask
 from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import Resources
+from cluster.slurm import client
 from cluster.slurm.script import SIGNAL_S
 
 PATIENCE_S = 15.0
@@ -82,7 +82,7 @@ class Unit:
         return self._scontrol("update", f"JobId={self.job}", f"Comment={text}") is not None
 
     def _scontrol(self, *words: str) -> str | None:
-        return ask("scontrol", *words, timeout_s=PATIENCE_S) if self.scontrol else None
+        return client.ask("scontrol", *words, timeout_s=PATIENCE_S) if self.scontrol else None
 
 
 def terms(

@@ -12,7 +12,6 @@ import hashlib
 import os
 import re
 import shlex
-import subprocess
 import tempfile
 import time
 import uuid
@@ -33,7 +32,8 @@ from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
 from cluster.run.work_folder import JobHome
 from cluster.site.environment import job_lines
-from cluster.slurm.script import script, signal_seconds, submit_environ
+from cluster.slurm import client
+from cluster.slurm.script import script, signal_seconds
 from cluster.slurm.submission import Submission, standing_of
 
 CHECKPOINT_BYTES = 34_000_000 * 12
@@ -211,9 +211,9 @@ def ask_controller(draft: Draft) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "script.sh")
         path.write_text(draft.text)
-        told = _run_sbatch(existing, "--test-only", str(path))
-    said = " ".join(told.stderr.replace("sbatch: ", "").split())
-    if told.returncode:
+        answer = _run_sbatch(existing, "--test-only", str(path))
+    said = answer.said.replace("sbatch: ", "")
+    if not answer.ok:
         raise ClusterError(f"Slurm would refuse {draft.name}: {said}")
     return said
 
@@ -255,10 +255,10 @@ def _intent(draft: Draft, path: Path) -> Submission:
 def _sbatch(intent: Submission, record: Path) -> str:
     """The id of the job that the script of an intent becomes."""
     path = Path(intent.script)
-    told = _run_sbatch(path.parent, "--parsable", str(path))
-    if told.returncode == 0:
-        return told.stdout.strip().partition(";")[0]
-    said = " ".join(told.stderr.split())
+    answer = _run_sbatch(path.parent, "--parsable", str(path))
+    if answer.ok:
+        return answer.out.strip().partition(";")[0]
+    said = answer.said
     if not any(sign in said for sign in UNSURE):
         record.unlink()
         path.unlink()
@@ -274,21 +274,9 @@ def _sbatch(intent: Submission, record: Path) -> str:
     )
 
 
-def _run_sbatch(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def _run_sbatch(cwd: Path, *words: str) -> client.Answer:
     """Call sbatch in a folder that compute nodes know, since it becomes the job's own."""
-    command = ["sbatch", *words]
-    try:
-        return subprocess.run(
-            command,
-            cwd=cwd,
-            env=submit_environ(os.environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SBATCH_S,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise ClusterError("there is no sbatch on this machine: log in to the cluster first") from None
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"sbatch timed out after {SBATCH_S:.0f} s")
+    answer = client.run("sbatch", *words, timeout_s=SBATCH_S, cwd=cwd)
+    if answer.fault == "missing":
+        raise ClusterError(f"{answer.said}: log in to the cluster first")
+    return answer

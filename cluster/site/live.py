@@ -8,7 +8,6 @@ from __future__ import annotations
 import getpass
 import re
 import shlex
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,8 +17,9 @@ from cluster.provenance import ROOT
 from cluster.quantities import duration_s
 from cluster.quota import Quota, read_quotas
 from cluster.site.environment import job_lines
+from cluster.slurm import client
 
-SINFO = ("sinfo", "--noheader", "--exact", "--format=%D|%c|%m|%G|%P|%l")
+SINFO = ("--noheader", "--exact", "--format=%D|%c|%m|%G|%P|%l")
 MODULES_S = 120.0
 COMPUTE_S = 900.0
 """How long to wait for the one-minute job to have run."""
@@ -62,10 +62,10 @@ class Live:
 
 def observe(profile: SlurmProfile, environ: Mapping[str, str], compute: bool) -> Live:
     """Ask the cluster."""
-    config = ask("scontrol", "show", "config")
+    config = client.ask("scontrol", "show", "config")
     return Live(
         config=parse_config(config) if config else None,
-        shapes=tuple(parse_sinfo(ask(*SINFO) or "")),
+        shapes=tuple(parse_sinfo(client.ask("sinfo", *SINFO) or "")),
         accounts=user_accounts(),
         quotas=tuple(read_quotas()),
         modules=_modules(profile, environ),
@@ -106,7 +106,7 @@ def user_accounts() -> tuple[str, ...] | None:
     (docs.alliancecan.ca, pages Running_jobs and Job_scheduling_policies).
     """
     user = getpass.getuser()
-    told = ask(
+    told = client.ask(
         "sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user}", "format=account"
     )
     if told is None:
@@ -143,16 +143,12 @@ def _compute(profile: SlurmProfile) -> dict[str, str]:
         options.append(
             f"--gpus-per-node={f'{kind.gpu}:' if profile.hardware.typed else ''}{min(kind.per_node)}"
         )
-    command = ("srun", *options, "bash", "-c", PROBE)
-    try:
-        ran = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMPUTE_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return {NOT_SEEN: str(error)}
-    if ran.returncode:
-        return {NOT_SEEN: f"{(ran.stderr.splitlines() or ['srun says nothing'])[-1]}; {shlex.join(command)}"}
-    return dict(line.split("=", 1) for line in ran.stdout.splitlines() if "=" in line)
+    words = (*options, "bash", "-c", PROBE)
+    answer = client.run("srun", *words, timeout_s=COMPUTE_S)
+    if not answer.ok:
+        last = (answer.err.splitlines() or [answer.said])[-1]
+        return {NOT_SEEN: f"{last}; {client.line('srun', *words)}"}
+    return dict(line.split("=", 1) for line in answer.out.splitlines() if "=" in line)
 
 
 def _minutes(limit: str) -> int | None:

@@ -13,14 +13,14 @@ import pwd
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from cluster.commands import ask
 from cluster.quantities import duration_s, memory_mb
+from cluster.slurm import client
 
 FIELDS = (
     *("JobID", "State", "ExitCode", "ElapsedRaw", "TimelimitRaw", "AllocTRES", "MaxRSS", "TotalCPU"),
     *("AllocCPUS", "NNodes", "NTasks", "NodeList", "Start", "End", "TRESUsageInMax"),
 )
-SACCT = ("sacct", "--duplicates", "--noheader", "--parsable2", f"--format={','.join(FIELDS)}")
+SACCT = ("--duplicates", "--noheader", "--parsable2", f"--format={','.join(FIELDS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def usage(jobs: Iterable[str]) -> list[Usage] | None:
     ids = ",".join(dict.fromkeys(jobs))
     if not ids:
         return []
-    told = ask(*SACCT, f"--jobs={ids}")
+    told = client.ask("sacct", *SACCT, f"--jobs={ids}")
     return None if told is None else parse_usage(told)
 
 

@@ -9,22 +9,21 @@ from __future__ import annotations
 import getpass
 import math
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from cluster.errors import ClusterError
+from cluster.slurm import client
 
-PATIENCE_S = 60.0
 LOOK_S = 60.0
 """How long one look at the queue serves a job."""
 TAB = "\t"
 """Between fields: no name of a run has one."""
-SQUEUE = ("squeue", "--noheader", "--format=" + TAB.join(("%i", "%F", "%T", "%r", "%j", "%o", "%S")))
+SQUEUE = ("--noheader", "--format=" + TAB.join(("%i", "%F", "%T", "%r", "%j", "%o", "%S")))
 SACCT = (
-    *("sacct", "--allocations", "--duplicates", "--noheader", "--parsable2", f"--delimiter={TAB}"),
+    *("--allocations", "--duplicates", "--noheader", "--parsable2", f"--delimiter={TAB}"),
     "--format=JobID,State,ExitCode,JobName,SubmitLine",
 )
 NEVER = "DependencyNeverSatisfied"
@@ -118,10 +117,10 @@ def ended(
         since: earliest end, local time; None is today.
     """
     start = (f"--starttime={since:%Y-%m-%dT%H:%M:%S}",) if since else ()
-    told = _ask(*SACCT, *_choice(jobs, name), *start)
-    if told.returncode:
+    told = client.ask("sacct", *SACCT, *_choice(jobs, name), *start)
+    if told is None:
         return None
-    rows = _rows(told.stdout, 5)
+    rows = _rows(told, 5)
     return [
         EndedJob(id, id.partition("_")[0], state.split()[0], code, name, line)
         for id, state, code, name, line in rows
@@ -159,18 +158,18 @@ def cancel(*jobs: str) -> None:
     Raises:
         ClusterError: Slurm refuses.
     """
-    told = _ask("scancel", *jobs)
-    if told.returncode:
-        raise ClusterError(f"job {' '.join(jobs)} cannot be cancelled: {_said(told)}")
+    answer = client.run("scancel", *jobs)
+    if not answer.ok:
+        raise ClusterError(f"job {' '.join(jobs)} cannot be cancelled: {answer.said}")
 
 
 def _squeue(*choice: str) -> list[QueuedJob]:
-    told = _ask(*SQUEUE, *choice)
-    if "Invalid job id" in told.stderr:  # squeue's word for one job that is no longer known
+    answer = client.run("squeue", *SQUEUE, *choice)
+    if "Invalid job id" in answer.err:  # squeue's word for one job that is no longer known
         return []
-    if told.returncode:
-        raise ClusterError(f"squeue does not answer, so that nobody knows what is queued: {_said(told)}")
-    return [QueuedJob(*row) for row in _rows(told.stdout, SQUEUE[-1].count(TAB) + 1)]
+    if not answer.ok:
+        raise ClusterError(f"squeue does not answer, so that nobody knows what is queued: {answer.said}")
+    return [QueuedJob(*row) for row in _rows(answer.out, SQUEUE[-1].count(TAB) + 1)]
 
 
 def _length(part: str) -> int:
@@ -189,24 +188,3 @@ def _choice(jobs: Iterable[str], name: str | None) -> Sequence[str]:
 def _rows(text: str, width: int) -> list[list[str]]:
     cells = [line.split(TAB) for line in text.splitlines()]
     return [row for row in cells if len(row) == width]
-
-
-def _ask(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command; that it is missing or too slow is a failure like others."""
-    try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-    except FileNotFoundError:
-        return subprocess.CompletedProcess(command, 127, "", f"there is no {command[0]} on this machine")
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, "", f"no answer within {PATIENCE_S:.0f} s")
-
-
-def _said(told: subprocess.CompletedProcess[str]) -> str:
-    return (told.stderr or told.stdout).strip() or f"exit status {told.returncode}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from typing import Any
 from cluster.errors import ClusterError
 from cluster.files import read_json, write_json_atomic
 from cluster.job import causes
+from cluster.slurm import client
 from cluster.slurm.queue import SQUEUE, EndedJob, QueuedJob, all_queued, ended
 
 EVERY_S = 60.0
@@ -88,7 +88,7 @@ class Sightings:
     def take(self) -> Sighting:
         """The queue: as it is, or as it was when it was asked within the interval."""
         kept = self._read("squeue")
-        if shutil.which("squeue") and self._due("squeue", kept):
+        if client.installed("squeue") and self._due("squeue", kept):
             with self._asking("squeue", kept):
                 try:
                     jobs = [list(asdict(job).values()) for job in all_queued()]
@@ -110,7 +110,7 @@ class Sightings:
         kept = self._read("sacct")
         known, missed = kept.get("ended", {}), kept.get("missed", {})
         asked = [job for job in wanted if job not in known and time.time() - missed.get(job, 0) > LONGEST_S]
-        if asked and shutil.which("sacct") and self._due("sacct", kept):
+        if asked and client.installed("sacct") and self._due("sacct", kept):
             with self._asking("sacct", kept):
                 rows = ended(asked)
                 kept["fault"] = "no answer" if rows is None else ""

@@ -1,14 +1,14 @@
-"""The text that sbatch gets, written by submitit without submitting, and the environment to submit it in.
+"""The text that sbatch gets, written by submitit without submitting.
 
-submitit is transport: it pickles the job, writes the script and starts the tasks. What it would get wrong on these
-clusters is set here: a GPU's model, srun's own `--cpus-per-task` (not inherited since Slurm 22.05), the `wckey` and
-the signal that it writes of itself.
+submitit is transport: it pickles the job, writes the script and starts the tasks; it never submits. What it would get
+wrong on these clusters is set here: a GPU's model, srun's own `--cpus-per-task` (not inherited since Slurm 22.05), the
+`wckey` and the signal that it writes of itself.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,6 @@ BYTES_PER_S = 0.5e9
 MAIL = "END,FAIL"
 WAIT_S = 60
 """How long the other tasks may live after one has ended."""
-INHERITED = ("SLURM_", "SLURMD_", "SBATCH_", "SRUN_", "SUBMITIT_", "PMI_", "PMIX_")
 
 
 def signal_seconds(checkpoint_bytes: int, time_min: int | None = None) -> int:
@@ -41,19 +40,6 @@ def signal_seconds(checkpoint_bytes: int, time_min: int | None = None) -> int:
     """
     needed = max(SIGNAL_S, STEP_S + math.ceil(checkpoint_bytes / BYTES_PER_S))
     return needed if time_min is None else min(needed, time_min * 30)
-
-
-def submit_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment to call sbatch in: without what another job, or a `.bashrc`, has set for Slurm.
-
-    `SBATCH_*` would go before the script, `SLURM_CPU_BIND` and the like would reach the tasks. `SLURM_CONF` stays: it
-    says which cluster this is.
-    """
-    return {
-        name: value
-        for name, value in environ.items()
-        if name == "SLURM_CONF" or not name.startswith(INHERITED)
-    }
 
 
 def slurm_executor(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -21,6 +20,7 @@ from cluster.profile.schema import nearest
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import RunFolder, all_runs
 from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
+from cluster.slurm import client
 from cluster.slurm.queue_cache import EVERY_S, SANDBOX_S, Sighting, Sightings
 from cluster.storage.purge import purge_days, purge_notice
 from jobs.board.evaluation_progress import (
@@ -157,7 +157,7 @@ class Collector:
         if not profiles:
             self.unasked = "nothing is submitted"
             return Sighting()
-        self.unasked = "" if shutil.which("squeue") else "no Slurm here"
+        self.unasked = "" if client.installed("squeue") else "no Slurm here"
         if self.sightings is None:
             every = EVERY_S
             conf = None

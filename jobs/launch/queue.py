@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from cluster.profile.rules import Accounts
 from cluster.run.run_folder import RunFolder
 from cluster.site.environment import home
 from cluster.site.live import user_accounts
+from cluster.slurm import client
 from cluster.slurm.queue import cancel, job_is_alive
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Standing, standing_of
@@ -85,7 +85,7 @@ class Queue:
 
     def standing(self, run: RunFolder) -> Standing | None:
         """What is known of a run's submission; a dry run may be where nobody can be asked."""
-        return None if self.args.dry_run and not shutil.which("squeue") else standing_of(run.submission)
+        return None if self.args.dry_run and not client.installed("squeue") else standing_of(run.submission)
 
     def dependency(self, run: RunFolder | None) -> str | None:
         """What waits for the training of a run that is in the queue; None if there is nothing to wait for."""
@@ -225,7 +225,7 @@ def _accounts() -> Accounts | None:
 
 
 def _no_slurm(profile: SlurmProfile) -> str | None:
-    if shutil.which("sbatch"):
+    if client.installed("sbatch"):
         return None
     login = f" (on {profile.login})" if profile.login else ""
     return f"there is no sbatch here: give the command on a login node of {profile.name}{login}, or add --dry-run"
@@ -233,7 +233,7 @@ def _no_slurm(profile: SlurmProfile) -> str | None:
 
 def _no_account(profile: SlurmProfile) -> str | None:
     """Where accounts cannot be asked for, one that is named is believed."""
-    if profile.account or shutil.which("sacctmgr"):
+    if profile.account or client.installed("sacctmgr"):
         return None
     return f"no account: there is no sacctmgr here that could say which are yours on {profile.name}; give --account"
 

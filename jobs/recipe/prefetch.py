@@ -18,7 +18,7 @@ from cluster.hub.fetch import Wanted, fetch
 from cluster.profile.load import Profile, SlurmProfile
 from cluster.profile.rules import find_memory
 from cluster.site.environment import ROOT, job_lines
-from cluster.slurm.script import submit_environ
+from cluster.slurm import client
 from layalign.config import RunConfig, resolve
 from layalign.mini import is_mini
 
@@ -101,24 +101,28 @@ def prefetch(
 def _convert(name: str, commit: str, profile: Profile, environ: dict[str, str]) -> None:
     """In this Python where it has torch, else as a job: a launcher has none, and a login node little memory."""
     told = ["-m", "layalign.model.convert", name, "--revision", commit]
-    if importlib.util.find_spec("torch"):
-        command = [sys.executable, *told]
-    elif isinstance(profile, SlurmProfile):
-        command = _as_job(["python", *told], profile, environ)
-    else:
+    offline = {**environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    here = importlib.util.find_spec("torch") is not None
+    if not here and not isinstance(profile, SlurmProfile):
         raise ClusterError(f"{name} is fetched; converting it needs torch, which {sys.executable} lacks")
     print(f"converting the encoder half of {name} to bf16, once", flush=True)
-    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    ran = subprocess.run(command, cwd=ROOT, env={**submit_environ(environ), **offline}, check=False)
-    if ran.returncode:
+    if here or not isinstance(profile, SlurmProfile):
+        command = [sys.executable, *told]
+        line = shlex.join(command)
+        status = subprocess.run(command, cwd=ROOT, env=client.scrubbed(offline), check=False).returncode
+    else:
+        words = _srun_words(["python", *told], profile, environ)
+        line = client.line("srun", *words)
+        status = client.show("srun", *words, environ=offline, cwd=ROOT)
+    if status:
         raise ClusterError(
-            f"{name} is fetched, but could not be converted (exit status {ran.returncode}): jobs then load it whole, "
-            f"which is slower; to try again: {shlex.join(command)}"
+            f"{name} is fetched, but could not be converted (exit status {status}): jobs then load it whole, "
+            f"which is slower; to try again: {line}"
         )
 
 
-def _as_job(command: list[str], profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
-    """A command in the cluster's environment, through srun."""
+def _srun_words(command: list[str], profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
+    """What srun is told to run a command in the cluster's environment."""
     kind = profile.hardware.kinds[0]
     options = ["--nodes=1", "--ntasks=1", f"--time={CONVERT_MIN}", "--job-name=layalign-convert"]
     if profile.account:
@@ -131,4 +135,4 @@ def _as_job(command: list[str], profile: SlurmProfile, environ: Mapping[str, str
             f"--gpus-per-node={f'{kind.gpu}:' if profile.hardware.typed else ''}{min(kind.per_node)}"
         )
     script = "\n".join([f"cd {shlex.quote(str(ROOT))}", *job_lines(profile, environ), shlex.join(command)])
-    return ["srun", *options, "bash", "-c", script]
+    return [*options, "bash", "-c", script]

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.slurm import queue
+from cluster.slurm import client
 from cluster.slurm.queue import EndedJob, QueuedJob, alive_in, all_queued, cancel, ended, job_is_alive, queued
 
 START = "2026-11-21T09:50:41"
@@ -54,7 +54,7 @@ def test_silence_is_not_absence(slurm):
 
 def test_command_that_is_missing_or_slow_says_so(slurm, monkeypatch):
     (slurm.folder / "squeue").write_text("#!/bin/bash\nexec sleep 5")
-    monkeypatch.setattr(queue, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(client, "PATIENCE_S", 0.2)
     with pytest.raises(ClusterError, match=r"no answer within"):
         queued(["12"])
     monkeypatch.setenv("PATH", "")

@@ -15,7 +15,7 @@ from cluster.launch.submit import setup_lines
 from cluster.profile.load import load_profile
 from cluster.profile.resources import plan_resources
 from cluster.run.snapshot import Snapshot
-from cluster.slurm.script import script, signal_seconds, slurm_executor, submit_environ
+from cluster.slurm.script import script, signal_seconds, slurm_executor
 from tests.cluster.profile.test_load import CLUSTERS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -168,16 +168,3 @@ def test_signal_leaves_time_to_write_the_checkpoint():
     assert signal_seconds(100_000_000_000) == 260
     assert signal_seconds(400_000_000, time_min=2) == 60
     assert signal_seconds(400_000_000, time_min=1440) == 120
-
-
-def test_environment_of_a_submission_forgets_other_jobs():
-    environ = {
-        "SLURM_CONF": "/etc/slurm.conf",
-        "SLURM_CPU_BIND": "x",
-        "SBATCH_ACCOUNT": "y",
-        "SRUN_DEBUG": "z",
-    }
-    environ |= {"PMIX_RANK": "0", "SUBMITIT_EXECUTOR": "slurm", "HOME": "/home/me", "LAYALIGN_RUNS": "/runs"}
-    kept = submit_environ(environ)
-    assert kept == {"SLURM_CONF": "/etc/slurm.conf", "HOME": "/home/me", "LAYALIGN_RUNS": "/runs"}
-    assert "SLURM_CPU_BIND" in environ
