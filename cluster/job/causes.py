@@ -17,7 +17,7 @@ from typing import Any
 
 from cluster.job.unit import Unit
 from cluster.quantities import duration_s, epoch_s
-from cluster.slurm.queue import ended
+from cluster.slurm.queue import UNDECIDED, ended
 
 WALLTIME = "walltime"
 PREEMPTION = "preemption"
@@ -39,7 +39,6 @@ BY_STATE = {
     "CANCELLED": CANCELLED,
     "OUT_OF_MEMORY": OUT_OF_MEMORY,
 }
-UNDECIDED = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED")
 EARLY_S = 75.0
 """Slurm may send `--signal` up to a minute before its time."""
 LAST_S = 5.0

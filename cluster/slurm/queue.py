@@ -7,18 +7,16 @@ for any number of jobs.
 from __future__ import annotations
 
 import getpass
-import math
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from cluster.errors import ClusterError
 from cluster.slurm import client
 
-LOOK_S = 60.0
-"""How long one look at the queue serves a job."""
 TAB = "\t"
 """Between fields: no name of a run has one."""
 SQUEUE = ("--noheader", "--format=" + TAB.join(("%i", "%F", "%T", "%r", "%j", "%o", "%S")))
@@ -27,6 +25,8 @@ SACCT = (
     "--format=JobID,State,ExitCode,JobName,SubmitLine",
 )
 NEVER = "DependencyNeverSatisfied"
+UNDECIDED = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED")
+"""States of a job that is not over."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,6 @@ def all_queued() -> list[QueuedJob]:
     return _squeue(f"--user={getpass.getuser()}")
 
 
-def alive_in(jobs: Iterable[QueuedJob]) -> Callable[[str], bool]:
-    """`job_is_alive` as of one look at the queue, for any number of questions."""
-    begun = {job.id for job in jobs if job.state != "PENDING"}
-    return begun.__contains__
-
-
 def ended(
     jobs: Iterable[str] = (), *, name: str | None = None, since: datetime | None = None
 ) -> list[EndedJob] | None:
@@ -130,26 +124,66 @@ def ended(
 def job_is_alive(job: str) -> bool | None:
     """Whether processes of a job may still be there, be it only to end; None if Slurm does not say."""
     try:
-        return any(found.state != "PENDING" for found in queued([job]))
+        return any(row.state != "PENDING" for row in queued([job]) if job in (row.id, row.job))
     except ClusterError:
         return None
 
 
+@dataclass(frozen=True)
 class Look:
-    """`job_is_alive` for many questions: that a job lives is believed for a minute, that it does not is looked up."""
+    """The user's jobs in the queue, as squeue showed them at one moment."""
 
-    def __init__(self) -> None:
-        self._alive: Callable[[str], bool] | None = None
-        self._time = -math.inf
+    jobs: tuple[QueuedJob, ...] = ()
+    time: float | None = None
+    """When, in seconds since 1970; None: never, as there is no Slurm here or it has not answered yet."""
+    fault: str = ""
+    """What squeue said when it was asked last and did not answer."""
 
-    def __call__(self, job: str) -> bool | None:
-        if time.monotonic() - self._time < LOOK_S and self._alive and self._alive(job):
-            return True
+    @classmethod
+    def now(cls) -> Look:
+        """A fresh one.
+
+        Raises:
+            ClusterError: as `queued`.
+        """
+        return cls(tuple(all_queued()), time.time())
+
+    @classmethod
+    def attempt(cls) -> Look:
+        """A fresh one; where squeue does not answer, that is all that it tells."""
         try:
-            self._alive, self._time = alive_in(all_queued()), time.monotonic()
-        except ClusterError:
-            return None
-        return self._alive(job)
+            return cls.now()
+        except ClusterError as error:
+            return cls(fault=str(error).partition(": ")[2] or str(error))
+
+    @cached_property
+    def by_job(self) -> dict[str, list[QueuedJob]]:
+        """Its rows by the id that sbatch gave."""
+        rows: dict[str, list[QueuedJob]] = {}
+        for job in self.jobs:
+            rows.setdefault(job.job, []).append(job)
+        return rows
+
+    @cached_property
+    def begun(self) -> frozenset[str]:
+        """Ids of jobs and elements that run, or are about to end."""
+        return frozenset(job.id for job in self.jobs if job.state != "PENDING")
+
+    @property
+    def silence(self) -> str:
+        """That squeue does not answer, and why; empty if it does."""
+        return f"squeue does not answer: {self.fault}" if self.fault else ""
+
+    def job_is_alive(self, job: str, sign: float = 0.0) -> bool | None:
+        """Whether a job's processes may still be there; None if nobody knows.
+
+        Args:
+            job: `14_2` or `15`.
+            sign: when it was last heard of, in seconds since 1970. What is younger than this look it cannot deny.
+        """
+        if job in self.begun:
+            return True
+        return None if self.time is None or sign > self.time else False
 
 
 def cancel(*jobs: str) -> None:

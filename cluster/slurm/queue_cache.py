@@ -1,7 +1,7 @@
-"""Sights of the queue that are shared: kept in a file, so that no loop asks the controller more than once a minute.
+"""Looks at the queue that are shared: kept in a file, so that no loop asks the controller more than once a minute.
 
-Whoever shows the queue takes a `Sighting` from `Sightings`; whoever changes it calls `forget`. A controller that is
-slow or silent is asked ever more seldom. docs.alliancecan.ca/wiki/Running_jobs asks for no frequent squeue.
+Whoever shows the queue takes its `Look` from here; whoever changes it calls `forget`. A controller that is slow or
+silent is asked ever more seldom. docs.alliancecan.ca/wiki/Running_jobs asks for no frequent squeue.
 """
 
 from __future__ import annotations
@@ -11,16 +11,13 @@ import getpass
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import ClusterError
 from cluster.files import read_json, write_json_atomic
-from cluster.job import causes
 from cluster.slurm import client
-from cluster.slurm.queue import SQUEUE, EndedJob, QueuedJob, all_queued, ended
+from cluster.slurm.queue import SQUEUE, UNDECIDED, EndedJob, Look, QueuedJob, ended, job_is_alive
 
 EVERY_S = 60.0
 """Between two questions, however many processes ask."""
@@ -31,72 +28,48 @@ SLOW_S = 5.0
 LONGEST_S = 600.0
 MOST = 1024
 """Intervals that a silent controller is left alone, if they are short."""
-UNDECIDED = (*causes.UNDECIDED, "REQUEUED")
+CHANGES = (*UNDECIDED, "REQUEUED")
 """States that accounting will still correct."""
 
 
-@dataclass(frozen=True)
-class Sighting:
-    """What the queue held when it was last seen."""
-
-    jobs: tuple[QueuedJob, ...] = ()
-    time: float | None = None
-    """When, in seconds since 1970; None: never, as there is no Slurm here or it has not answered yet."""
-    fault: str = ""
-    """What squeue said when it was asked last and did not answer."""
-
-    @cached_property
-    def by_job(self) -> dict[str, list[QueuedJob]]:
-        """Its rows by the id that sbatch gave."""
-        rows: dict[str, list[QueuedJob]] = {}
-        for job in self.jobs:
-            rows.setdefault(job.job, []).append(job)
-        return rows
-
-    @cached_property
-    def begun(self) -> frozenset[str]:
-        """Ids of jobs and elements that run, or are about to end."""
-        return frozenset(job.id for job in self.jobs if job.state != "PENDING")
-
-    def job_is_alive(self, job: str, sign: float = 0.0) -> bool | None:
-        """Whether a job's processes may still be there; None if nobody knows.
-
-        Args:
-            job: `14_2` or `15`.
-            sign: when it was last heard of, in seconds since 1970. What is younger than this look it cannot deny.
-        """
-        if job in self.begun:
-            return True
-        return None if self.time is None or sign > self.time else False
-
-
-class Sightings:
-    """The sights that are shared by all processes of a user that work with one folder of runs.
+class QueueCache:
+    """Looks that are shared by all processes of a user that work with one folder of runs.
 
     What was answered and when it was asked are files of their own: a process that is about to ask undoes no answer.
 
     Args:
-        root: the folder of all runs, below which they are; where that cannot be written, this process alone knows.
+        root: the folder of all runs, below which they are; where that cannot be written, or is None, this process
+            alone knows.
         every_s: least number of seconds between two questions.
     """
 
-    def __init__(self, root: Path, every_s: float = EVERY_S) -> None:
-        self.folder = _folder(root)
+    def __init__(self, root: Path | None = None, every_s: float = EVERY_S) -> None:
+        self.folder = _folder(root) if root else None
         self.every_s = every_s
+        self.latest = Look()
+        """As `job_is_alive` took it."""
         self._unwritten: dict[str, dict[str, Any]] = {}
 
-    def take(self) -> Sighting:
+    def look(self) -> Look:
         """The queue: as it is, or as it was when it was asked within the interval."""
         kept = self._read("squeue")
         if client.installed("squeue") and self._due("squeue", kept):
             with self._asking("squeue", kept):
-                try:
-                    jobs = [list(asdict(job).values()) for job in all_queued()]
-                    kept |= {"jobs": jobs, "seen": time.time(), "fault": ""}
-                except ClusterError as error:
-                    kept["fault"] = str(error).partition(": ")[2] or str(error)
+                look = Look.attempt()
+                kept["fault"] = look.fault
+                if not look.fault:
+                    kept |= {"jobs": [list(asdict(job).values()) for job in look.jobs], "seen": time.time()}
         seen = tuple(QueuedJob(*row) for row in kept.get("jobs", ()))
-        return Sighting(seen, kept.get("seen"), kept.get("fault", ""))
+        return Look(seen, kept.get("seen"), kept.get("fault", ""))
+
+    def job_is_alive(self, job: str) -> bool | None:
+        """`queue.job_is_alive` for many questions: that a job lives is believed for as long as a look lasts.
+
+        That it does not is looked up.
+        """
+        if self.latest.time is None or time.time() - self.latest.time >= self.every_s:
+            self.latest = self.look()
+        return True if job in self.latest.begun else job_is_alive(job)
 
     def ended(self, jobs: Iterable[str]) -> dict[str, EndedJob]:
         """How jobs that have left the queue ended, by id, as far as accounting knows: at most one `sacct`.
@@ -117,7 +90,7 @@ class Sightings:
                 known = {**known, **_by_id(rows or (), asked)}
                 unknown = [job for job in asked if job not in known] if rows is not None else []
                 kept["missed"] = {**missed, **dict.fromkeys(unknown, time.time())}
-                kept["ended"] = {job: row for job, row in known.items() if row["state"] not in UNDECIDED}
+                kept["ended"] = {job: row for job, row in known.items() if row["state"] not in CHANGES}
         return {job: EndedJob(**known[job]) for job in wanted if job in known}
 
     @contextlib.contextmanager
@@ -135,11 +108,18 @@ class Sightings:
         return not 0 <= time.time() - self._read(f"{what}-asked").get("time", 0.0) < wait
 
     def _read(self, name: str) -> dict[str, Any]:
-        kept = self._unwritten.get(name) or read_json(self.folder / f"{name}.json") or {}
+        kept = (
+            self._unwritten.get(name)
+            or (read_json(self.folder / f"{name}.json") if self.folder else None)
+            or {}
+        )
         return kept if kept.get("of") == _origin() else {}
 
     def _write(self, name: str, kept: dict[str, Any]) -> None:
         kept["of"] = _origin()
+        if self.folder is None:
+            self._unwritten[name] = kept
+            return
         try:
             self.folder.mkdir(exist_ok=True)
             write_json_atomic(self.folder / f"{name}.json", kept)

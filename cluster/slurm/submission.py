@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from cluster.files import read_json, write_json_atomic
 from cluster.profile.resources import Resources
-from cluster.slurm.queue import QueuedJob, ended, queued
+from cluster.slurm.queue import Look, QueuedJob, ended, queued
 
 LAG = timedelta(minutes=5)
 """By how much the clocks of login node and controller may differ."""
+YOUNG = timedelta(days=1)
+"""An intent may still become a job for as long as this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,20 @@ class Submission:
         """What of it is in the queue. On another cluster the same id is another job's."""
         ours = {self.script, self.name}
         return [job for job in jobs if job.job == self.job and {job.command, job.name} & ours]
+
+    def rows(self, look: Look) -> list[QueuedJob]:
+        """What of it is in the queue as of a look; one whose id got lost is known by its script."""
+        if self.job is None:
+            return [job for job in look.jobs if job.command == self.script]
+        return self.among(look.by_job.get(self.job, ()))
+
+    def may_be_queued(self, look: Look) -> bool:
+        """Whether it may be in the queue, waiting or running, as of a look."""
+        if look.time is None:
+            return True
+        if self.job is None and datetime.now(UTC) - datetime.fromisoformat(self.time) < YOUNG:
+            return True
+        return bool(self.rows(look))
 
     def look_up(self) -> str | None:
         """The id of the job that the script has become, in the queue or in accounting; None if it is in neither.

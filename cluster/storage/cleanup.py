@@ -21,7 +21,7 @@ from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import FOLDER, RunFolder
 from cluster.run.snapshot import UNPACKED, code_folder
 from cluster.run.work_folder import WorkFolder
-from cluster.slurm.glance import Glance
+from cluster.slurm.queue import Look
 from cluster.slurm.submission import Submission
 from cluster.storage.import_folder import drafts
 
@@ -51,17 +51,18 @@ class Waste:
     bytes: int
 
 
-def waste_of_run(run: RunFolder, glance: Glance, inits: frozenset[Path]) -> Iterator[Waste]:
+def waste_of_run(run: RunFolder, look: Look, inits: frozenset[Path]) -> Iterator[Waste]:
     """What of a run is safe to delete.
 
     Args:
         run: the run.
-        glance: at the queue.
+        look: at the queue.
         inits: folders of weights that runs start from by their configs.
     """
-    state = run.state(glance.job_is_alive)
-    held = run.lease(job_is_alive=glance.job_is_alive).living_holder()
-    if state not in ("done", "failed") or held or glance.holds(Submission.read(run.submission)):
+    state = run.state(look.job_is_alive)
+    held = run.lease(job_is_alive=look.job_is_alive).living_holder()
+    submission = Submission.read(run.submission)
+    if state not in ("done", "failed") or held or (submission and submission.may_be_queued(look)):
         return
     spared = [run.checkpoints]
     if state == "done" and _handed_on(run) and not any(_is_below(init, run.checkpoints) for init in inits):
@@ -85,7 +86,7 @@ def waste_of_grid(grid: GridFolder) -> Iterator[Waste]:
 
 
 def waste_of_root(
-    root: Path, runs: Sequence[RunFolder], grids: Iterable[GridFolder], glance: Glance
+    root: Path, runs: Sequence[RunFolder], grids: Iterable[GridFolder], look: Look
 ) -> Iterator[Waste]:
     """What belongs to no run: code that no job needs, runs that were moved aside, drafts.
 
@@ -93,17 +94,17 @@ def waste_of_root(
         root: the folder of all runs.
         runs: all of them.
         grids: all of them.
-        glance: at the queue.
+        look: at the queue.
     """
     records = [*(run.submission for run in runs), *(path for grid in grids for path in grid.records())]
     submissions = (Submission.read(record) for record in records)
-    needed = {one.tree for one in submissions if one and glance.holds(one)}
+    needed = {one.tree for one in submissions if one and one.may_be_queued(look)}
     folder = code_folder(root)
     young = {_tree(path) for path in folder.glob("*") if not _is_old(path)}
     code = [path for path in folder.glob("*") if _tree(path) not in needed | young]
     yield from _waste("code", "no job that may be queued runs it", "", code)
     for path in root.glob("*.replaced-*"):
-        if _is_replaced(path, glance):
+        if _is_replaced(path, look):
             yield from _waste("replaced runs", "made anew since; older than a day", path.name, [path])
     given_up = [draft.path for draft in drafts(root) if draft.abandoned() and _is_old(draft.path)]
     yield from _left_over("", [*given_up, *root.glob(f"{GONE}*")])
@@ -168,14 +169,14 @@ def _handed_on(run: RunFolder) -> bool:
     return any(path.stat().st_size for path in run.bridge.glob("*.safetensors"))
 
 
-def _is_replaced(path: Path, glance: Glance) -> bool:
+def _is_replaced(path: Path, look: Look) -> bool:
     """Whether a run that was moved aside is needed no more: what took its place has come as far."""
     match = ASIDE.fullmatch(path.name)
     if not match or not path.is_dir():
         return False
     when = datetime.strptime(match["when"], "%Y%m%d-%H%M%S").timestamp()
     old, new = WorkFolder(path, f"run {path.name}"), RunFolder(path.with_name(match[1]))
-    if time.time() - when < OLD_S or old.lease(job_is_alive=glance.job_is_alive).living_holder():
+    if time.time() - when < OLD_S or old.lease(job_is_alive=look.job_is_alive).living_holder():
         return False
     return new.done.exists() and (_handed_on(new) or not old.done.exists())
 

@@ -87,7 +87,7 @@ class Board:
         )
         what = ", ".join(counted)
         ages = f"files {age(self.terms.now - self.status.time)} ago, {self._queue()}"
-        style = "yellow" if self.status.sighting.fault else "dim"
+        style = "yellow" if self.status.look.fault else "dim"
         gap = width - cell_len(what) - cell_len(ages)
         if gap >= 2:
             yield [(what, "bold"), (" " * gap, ""), (ages, style)]
@@ -97,12 +97,11 @@ class Board:
         yield cut(self._counted(Counter(row.state for row in rows), words=width >= 110), width)
 
     def _queue(self) -> str:
-        """How old the sight of the queue is, and what became of the last question."""
-        sighting = self.status.sighting
-        silent = f"squeue does not answer: {sighting.fault}" if sighting.fault else ""
-        if sighting.time is None:
-            return silent or self.status.unasked or "squeue was asked and has not answered yet"
-        return f"queue {age(self.terms.now - sighting.time)} ago" + (f", {silent}" if silent else "")
+        """How old the look at the queue is, and what became of the last question."""
+        look = self.status.look
+        if look.time is None:
+            return look.silence or self.status.unasked or "squeue was asked and has not answered yet"
+        return f"queue {age(self.terms.now - look.time)} ago" + (f", {look.silence}" if look.silence else "")
 
     def _counted(self, counts: Mapping[State, int], words: bool) -> list[Part]:
         parts = []

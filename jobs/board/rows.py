@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cluster.slurm.queue_cache import Sighting
+from cluster.slurm.queue import Look
 
 State = Literal["failed", "lost", "running", "interrupted", "blocked", "queued", "new", "cancelled", "done"]
 STATES: tuple[State, ...] = (
@@ -86,7 +86,7 @@ class Status:
 
     rows: tuple[Row, ...]
     grids: tuple[GridLine, ...]
-    sighting: Sighting
+    look: Look
     unasked: str
     """Why the queue was not asked; empty if it was."""
     time: float

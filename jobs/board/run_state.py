@@ -1,4 +1,4 @@
-"""What has become of a training, from its files and one sight of the queue. Light."""
+"""What has become of a training, from its files and one look at the queue. Light."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from cluster.logs.tail import count_lines, last_records
 from cluster.quantities import epoch_s
 from cluster.run.run_folder import RunFolder
 from cluster.run.work_folder import WorkFolder
-from cluster.slurm.queue import EndedJob, QueuedJob
-from cluster.slurm.queue_cache import Sighting
+from cluster.slurm.queue import EndedJob, Look, QueuedJob
 from cluster.slurm.submission import Submission
 from jobs.board.rows import State
 
@@ -94,7 +93,7 @@ def _latest_step(run: RunFolder) -> dict[str, Any]:
 class World:
     """What is known beside the files of one run."""
 
-    sighting: Sighting
+    look: Look
     now: float
     titles: Mapping[str, str] = field(default_factory=dict)
     """What to call a run, by the name of its folder."""
@@ -116,16 +115,12 @@ class World:
         return self.ended.get(job)
 
     def rows_of(self, submission: Submission | None) -> list[QueuedJob]:
-        """What of a submission is in the queue; one whose job got lost is known by its script."""
-        if submission is None:
-            return []
-        if submission.job is None:
-            return [row for row in self.sighting.jobs if row.command == submission.script]
-        return submission.among(self.sighting.by_job.get(submission.job, ()))
+        """What of a submission is in the queue."""
+        return submission.rows(self.look) if submission else []
 
     def lives(self, work: WorkFolder, sign: float) -> bool:
         """Whether somebody works there now."""
-        lease = work.lease(job_is_alive=lambda job: self.sighting.job_is_alive(job, sign))
+        lease = work.lease(job_is_alive=lambda job: self.look.job_is_alive(job, sign))
         return work.leases.exists() and lease.living_holder() is not None
 
     def parents(self, run: str, submission: Submission | None) -> list[str]:
@@ -191,7 +186,7 @@ def _queued(rows: Sequence[QueuedJob], facts: Facts, world: World) -> Fate:
 
 def _left(facts: Facts, world: World, unit: int | None) -> Fate:
     """Of a run that nothing in the queue will work on, as far as is known."""
-    submission, seen = facts.submission, world.sighting.time
+    submission, seen = facts.submission, world.look.time
     job = facts.begun.get("job") or (submission.job if submission else None)
     if submission and not facts.begun and (seen is None or (epoch_s(submission.time) or 0) > seen - 1):
         return Fate("queued", "submitted; the queue has not been looked at since")

@@ -1,4 +1,4 @@
-"""Everything that the board shows, read from files first, then from one shared sight of the queue. Light.
+"""Everything that the board shows, read from files first, then from one shared look at the queue. Light.
 
 No call of Slurm is made for a single run: one `squeue` for all of them, and one `sacct` for those that have left it.
 """
@@ -21,7 +21,8 @@ from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import RunFolder, all_runs
 from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
 from cluster.slurm import client
-from cluster.slurm.queue_cache import EVERY_S, SANDBOX_S, Sighting, Sightings
+from cluster.slurm.queue import Look
+from cluster.slurm.queue_cache import EVERY_S, SANDBOX_S, QueueCache
 from cluster.storage.purge import purge_days, purge_notice
 from jobs.board.evaluation_progress import (
     Share,
@@ -75,7 +76,7 @@ class Collector:
     def __init__(self, root: Path, wishes: Wishes, environ: MutableMapping[str, str] = os.environ) -> None:
         self.root, self.wishes, self.environ = root, wishes, environ
         self.profile = _profile(environ)
-        self.sightings: Sightings | None = None
+        self.cache: QueueCache | None = None
         self.unasked = ""
 
     def collect(self) -> Status:
@@ -104,7 +105,7 @@ class Collector:
         return Status(
             rows=tuple(row for row in rows if not self.wishes.states or row.state in self.wishes.states),
             grids=tuple(line for line in lines if line.cells),
-            sighting=world.sighting,
+            look=world.look,
             unasked=self.unasked,
             time=now,
             warnings=tuple(self._purges(runs, fates, now)),
@@ -136,8 +137,8 @@ class Collector:
     ) -> World:
         submissions = [known.submission for known in facts.values() if known.submission]
         profiles = {found.profile for found in submissions} | {r.profile for g in grids for r in g.records}
-        sighting = self._look(profiles)
-        world = World(sighting, now, titles)
+        look = self._look(profiles)
+        world = World(look, now, titles)
         world.jobs = {found.job: name for name, k in facts.items() if (found := k.submission) and found.job}
         needs = {
             c.run_name: [Path(n).name for n in c.needs] for g in grids for c in g.cells if c.job == "train"
@@ -152,13 +153,13 @@ class Collector:
         world.arrays = {name: rows for grid in grids for name, rows in grid.covered(world).items()}
         return world
 
-    def _look(self, profiles: set[str]) -> Sighting:
+    def _look(self, profiles: set[str]) -> Look:
         """The queue that the runs are in. Nobody is asked where nothing was submitted that is not done."""
         if not profiles:
             self.unasked = "nothing is submitted"
-            return Sighting()
+            return Look()
         self.unasked = "" if client.installed("squeue") else "no Slurm here"
-        if self.sightings is None:
+        if self.cache is None:
             every = EVERY_S
             conf = None
             if SANDBOX in profiles:
@@ -166,14 +167,14 @@ class Collector:
             if conf is not None and self.environ.get("SLURM_CONF", conf["SLURM_CONF"]) == conf["SLURM_CONF"]:
                 self.environ.update(conf)
                 every = SANDBOX_S
-            self.sightings = Sightings(self.root, every)
-        return self.sightings.take()
+            self.cache = QueueCache(self.root, every)
+        return self.cache.look()
 
     def _settled(self, fates: dict[str, Fate], facts: Mapping[str, Facts], world: World) -> dict[str, Fate]:
         """The fates, those that hang on how a job ended judged again with what accounting says of it."""
-        if not world.asked or self.sightings is None:
+        if not world.asked or self.cache is None:
             return fates
-        world.ended = self.sightings.ended(world.asked)
+        world.ended = self.cache.ended(world.asked)
         again = [name for name, fate in fates.items() if fate.state == "lost"]
         return {**fates, **{name: fate_of(facts[name], world) for name in again}}
 

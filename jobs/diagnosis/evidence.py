@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,8 +18,7 @@ from cluster.run.lease import Holder
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
 from cluster.slurm.accounting import Usage, usage
-from cluster.slurm.glance import Glance
-from cluster.slurm.queue import QueuedJob
+from cluster.slurm.queue import Look, QueuedJob
 from cluster.slurm.submission import Submission
 from jobs.diagnosis.attempts import Attempt, latest_attempt, short_name, slots_of
 from jobs.diagnosis.pace import Pace, moment, pace_of
@@ -47,14 +47,14 @@ class Inquiry:
 
     Args:
         work: a run, or a cell of its evaluation.
-        glance: at the queue, if there was one already.
+        look: at the queue, if there was one already.
     """
 
-    def __init__(self, work: RunFolder | CellFolder, glance: Glance | None = None) -> None:
+    def __init__(self, work: RunFolder | CellFolder, look: Look | None = None) -> None:
         self.work = work
         self.run = work.run if isinstance(work, CellFolder) else work
-        if glance:
-            self.glance = glance
+        if look:
+            self.look = look
 
     @cached_property
     def slots(self) -> list[tuple[GridFolder, Submission]]:
@@ -70,20 +70,19 @@ class Inquiry:
         return found
 
     @cached_property
-    def glance(self) -> Glance:
+    def look(self) -> Look:
         """The queue; nobody is asked about what was never submitted."""
-        return Glance.now() if self.submissions else Glance(())
+        return Look.attempt() if self.submissions else Look(time=time.time())
 
     @cached_property
     def rows(self) -> list[tuple[Submission, QueuedJob]]:
         """What of it is in the queue."""
-        jobs = self.glance.jobs or ()
-        return [(submission, job) for submission in self.submissions for job in submission.among(jobs)]
+        return [(one, job) for one in self.submissions for job in one.rows(self.look)]
 
     @cached_property
     def holder(self) -> Holder | None:
         """Who works on it now."""
-        return self.work.lease(job_is_alive=self.glance.job_is_alive).living_holder()
+        return self.work.lease(job_is_alive=self.look.job_is_alive).living_holder()
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:

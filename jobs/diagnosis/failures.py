@@ -51,8 +51,8 @@ def stopped(inquiry: Inquiry) -> Diagnosis:
         evidence = [("when", ago(last["time"]))]
     elif row:
         text = f"{BY_STATE.get(row.state, 'ended')}: job {row.id}"
-    if inquiry.glance.silence:
-        evidence.append(("squeue", shortened(inquiry.glance.silence)))
+    if inquiry.look.silence:
+        evidence.append(("squeue", shortened(inquiry.look.silence)))
     return _explained(inquiry, text, "interrupted", evidence, "")
 
 

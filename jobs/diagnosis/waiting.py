@@ -50,7 +50,7 @@ def parent_failed(inquiry: Inquiry) -> Diagnosis | None:
             told = "the run whose weights it starts from has failed: mend that one first"
             advice = [
                 why(parent),
-                f"then: {Inquiry(parent, inquiry.glance).again()}; {inquiry.again()}",
+                f"then: {Inquiry(parent, inquiry.look).again()}; {inquiry.again()}",
             ]
             return Diagnosis("blocked", "parent failed", told, evidence, advice)
     return None
@@ -104,8 +104,8 @@ def _parents(inquiry: Inquiry) -> list[tuple[str, str]]:
     rows = []
     for parent in _needs(inquiry):
         if not parent.done.exists():
-            about = Inquiry(parent, inquiry.glance)
-            state, pace = parent.state(inquiry.glance.job_is_alive), about.pace
+            about = Inquiry(parent, inquiry.look)
+            state, pace = parent.state(inquiry.look.job_is_alive), about.pace
             far = (
                 f", step {pace.step} of {pace.total}, about {human_time(pace.left_min)} left" if pace else ""
             )

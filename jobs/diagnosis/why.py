@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cluster.logs.read import LogPart
 from cluster.quantities import human_time
 from cluster.run.run_folder import CellFolder, RunFolder
-from cluster.slurm.glance import Glance
+from cluster.slurm.queue import Look
 from jobs.diagnosis.attempts import find_work, short_name, why
 from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago, progress, shortened
 from jobs.diagnosis.failures import failed, find_cause, more_time, stalled, stopped, suspect_rows, who
@@ -32,9 +32,9 @@ def why_command(args: argparse.Namespace) -> int:
     return 0
 
 
-def diagnose(work: RunFolder | CellFolder, glance: Glance | None = None) -> Diagnosis:
-    """What has become of some work; asks squeue (unless `glance` has) and sacct once at most."""
-    inquiry = Inquiry(work, glance)
+def diagnose(work: RunFolder | CellFolder, look: Look | None = None) -> Diagnosis:
+    """What has become of some work; asks squeue (unless `look` has) and sacct once at most."""
+    inquiry = Inquiry(work, look)
     if work.done.exists():
         return _done(inquiry)
     if inquiry.holder:
@@ -83,7 +83,7 @@ def _done(inquiry: Inquiry) -> Diagnosis:
             else ""
         )
         return Diagnosis("done", "nothing is wrong", f"it is done{open_cells}", evidence, [])
-    first = failed(Inquiry(broken[0], inquiry.glance))
+    first = failed(Inquiry(broken[0], inquiry.look))
     told = f"it is trained, but {len(broken)} of {len(cells)} shares of its evaluation have failed, first: {first.told}"
     evidence += [("share", cell.path.parent.name + "/" + cell.path.name) for cell in broken[:5]]
     return Diagnosis(

@@ -104,7 +104,7 @@ def plan_arrays(
         arrays += _rounds(group, resources, count, profile, after, jobs, len(arrays))
         last = tuple(place for place, array in enumerate(arrays) if array.round == arrays[-1].round)
         ends.update(dict.fromkeys((cell.run for cell in group if cell.job == "train"), last))
-    return _fitted(arrays, profile, sum(job.elements for job in found.queue))
+    return _fitted(arrays, profile, sum(job.elements for job in found.look.jobs))
 
 
 def _levels(missing: Sequence[Cell]) -> dict[str, int]:

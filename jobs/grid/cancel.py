@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.errors import ClusterError
 from cluster.job.race import alternatives
 from cluster.run.grid_folder import GridFolder
-from cluster.slurm.queue import QueuedJob, alive_in, all_queued, cancel
+from cluster.slurm.queue import Look, QueuedJob, cancel
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Submission
 from jobs.grid.queue import last_submission
@@ -26,8 +25,8 @@ def cancel_all(args: argparse.Namespace) -> int:
     """
     root = runs_of(args)
     cluster_of(_where(root, args))
-    queue = all_queued()
-    jobs = [job for name in args.names for job in _jobs(root, name, queue)]
+    look = Look.now()
+    jobs = [job for name in args.names for job in _jobs(root, name, look)]
     if not jobs:
         print("nothing of it is in the queue")
         return 0
@@ -51,15 +50,15 @@ def _where(root: Path, args: argparse.Namespace) -> argparse.Namespace:
     return told
 
 
-def _jobs(root: Path, name: str, queue: Sequence[QueuedJob]) -> list[QueuedJob]:
+def _jobs(root: Path, name: str, look: Look) -> list[QueuedJob]:
     """What of a grid, or of a run, is in the queue; of a run that a grid's slot works on, that slot."""
     run = named(root, name)
     if isinstance(run, GridFolder):
-        return [job for array in live_arrays(run, queue) for job in array.jobs]
-    found = [job for one in alternatives(run) for job in one.among(queue)]
-    holder = run.lease(job_is_alive=alive_in(queue)).living_holder()
+        return [job for array in live_arrays(run, look) for job in array.jobs]
+    found = [job for one in alternatives(run) for job in one.rows(look)]
+    holder = run.lease(job_is_alive=look.job_is_alive).living_holder()
     if holder and holder.job and not found:
-        return [job for job in queue if job.id == holder.job]
+        return [job for job in look.jobs if job.id == holder.job]
     if holder and not found:
         raise ClusterError(
             f"{run.title} is worked on by process {holder.pid} on {holder.host}: stop it by Ctrl-C"

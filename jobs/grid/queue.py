@@ -18,7 +18,7 @@ from cluster.profile.resources import gpu_hours
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
-from cluster.slurm.queue import all_queued, cancel
+from cluster.slurm.queue import Look, cancel
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.script import SIGNAL_S, signal_seconds
 from cluster.slurm.submission import Submission
@@ -54,14 +54,14 @@ class GridQueue:
             ClusterError: squeue does not answer.
         """
         if not isinstance(self.place.profile, SlurmProfile):
-            return reconcile(self.folder, self.wanted.cells, [])
+            return reconcile(self.folder, self.wanted.cells, Look())
         try:
-            queue = all_queued()
+            queue = Look.now()
         except ClusterError as error:
             if not self.args.dry_run:
                 raise
             print(f"shown as if nothing were queued: {error}".partition("\n")[0], file=sys.stderr)
-            queue = []
+            queue = Look()
         return reconcile(self.folder, self.wanted.cells, queue)
 
     def submit(self, found: Reconciled, obstacles: Iterable[str], ready: Any) -> int:

@@ -12,7 +12,7 @@ from cluster.files import read_json
 from cluster.job.causes import CANCELLED
 from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.run_folder import RunFolder
-from cluster.slurm.queue import QueuedJob, alive_in
+from cluster.slurm.queue import Look, QueuedJob
 from cluster.slurm.submission import Submission, recorded
 from jobs.cell.cell import Cell, JobIsAlive, Worklist
 
@@ -45,8 +45,8 @@ class Reconciled:
     """What other grids, and chains of units, have in the queue: the last job by the cell's name."""
     records: frozenset[Path] = frozenset()
     """Of all submissions of the grid, as of the look."""
-    queue: tuple[QueuedJob, ...] = field(default=(), repr=False)
-    """All jobs of the user."""
+    look: Look = field(default=Look(), repr=False)
+    """At the queue."""
     unwanted: tuple[Cell, ...] = ()
     """Cells that arrays in the queue would still go through, and nobody wants."""
 
@@ -70,48 +70,47 @@ def forgiven(found: Reconciled) -> Reconciled:
     return replace(found, states=states)
 
 
-def reconcile(folder: GridFolder, cells: Sequence[Cell], queue: Sequence[QueuedJob]) -> Reconciled:
+def reconcile(folder: GridFolder, cells: Sequence[Cell], look: Look) -> Reconciled:
     """Compare what is wanted with what is there.
 
     Args:
         folder: of the grid.
         cells: that are wanted.
-        queue: all jobs of the user, as of one look; none on this machine.
+        look: at the queue; an empty one on this machine.
     """
     records = frozenset(folder.records())
-    arrays = live_arrays(folder, queue)
-    alive = alive_in(queue)
-    elsewhere = _elsewhere(folder, cells, queue) if queue else {}
+    arrays = live_arrays(folder, look)
+    elsewhere = _elsewhere(folder, cells, look) if look.jobs else {}
     covered = {name: cell for array in arrays for name, cell in array.cells.items()}
-    states = {cell.name: _state(cell, covered.keys() | elsewhere.keys(), alive) for cell in cells}
+    states = {cell.name: _state(cell, covered.keys() | elsewhere.keys(), look.job_is_alive) for cell in cells}
     over = folder.withdrawn() | set(states)
     unwanted = [cell for name, cell in covered.items() if name not in over and not cell.done()]
-    return Reconciled(tuple(cells), states, tuple(arrays), elsewhere, records, tuple(queue), tuple(unwanted))
+    return Reconciled(tuple(cells), states, tuple(arrays), elsewhere, records, look, tuple(unwanted))
 
 
-def _elsewhere(folder: GridFolder, cells: Sequence[Cell], queue: Sequence[QueuedJob]) -> dict[str, str]:
+def _elsewhere(folder: GridFolder, cells: Sequence[Cell], look: Look) -> dict[str, str]:
     """What else in the queue works on wanted cells: chains of units, and other grids that share them."""
     found: dict[str, str] = {}
     trained = [run for cell in cells for run in ([cell.run] if cell.job == "train" else cell.needs)]
     for run in map(Path, dict.fromkeys(trained)):
         submission = recorded(RunFolder(run).submission)
-        if submission and submission.last and submission.among(queue):
+        if submission and submission.last and submission.rows(look):
             found[run.name] = submission.last
     for grid in all_grids(folder.root):
         if grid.name != folder.name:
-            for array in live_arrays(grid, queue):
+            for array in live_arrays(grid, look):
                 assert array.submission.job
                 found |= dict.fromkeys(array.cells, array.submission.job)
     return found
 
 
-def live_arrays(folder: GridFolder, queue: Sequence[QueuedJob]) -> list[LiveArray]:
+def live_arrays(folder: GridFolder, look: Look) -> list[LiveArray]:
     """The arrays of a grid that are in the queue, those included whose job was never recorded."""
     lists: dict[str, dict[str, Cell]] = {}
     found = []
     for record in folder.records():
         submission = recorded(record)
-        jobs = () if submission is None else tuple(job for job in submission.among(queue) if not job.ending)
+        jobs = () if submission is None else tuple(job for job in submission.rows(look) if not job.ending)
         if submission is None or not jobs:
             continue
         assert submission.cells

@@ -25,7 +25,7 @@ from cluster.job.lifecycle import UnitLife
 from cluster.job.rendezvous import rendezvous
 from cluster.job.unit import Unit, find_unit
 from cluster.run.grid_folder import GridFolder
-from cluster.slurm.queue import Look
+from cluster.slurm.queue_cache import QueueCache
 from jobs.cell.cell import Cell, Worklist, wanted_cells
 from jobs.results.command import write_results
 from jobs.work.call import leave
@@ -86,8 +86,8 @@ class Slot:
     unit: Unit | None
     """The Slurm job; None on this machine."""
     interrupts: Interrupts
-    look: Look = field(default_factory=Look)
-    """At the queue, for all leases that this process meets."""
+    queue: QueueCache = field(default_factory=QueueCache)
+    """For all leases that this process meets."""
 
     def open_to(self, cell: Cell) -> bool:
         """Whether there may ever be something to do for a slot: not done, failed, or waiting for what has failed."""
@@ -113,7 +113,7 @@ class Slot:
 
     def life(self, cell: Cell, unit: Unit) -> UnitLife:
         """What a process does for a cell around its work."""
-        return UnitLife(unit, cell.folder, cell.job, self.interrupts, self.look)
+        return UnitLife(unit, cell.folder, cell.job, self.interrupts, self.queue.job_is_alive)
 
     @property
     def number(self) -> int:

@@ -13,7 +13,7 @@ from cluster.errors import ClusterError
 from cluster.files import read_jsonl
 from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.run_folder import FOLDER, RunFolder
-from cluster.slurm.glance import Glance
+from cluster.slurm.queue import Look
 from cluster.storage.archive import Manifest
 from jobs.diagnosis.attempts import submissions_of
 from layalign.config import RunConfig
@@ -71,10 +71,10 @@ def carried(run: RunFolder) -> Carried:
     )
 
 
-def obstacle(run: RunFolder, glance: Glance, checkpoints: bool) -> str | None:
+def obstacle(run: RunFolder, look: Look, checkpoints: bool) -> str | None:
     """Why a run cannot be carried elsewhere now; None if it can."""
     for work in (run, *run.all_cells()):
-        lease = work.lease(job_is_alive=glance.job_is_alive)
+        lease = work.lease(job_is_alive=look.job_is_alive)
         if holder := lease.living_holder():
             return lease.refusal(holder)
     if run.done.exists():
@@ -83,8 +83,8 @@ def obstacle(run: RunFolder, glance: Glance, checkpoints: bool) -> str | None:
         )
     if not _config(run).bridge.trains:
         return None if run.results.is_dir() else f"{run.title} has answered nothing yet"
-    if any(glance.holds(submission) for submission in submissions_of(run)):
-        silent = f" ({glance.silence})" if glance.silence else ""
+    if any(submission.may_be_queued(look) for submission in submissions_of(run)):
+        silent = f" ({look.silence})" if look.silence else ""
         return f"{run.title} is in the queue, or may be{silent}: take it out with cancel, or wait until it is done"
     if not checkpoints:
         return f"{run.title} is not done ({run.state()}): with --checkpoints it can be trained on elsewhere"

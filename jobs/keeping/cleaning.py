@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import all_runs
-from cluster.slurm.glance import Glance
+from cluster.slurm.queue import Look
 from cluster.storage.cleanup import Waste, inits_of, waste_of_grid, waste_of_root, waste_of_run
 from jobs.recipe.meter import human_size, many
 from jobs.recipe.names import chosen
@@ -17,14 +17,14 @@ SHOWN = 3
 """Names that a row of the table gives before it counts the rest."""
 
 
-def waste_of(root: Path, names: Sequence[str], glance: Glance) -> list[Waste]:
+def waste_of(root: Path, names: Sequence[str], look: Look) -> list[Waste]:
     """What is safe to delete of what is named; of everything, drafts and code among it, where nothing is."""
     runs, grids = chosen(root, names)
     every = all_runs(root)
     inits = inits_of(every)
-    found = [one for run in runs for one in waste_of_run(run, glance, inits)]
+    found = [one for run in runs for one in waste_of_run(run, look, inits)]
     found += [one for grid in grids for one in waste_of_grid(grid)]
-    return found if names else [*found, *waste_of_root(root, every, grids, glance)]
+    return found if names else [*found, *waste_of_root(root, every, grids, look)]
 
 
 def show_waste(waste: Sequence[Waste]) -> None:

@@ -15,7 +15,7 @@ from cluster.profile.load import SlurmProfile
 from cluster.quota import check_room, read_quotas
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder, RunIndex
-from cluster.slurm.glance import Glance
+from cluster.slurm.queue import Look
 from cluster.storage.archive import write_archive
 from cluster.storage.cleanup import remove
 from cluster.storage.import_folder import new_draft, place
@@ -33,10 +33,10 @@ T = TypeVar("T")
 
 def clean_command(args: argparse.Namespace) -> int:
     """Show what is safe to delete, and delete it if the user agrees."""
-    root, glance = runs_of(args), Glance.now()
-    waste = waste_of(root, args.names, glance)
-    if glance.jobs is None and has_submitted(root):
-        print(f"what was submitted is left alone: {glance.silence}")
+    root, look = runs_of(args), Look.attempt()
+    waste = waste_of(root, args.names, look)
+    if look.silence and has_submitted(root):
+        print(f"what was submitted is left alone: {look.silence}")
     if not waste:
         print(f"nothing that is safe to delete below {root}")
         return 0
@@ -48,7 +48,7 @@ def clean_command(args: argparse.Namespace) -> int:
         return 0
     if not args.yes:  # time has passed: something may have begun
         shown = {one.path for one in waste}
-        waste = [one for one in waste_of(root, args.names, Glance.now()) if one.path in shown]
+        waste = [one for one in waste_of(root, args.names, Look.attempt()) if one.path in shown]
     errors = _each(waste, remove)
     gone = [one for one in waste if not os.path.lexists(one.path)]
     print(f"deleted: {sum_of(gone)}")
@@ -83,10 +83,10 @@ def keep_command(args: argparse.Namespace) -> int:
 
 def export_command(args: argparse.Namespace) -> int:
     """Put a run or a grid into one archive."""
-    found, glance = named(runs_of(args), args.name), Glance.now()
+    found, look = named(runs_of(args), args.name), Look.attempt()
     grid = found if isinstance(found, GridFolder) else None
     every = runs_of_grid(found) if isinstance(found, GridFolder) else [found]
-    reasons = [obstacle(run, glance, args.checkpoints) for run in every]
+    reasons = [obstacle(run, look, args.checkpoints) for run in every]
     runs = [run for run, reason in zip(every, reasons) if reason is None]
     unfit = [reason for reason in reasons if reason]
     if not runs:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
 import pytest
 
 from cluster.errors import ClusterError
 from cluster.slurm import client
-from cluster.slurm.queue import EndedJob, QueuedJob, alive_in, all_queued, cancel, ended, job_is_alive, queued
+from cluster.slurm.queue import EndedJob, Look, QueuedJob, cancel, ended, job_is_alive, queued
 
 START = "2026-11-21T09:50:41"
 
@@ -111,9 +112,9 @@ def test_one_look_answers_for_every_job_of_the_user(slurm):
         row("12_[4-9%1]", "12", "PENDING", "Priority", "a", "/x.sh")
         + row("12_3", "12", "RUNNING", "None", "a", "/x.sh"),
     )
-    jobs = all_queued()
-    alive = alive_in(jobs)
-    assert [job.elements for job in jobs] == [6, 1]
-    assert (alive("12_3"), alive("12_4"), alive("13")) == (True, False, False)
+    look = Look.now()
+    assert [job.elements for job in look.jobs] == [6, 1]
+    assert [look.job_is_alive(job) for job in ("12_3", "12_4", "13")] == [True, False, False]
+    assert look.job_is_alive("12_4", sign=time.time() + 1) is None  # it may have begun since
     (asked,) = slurm.lines("asked")
     assert "--user=" in asked

@@ -15,10 +15,9 @@ from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.lease import this_process
 from cluster.run.run_folder import RunFolder, all_runs
 from cluster.run.snapshot import code_folder
-from cluster.slurm.glance import Glance
-from cluster.slurm.queue import QueuedJob
+from cluster.slurm.queue import Look, QueuedJob
 from cluster.storage.cleanup import inits_of, remove, waste_of_grid, waste_of_root, waste_of_run
-from tests.cluster.slurm.test_glance import row, submitted
+from tests.cluster.slurm.test_submission import row, submitted
 
 DAY = 24 * 3600
 TREE, OTHER = "a" * 16, "b" * 16
@@ -63,13 +62,13 @@ def make(tmp_path):
     return make
 
 
-def found(root, glance=None):
+def found(root, look=None):
     """The paths that are offered below `root`, each with its kind."""
     runs, grids = all_runs(root), all_grids(root)
-    glance, inits = glance or Glance(()), inits_of(runs)
-    waste = [one for run in runs for one in waste_of_run(run, glance, inits)]
+    look, inits = look or Look(time=time.time()), inits_of(runs)
+    waste = [one for run in runs for one in waste_of_run(run, look, inits)]
     waste += [one for grid in grids for one in waste_of_grid(grid)]
-    waste += waste_of_root(root, runs, grids, glance)
+    waste += waste_of_root(root, runs, grids, look)
     return {one.path.relative_to(root).as_posix(): one.what for one in waste}
 
 
@@ -82,7 +81,7 @@ def test_of_a_done_run_checkpoints_and_what_crashes_left_go_and_the_rest_stays(m
     before = tree(run.path)
     write(run.path / ".fedcba987654.tmp", "being written")
     old(write(run.path / ".bridge-123" / "w").parent, 2)
-    waste = list(waste_of_run(run, Glance(()), frozenset()))
+    waste = list(waste_of_run(run, Look(time=time.time()), frozenset()))
     assert {one.path.relative_to(run.path).as_posix(): (one.what, one.files) for one in waste} == {
         "checkpoints": ("checkpoints", 3),
         ".bridge-123": ("unfinished files", 2),
@@ -99,7 +98,7 @@ def test_of_a_done_run_checkpoints_and_what_crashes_left_go_and_the_rest_stays(m
         ".fedcba987654.tmp"
     }
     assert run.state() == "done"
-    assert list(waste_of_run(run, Glance(()), frozenset())) == []
+    assert list(waste_of_run(run, Look(time=time.time()), frozenset())) == []
 
 
 def test_of_a_failed_run_the_checkpoints_stay(make):
@@ -116,7 +115,7 @@ def test_of_a_run_that_is_new_interrupted_or_queued_nothing_goes(make, record):
     run = make("c", "00000003")
     submitted("7").write(run.submission)
     assert "c-s1-00000003/checkpoints" in found(run.root)
-    rows = Glance((queued("7"),)) if record else Glance(None, "silent")
+    rows = Look((queued("7"),), time.time()) if record else Look(fault="silent")
     assert found(run.root, rows) == {}
 
 
@@ -172,17 +171,17 @@ def test_code_goes_that_no_job_in_the_queue_runs(make):
     old(write(code / "code-cccccccccccccccc" / "launch.py").parent, 2)
     submitted("7", tree=TREE).write(run.submission)
 
-    def offered(glance):
-        return {Path(path).name for path, kind in found(run.root, glance).items() if kind == "code"}
+    def offered(look):
+        return {Path(path).name for path, kind in found(run.root, look).items() if kind == "code"}
 
     others = {f"{OTHER}.tar", f"code-{OTHER}", f"code-{OTHER}.node1"}
-    assert offered(Glance((queued("7"),))) == others
-    assert offered(Glance(None, "silent")) == others
-    assert offered(Glance(())) == others | {f"{TREE}.tar", f"code-{TREE}"}
+    assert offered(Look((queued("7"),), time.time())) == others
+    assert offered(Look(fault="silent")) == others
+    assert offered(Look(time=time.time())) == others | {f"{TREE}.tar", f"code-{TREE}"}
     grid = GridFolder(run.root, "g")
     grid.create()
     submitted("9", tree=OTHER, cells="cells-1.json").write(grid.new_record())
-    assert offered(Glance((queued("9"),))) == {f"{TREE}.tar", f"code-{TREE}"}
+    assert offered(Look((queued("9"),), time.time())) == {f"{TREE}.tar", f"code-{TREE}"}
 
 
 def test_work_lists_go_that_neither_plan_nor_submission_names(make):
@@ -226,14 +225,18 @@ def test_drafts_of_imports_go_when_nobody_is_at_work_there(make):
 
 def test_deletion_that_was_stopped_is_finished_by_the_next(make, monkeypatch):
     run = make()
-    (waste,) = [one for one in waste_of_run(run, Glance(()), frozenset()) if one.what == "checkpoints"]
+    (waste,) = [
+        one for one in waste_of_run(run, Look(time=time.time()), frozenset()) if one.what == "checkpoints"
+    ]
     monkeypatch.setattr("shutil.rmtree", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         remove(waste)
     monkeypatch.undo()
     assert not run.checkpoints.exists()  # gone for everybody else, whole
     (left,) = [
-        one for one in waste_of_run(run, Glance(()), frozenset()) if one.path.name.startswith(".gone-")
+        one
+        for one in waste_of_run(run, Look(time=time.time()), frozenset())
+        if one.path.name.startswith(".gone-")
     ]
     remove(left)
     assert not list(run.path.glob(".gone-*"))
@@ -241,11 +244,11 @@ def test_deletion_that_was_stopped_is_finished_by_the_next(make, monkeypatch):
 
 def test_what_is_gone_already_is_no_error_and_what_cannot_go_is(make, monkeypatch):
     run = make()
-    waste = list(waste_of_run(run, Glance(()), frozenset()))
+    waste = list(waste_of_run(run, Look(time=time.time()), frozenset()))
     for one in (*waste, *waste):
         remove(one)
     run = make("b", "00000002")
-    (one, *_) = waste_of_run(run, Glance(()), frozenset())
+    (one, *_) = waste_of_run(run, Look(time=time.time()), frozenset())
 
     def refuse(self, target):
         raise PermissionError(13, "Permission denied")

@@ -19,7 +19,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from cluster.slurm.queue_cache import Sighting
+from cluster.slurm.queue import Look
 from jobs.board.command import PATIENT, picture
 from jobs.board.drawing import Board, Fold, fold
 from jobs.board.lines import age, clip, clock, fit, left
@@ -58,8 +58,8 @@ def rows(**counts):
 
 
 def status(*shown, **more):
-    sighting = Sighting((), NOW - 12)
-    given = {"grids": (), "sighting": sighting, "unasked": "", "time": NOW - 2, **more}
+    look = Look((), NOW - 12)
+    given = {"grids": (), "look": look, "unasked": "", "time": NOW - 2, **more}
     return Status(rows=tuple(shown), **given)
 
 
@@ -132,15 +132,13 @@ def test_a_failure_has_room_for_its_reason_and_silence_is_told():
 
 def test_the_head_tells_how_old_everything_is():
     assert text(status(RUNNING), 80)[0].split() == ["1", "run", "files", "2s", "ago,", "queue", "12s", "ago"]
-    old = Sighting((), NOW - 180, "slurm_load_jobs error: Unable to contact slurm controller")
-    lines = text(status(RUNNING, sighting=old), 90)
+    old = Look((), NOW - 180, "slurm_load_jobs error: Unable to contact slurm controller")
+    lines = text(status(RUNNING, look=old), 90)
     assert lines[1].startswith(
         "files 2s ago, queue 3m ago, squeue does not answer: slurm_load_jobs error: Unable"
     )
-    assert text(status(RUNNING, sighting=Sighting(), unasked="no Slurm here"), 80)[0].endswith(
-        "no Slurm here"
-    )
-    asked = text(status(RUNNING, sighting=Sighting()), 100)[0]
+    assert text(status(RUNNING, look=Look(), unasked="no Slurm here"), 80)[0].endswith("no Slurm here")
+    asked = text(status(RUNNING, look=Look()), 100)[0]
     assert asked.endswith("squeue was asked and has not answered yet")
 
 

@@ -166,7 +166,7 @@ def test_without_slurm_files_alone_tell(made, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     status = board(made.root)
     assert status.unasked == "no Slurm here"
-    assert status.sighting.time is None
+    assert status.look.time is None
     found = {name: row.state for name, row in trainings(status).items()}
     for name, state in made.states.items():
         if state in ("done", "failed", "new"):
@@ -409,7 +409,7 @@ def test_a_silent_controller_costs_nothing_but_the_knowledge(case, slurm):
     slurm.set("silent")
     case.submitted().started().held().beat(step=5, loss=0.1)
     status = board(case.run.root)
-    assert status.sighting.fault.startswith("slurm_load_jobs error: Unable to contact")
+    assert status.look.fault.startswith("slurm_load_jobs error: Unable to contact")
     assert trainings(status)[case.run.path.name].state == "running"  # its heartbeat is fresh
 
 
@@ -518,8 +518,8 @@ def test_runs_in_a_sandboxs_queue_are_looked_for_there_and_often(case, slurm, tm
     collector = Collector(case.run.root, Wishes(), environ)
     collector.collect()
     assert environ["SLURM_CONF"] == str(tmp_path / "box" / "etc" / "slurm.conf")
-    assert collector.sightings.every_s == 2
+    assert collector.cache.every_s == 2
     elsewhere = {**environ, "SLURM_CONF": "/etc/slurm/slurm.conf"}
     collector = Collector(case.run.root, Wishes(), elsewhere)
     collector.collect()
-    assert collector.sightings.every_s == 60
+    assert collector.cache.every_s == 60

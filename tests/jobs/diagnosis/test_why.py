@@ -12,7 +12,7 @@ import launch
 from cluster.files import write_json_atomic
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
-from cluster.slurm.glance import Glance
+from cluster.slurm.queue import Look
 from jobs.diagnosis import why
 from jobs.diagnosis.attempts import needs_of
 from jobs.diagnosis.evidence import Diagnosis
@@ -419,7 +419,7 @@ def test_the_command_draws_one_screen(story, tmp_path, capsys, monkeypatch, widt
 def test_runs_in_every_state_are_told_of(tmp_path, slurm):
     made = make_runs(tmp_path / "runs", count=52)
     made.write_answers(slurm.folder)
-    glance = Glance.now()
+    look = Look.attempt()
     causes = {
         "gpu memory": "out of GPU memory",
         "host memory": "out of host memory",
@@ -444,7 +444,7 @@ def test_runs_in_every_state_are_told_of(tmp_path, slurm):
         run = RunFolder(made.root / name)
         if not run.path.exists():
             continue
-        found = why.diagnose(run, glance)
+        found = why.diagnose(run, look)
         assert found.state in states[state], (name, state, found)
         if name in made.kinds:
             assert found.cause == causes[made.kinds[name]], (name, found)

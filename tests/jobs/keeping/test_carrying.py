@@ -17,7 +17,7 @@ from cluster.run.run_folder import find_run
 from cluster.storage.unpack import Archive
 from jobs.cell.cell import Worklist
 from jobs.recipe.plan import load_recipe, plan_run
-from tests.cluster.slurm.test_glance import row, submitted
+from tests.cluster.slurm.test_submission import row, submitted
 from tests.jobs.finished import ROOT, go, make, make_grid, recipe, surroundings, tree, write  # noqa: F401
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import all_runs, find_run
-from tests.cluster.slurm.test_glance import row, submitted
+from tests.cluster.slurm.test_submission import row, submitted
 from tests.jobs.finished import ROOT, answer, go, make, make_grid, recipe, surroundings, tree, write  # noqa: F401
 from tests.jobs.synthetic import make_runs
 from tests.test_layers import HEAVY, modules_after

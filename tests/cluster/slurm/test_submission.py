@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from cluster.errors import ClusterError
 from cluster.profile.resources import Resources
-from cluster.slurm.glance import Glance
+from cluster.slurm.queue import Look
 from cluster.slurm.submission import Submission
 
 RESOURCES = Resources(
@@ -29,22 +30,22 @@ def row(job, state="RUNNING", script="/r/a.sh", name="a"):
 
 def test_one_call_answers_all_questions(slurm):
     slurm.set("queue", f"{row('7')}\n{row('8', 'PENDING', '/r/b.sh', 'b')}\n")
-    glance = Glance.now()
-    assert [glance.job_is_alive(job) for job in ("7", "8", "9")] == [True, False, False]
-    assert glance.holds(submitted("7"))
-    assert glance.holds(submitted("8", "/r/b.sh", "b"))
-    assert not glance.holds(submitted("9"))
-    assert not glance.holds(submitted("7", "/elsewhere/c.sh", "c"))  # another cluster's 7
-    assert not glance.holds(None)
+    look = Look.now()
+    assert [look.job_is_alive(job) for job in ("7", "8", "9")] == [True, False, False]
+    assert submitted("7").may_be_queued(look)
+    assert submitted("8", "/r/b.sh", "b").may_be_queued(look)
+    assert not submitted("9").may_be_queued(look)
+    assert not submitted("7", "/elsewhere/c.sh", "c").may_be_queued(look)  # another cluster's 7
     assert len(slurm.lines("asked")) == 1
 
 
 def test_intent_may_become_a_job_for_a_day_or_is_found_by_its_script(slurm):
     slurm.set("queue", row("7") + "\n")
-    glance = Glance.now()
-    assert glance.holds(submitted(None, "/r/other.sh"))
-    assert not glance.holds(submitted(None, "/r/other.sh", age=timedelta(days=2)))
-    assert glance.holds(submitted(None, age=timedelta(days=2)))
+    look = Look.now()
+    assert submitted(None, "/r/other.sh").may_be_queued(look)
+    assert not submitted(None, "/r/other.sh", age=timedelta(days=2)).may_be_queued(look)
+    assert submitted(None, age=timedelta(days=2)).may_be_queued(look)
+    assert [job.id for job in submitted(None).rows(look)] == ["7"]
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -53,9 +54,10 @@ def test_where_nobody_answers_whatever_was_submitted_may_be_queued(slurm, monkey
         (slurm.folder / "squeue").unlink()
         monkeypatch.setenv("PATH", str(slurm.folder))
     slurm.set("silent")
-    glance = Glance.now()
-    assert glance.job_is_alive("7") is None
-    assert glance.holds(submitted("7"))
-    assert not glance.holds(None)
-    assert glance.silence.startswith("squeue does not answer")
-    assert "\n" not in glance.silence
+    look = Look.attempt()
+    assert look.job_is_alive("7") is None
+    assert submitted("7").may_be_queued(look)
+    assert look.silence.startswith("squeue does not answer: ")
+    assert "\n" not in look.silence
+    with pytest.raises(ClusterError, match="squeue does not answer"):
+        Look.now()
