@@ -32,17 +32,16 @@ from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
 from cluster.run.work_folder import JobHome
 from cluster.site.environment import job_lines
-from cluster.slurm import client
+from cluster.slurm.sbatch import is_refusal, job_of, sbatch
 from cluster.slurm.script import script, signal_seconds
 from cluster.slurm.submission import Submission, standing_of
 
 CHECKPOINT_BYTES = 34_000_000 * 12
 """Of the paper's bridge: fp32 weights and two moments of each."""
-SBATCH_S = 180.0
+SAID = 300
+"""Characters of an answer that are told."""
 LOOKS_S = (0.0, 2.0, 5.0)
 """How long to wait before each look for a job that sbatch may have submitted."""
-UNSURE = ("timed out", "Unable to contact", "Zero Bytes were transmitted", "Unexpected message")
-"""What sbatch says when the controller may have the job: the answer got lost on its way."""
 ARRAY_ID = "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}"
 """submitit's name for a job, as the shell finds it out."""
 FULFILLABLE = "--kill-on-invalid-dep=yes"
@@ -211,7 +210,7 @@ def ask_controller(draft: Draft) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "script.sh")
         path.write_text(draft.text)
-        answer = _run_sbatch(existing, "--test-only", str(path))
+        answer = sbatch(existing, "--test-only", str(path))
     said = answer.said.replace("sbatch: ", "")
     if not answer.ok:
         raise ClusterError(f"Slurm would refuse {draft.name}: {said}")
@@ -255,28 +254,19 @@ def _intent(draft: Draft, path: Path) -> Submission:
 def _sbatch(intent: Submission, record: Path) -> str:
     """The id of the job that the script of an intent becomes."""
     path = Path(intent.script)
-    answer = _run_sbatch(path.parent, "--parsable", str(path))
-    if answer.ok:
-        return answer.out.strip().partition(";")[0]
-    said = answer.said
-    if not any(sign in said for sign in UNSURE):
+    answer = sbatch(path.parent, "--parsable", str(path))
+    if job := job_of(answer):
+        return job
+    if is_refusal(answer):
         record.unlink()
         path.unlink()
-        raise ClusterError(f"Slurm refuses {intent.name}: {said}")
+        raise ClusterError(f"Slurm refuses {intent.name}: {answer.said}")
     for wait in LOOKS_S:
         time.sleep(wait)
         with contextlib.suppress(ClusterError):
             if found := intent.look_up():
                 return found
     raise ClusterError(
-        f"sbatch failed ({said}), and no job of {intent.name} is seen in the queue or in accounting; give the same "
-        "command again: it looks for the job first and never submits it twice"
+        f"sbatch gave no id ({answer.said[:SAID]}), and no job of {intent.name} is seen in the queue or in "
+        "accounting; give the same command again: it looks for the job first and never submits it twice"
     )
-
-
-def _run_sbatch(cwd: Path, *words: str) -> client.Answer:
-    """Call sbatch in a folder that compute nodes know, since it becomes the job's own."""
-    answer = client.run("sbatch", *words, timeout_s=SBATCH_S, cwd=cwd)
-    if answer.fault == "missing":
-        raise ClusterError(f"{answer.said}: log in to the cluster first")
-    return answer

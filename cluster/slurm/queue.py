@@ -6,7 +6,7 @@ for any number of jobs.
 
 from __future__ import annotations
 
-import getpass
+import os
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -19,14 +19,33 @@ from cluster.slurm import client
 
 TAB = "\t"
 """Between fields: no name of a run has one."""
-SQUEUE = ("--noheader", "--format=" + TAB.join(("%i", "%F", "%T", "%r", "%j", "%o", "%S")))
+SQUEUE = ("--noheader", "--all", "--format=" + TAB.join(("%i", "%F", "%T", "%r", "%j", "%o", "%S")))
+"""`--all`: a job is in the queue also where its partition is hidden."""
 SACCT = (
     *("--allocations", "--duplicates", "--noheader", "--parsable2", f"--delimiter={TAB}"),
     "--format=JobID,State,ExitCode,JobName,SubmitLine",
 )
+JOB_ID = r"[1-9]\d*"
+"""The id that sbatch gives."""
+ELEMENTS = r"\d+(?:-\d+(?::\d+)?)?"
+"""Of an array: `11`, `4-9` or `0-8:2`."""
 NEVER = "DependencyNeverSatisfied"
-UNDECIDED = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED")
-"""States of a job that is not over."""
+WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
+"""States in which a job has no processes; squeue shows a flag (`REQUEUE_HOLD`) instead of PENDING."""
+ENDING = ("COMPLETING", "STAGE_OUT")
+UNDECIDED = (
+    *(
+        "PENDING",
+        "REQUEUE_FED",
+        "REQUEUE_HOLD",
+        "SPECIAL_EXIT",
+        "RESV_DEL_HOLD",
+        "CONFIGURING",
+        "POWER_UP_NODE",
+    ),
+    *("RUNNING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "COMPLETING", "STAGE_OUT"),
+)
+"""States of a start that is not over; one that was REQUEUED is, another one follows it."""
 
 
 @dataclass(frozen=True)
@@ -40,31 +59,60 @@ class QueuedJob:
     state: str
     """PENDING, RUNNING, ..."""
     reason: str
-    """Why it waits."""
-    name: str
-    command: str
+    """Why it waits; of elements that differ all their reasons."""
+    name: str = ""
+    command: str = ""
     """The script that sbatch was given."""
     start: str = ""
     """When it started, or is expected to: `2026-11-21T09:50:41`, or `N/A`."""
 
     @property
+    def waits(self) -> bool:
+        """It has no processes."""
+        return self.state in WAITING
+
+    @property
     def elements(self) -> int:
-        """Jobs that this row stands for: `12_[4-9,11%1]` is seven."""
-        waiting = re.search(r"_\[([\d,:-]+)", self.id)
-        return sum(_length(part) for part in waiting[1].split(",")) if waiting else 1
+        """Jobs that this row stands for: `12_[4-9,11%1]` is seven. At least, where the list is cut."""
+        return sum(map(len, self._numbers())) or 1
+
+    @property
+    def cut(self) -> bool:
+        """squeue has cut the list of its elements short: `12_[0,2,4,...]`, or in the middle of a number."""
+        return "_[" in self.id and not re.fullmatch(rf"\d+_\[{ELEMENTS}(?:,{ELEMENTS})*(?:%\d+)?\]", self.id)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it waits, each reason for itself: some have commas of their own (`DOWN, DRAINED`, `ng[1,3]`)."""
+        return tuple(re.split(r",(?=[A-Z]+[a-z][A-Za-z]+(?:,|$))", self.reason))
 
     @property
     def hopeless(self) -> bool:
         """It waits for a job that has failed, for ever."""
-        return self.state == "PENDING" and self.reason == NEVER
+        return self.waits and set(self.reasons) == {NEVER}
 
     @property
     def ending(self) -> bool:
         """It takes up no more work, though its processes may still be there."""
-        return self.state == "COMPLETING"
+        return self.state in ENDING
+
+    def holds(self, job: str) -> bool:
+        """Whether it is a job, or stands for an element: `12_[4-9%1]` for `12_5`."""
+        array, _, element = job.partition("_")
+        if job in (self.id, self.job):
+            return True
+        listed = self.cut or any(element.isdecimal() and int(element) in part for part in self._numbers())
+        return array == self.job and (listed or self.id == self.job)
+
+    def _numbers(self) -> list[range]:
+        """Elements of its list, as far as it can be read."""
+        listed = self.id.partition("_[")[2].partition("]")[0].partition("%")[0].split(",")
+        if self.cut and not self.id.endswith("...]"):
+            listed.pop()  # it may go on
+        return [_range(part) for part in listed if re.fullmatch(ELEMENTS, part)]
 
     def __str__(self) -> str:
-        return f"{self.state}, {self.reason}" if self.state == "PENDING" else self.state
+        return f"{self.state}, {self.reason}" if self.waits else self.state
 
 
 @dataclass(frozen=True)
@@ -97,7 +145,19 @@ def all_queued() -> list[QueuedJob]:
     Raises:
         ClusterError: as `queued`.
     """
-    return _squeue(f"--user={getpass.getuser()}")
+    return _squeue(f"--user={os.getuid()}")
+
+
+def still_queued(jobs: Sequence[str]) -> list[str]:
+    """Those of some jobs and elements that squeue shows now: a dependency may name no other.
+
+    One that the controller has forgotten (`MinJobAge`) counts as over, and well, on 22.05, and is refused on 24.11.
+
+    Raises:
+        ClusterError: as `queued`.
+    """
+    rows = queued(jobs) if jobs else []
+    return [job for job in jobs if any(row.holds(job) for row in rows)]
 
 
 def ended(
@@ -124,7 +184,7 @@ def ended(
 def job_is_alive(job: str) -> bool | None:
     """Whether processes of a job may still be there, be it only to end; None if Slurm does not say."""
     try:
-        return any(row.state != "PENDING" for row in queued([job]) if job in (row.id, row.job))
+        return any(not row.waits for row in queued([job]) if job in (row.id, row.job))
     except ClusterError:
         return None
 
@@ -167,7 +227,7 @@ class Look:
     @cached_property
     def begun(self) -> frozenset[str]:
         """Ids of jobs and elements that run, or are about to end."""
-        return frozenset(job.id for job in self.jobs if job.state != "PENDING")
+        return frozenset(job.id for job in self.jobs if not job.waits)
 
     @property
     def silence(self) -> str:
@@ -197,26 +257,49 @@ def cancel(*jobs: str) -> None:
         raise ClusterError(f"job {' '.join(jobs)} cannot be cancelled: {answer.said}")
 
 
+def counted(jobs: Iterable[QueuedJob]) -> str:
+    """How many jobs rows stand for: `7`, or `at least 7`."""
+    rows = list(jobs)
+    return "at least " * any(row.cut for row in rows) + f"{sum(row.elements for row in rows):,}"
+
+
 def _squeue(*choice: str) -> list[QueuedJob]:
-    answer = client.run("squeue", *SQUEUE, *choice)
+    """Ask; where lists of elements come cut nevertheless, once more with a row for each element."""
+    rows = parse_rows(_printed(*SQUEUE, *choice))
+    return parse_rows(_printed(*SQUEUE, "--array", *choice)) if any(row.cut for row in rows) else rows
+
+
+def _printed(*words: str) -> str:
+    answer = client.run("squeue", *words)
     if "Invalid job id" in answer.err:  # squeue's word for one job that is no longer known
-        return []
+        return ""
     if not answer.ok:
         raise ClusterError(f"squeue does not answer, so that nobody knows what is queued: {answer.said}")
-    return [QueuedJob(*row) for row in _rows(answer.out, SQUEUE[-1].count(TAB) + 1)]
+    return answer.out
 
 
-def _length(part: str) -> int:
+def parse_rows(text: str) -> list[QueuedJob]:
+    """Rows of squeue. A name may have anything in it; what does not begin as a row does is a banner of the site."""
+    rows = []
+    for line in text.split("\n"):
+        id, job, state, reason, *rest = [*line.split(TAB), "", "", ""][: max(4, line.count(TAB) + 1)]
+        if re.fullmatch(JOB_ID, job) and re.match(rf"{job}(?![0-9])", id):
+            name, command, start = (TAB.join(rest[:-2]), *rest[-2:]) if len(rest) > 2 else ("", "", "")
+            rows.append(QueuedJob(id, job, state, reason, name, command, start))
+    return rows
+
+
+def _range(part: str) -> range:
     """Numbers in `4-9`, `0-9:2` or `11`."""
     numbers, _, step = part.partition(":")
     first, _, last = numbers.partition("-")
-    return (int(last or first) - int(first)) // int(step or 1) + 1
+    return range(int(first), int(last or first) + 1, int(step or 1))
 
 
 def _choice(jobs: Iterable[str], name: str | None) -> Sequence[str]:
     ids = ",".join(jobs)
     assert bool(ids) != bool(name), "ask by ids or by name"
-    return (f"--jobs={ids}",) if ids else (f"--user={getpass.getuser()}", f"--name={name}")
+    return (f"--jobs={ids}",) if ids else (f"--user={os.getuid()}", f"--name={name}")
 
 
 def _rows(text: str, width: int) -> list[list[str]]:

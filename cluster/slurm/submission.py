@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from typing import Any
 
 from cluster.files import read_json, write_json_atomic
 from cluster.profile.resources import Resources
-from cluster.slurm.queue import Look, QueuedJob, ended, queued
+from cluster.slurm.queue import JOB_ID, Look, QueuedJob, ended, queued
 
 LAG = timedelta(minutes=5)
 """By how much the clocks of login node and controller may differ."""
@@ -57,6 +58,8 @@ class Submission:
         if not told:
             return None
         asked = told["resources"]
+        if not re.fullmatch(JOB_ID, told["job"] or ""):  # what a site printed before the id may stand there
+            told["job"] = None
         return cls(**{**told, "resources": Resources(**{**asked, "extra": tuple(asked["extra"])})})
 
     def write(self, record: Path) -> None:
@@ -102,10 +105,15 @@ class Submission:
             jobs = [job.job for job in known if self.script in job.command]
         return jobs[0] if jobs else None
 
+    def end_among(self, jobs: Iterable[QueuedJob]) -> str | None:
+        """Its last element, which others may wait for, if that is in the queue and may still end well."""
+        ours = [job for job in self.among(jobs) if not job.hopeless]
+        return self.last if any(self.last and job.holds(self.last) for job in ours) else None
+
 
 @dataclass(frozen=True)
 class Standing:
-    """A submission, and what of it is still in the queue."""
+    """A submission, and what of it, and of its rivals in a race, is still in the queue."""
 
     submission: Submission
     jobs: list[QueuedJob] = field(default_factory=list)
@@ -121,9 +129,14 @@ class Standing:
         return bool(self.jobs) and not self.hopeless
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """What `scancel` takes to end all of it."""
+        return tuple(dict.fromkeys(job.job for job in self.jobs))
+
+    @property
     def runs(self) -> bool:
         """Part of it has begun to run and is not over."""
-        return any(job.state != "PENDING" for job in self.jobs)
+        return any(not job.waits for job in self.jobs)
 
     def __str__(self) -> str:
         return "; ".join(f"job {job.id} ({job})" for job in self.jobs)

@@ -8,7 +8,7 @@ from pathlib import Path
 from cluster.errors import ClusterError
 from cluster.job.race import alternatives
 from cluster.run.grid_folder import GridFolder
-from cluster.slurm.queue import Look, QueuedJob, cancel
+from cluster.slurm.queue import Look, QueuedJob, cancel, counted
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Submission
 from jobs.grid.queue import last_submission
@@ -32,9 +32,9 @@ def cancel_all(args: argparse.Namespace) -> int:
         return 0
     for job in jobs:
         print(f"  {job.id} {job.name}: {job}")
-    if not agreed(f"cancel {sum(job.elements for job in jobs)} jobs", args.yes):
+    if not agreed(f"cancel {counted(jobs)} jobs", args.yes):
         return 0
-    cancel(*dict.fromkeys(job.id if "[" not in job.id else job.job for job in jobs))
+    cancel(*dict.fromkeys(job.job if "[" in job.id else job.id for job in jobs))
     forget(root)
     print("cancelled; what was computed stays, and the same launch command goes on from it")
     return 0

@@ -14,20 +14,29 @@ for word; do script=$word; done
 cp "$script" seen.sh
 case $(cat mode 2> /dev/null) in
   refuse) echo "sbatch: error: Batch job submission failed: Invalid qos specification" >&2; exit 1 ;;
+  banner-and-refuse) echo "Quota: 80 % of 5000 used"
+    echo "sbatch: error: Batch job submission failed: Invalid qos specification" >&2; exit 1 ;;
+  accept-and-forget) cat printed; exit 0 ;;
   lose) echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1 ;;
 esac
 id=$((7 + $(grep -vc -e --test-only calls) - 1))
 printf '%s\t%s\tPENDING\tPriority\tname\t%s\tN/A\n' $id $id "$script" >> queue
 [ "$(cat mode 2> /dev/null)" = accept-and-lose ] && {
   echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1; }
+[ -f printed ] && { sed "s/ID/$id/" printed; exit $(cat status 2> /dev/null || echo 0); }
 echo "$id;cluster"
 """
 SQUEUE = r"""
 echo "squeue $*" >> asked
 [ -f silent ] && { echo "slurm_load_jobs error: Unable to contact slurm controller (connect failure)" >&2; exit 1; }
 [ -f unknown ] && { echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1; }
-jobs=$(sed -n 's/.*--jobs=\([0-9,]*\).*/\1/p' <<< "$*")
-[ -f queue ] && awk -F'\t' -v jobs=",$jobs," 'jobs == ",," || index(jobs, "," $2 ",")' queue
+jobs=$(sed -n 's/.*--jobs=\([0-9_,]*\).*/\1/p' <<< "$*")
+rows=queue
+[[ $* == *--array* && -f array ]] && rows=array
+[ -f $rows ] && awk -F'\t' -v jobs=",$jobs," -v states="$SQUEUE_STATES" '
+  states != "" && $3 != states { next }
+  jobs == ",," || index(jobs, "," $2 ",") || index(jobs, "," $1 ",") || ($1 ~ /\[/ && index(jobs, "," $2 "_"))
+' $rows
 exit 0
 """
 SACCT = r"""

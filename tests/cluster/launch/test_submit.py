@@ -156,6 +156,74 @@ def test_nothing_is_submitted_while_squeue_is_silent(run, slurm):
     assert len(slurm.lines("calls")) == 1
 
 
+BANNERS = [
+    "Welcome to narval. Quota: 80 % of 5000 used\nID;cluster\n",
+    "5000\nID\n",
+    "ID;cluster\nThank you\n",
+    "Submitted batch job ID\n",
+    "Submitted batch job ID on cluster narval\n",
+    "sbatch: verified your script\n",
+    "0\n",
+    "",
+]
+
+
+@pytest.mark.parametrize("printed", BANNERS)
+def test_what_a_site_prints_around_the_id_is_looked_up_and_never_believed(run, slurm, printed):
+    slurm.set("printed", printed)
+    first = submit_slurm(job(run))
+    assert (first.job, Submission.read(run.submission).job) == ("7", "7")
+    assert submit_slurm(job(run)) == first
+    assert len(slurm.lines("calls")) == 1
+
+
+@pytest.mark.parametrize("printed", ["ID\n", "ID;narval\n", "\nID;a-b.c\r\n"])
+def test_a_bare_id_is_believed_without_another_question(run, slurm, printed):
+    slurm.set("printed", printed)
+    assert submit_slurm(job(run)).job == "7"
+    assert slurm.lines("asked") == []
+
+
+def test_a_banner_without_a_job_behind_it_is_no_job(run, slurm):
+    slurm.set("printed", "Quota: 80 % of 5000 used\n")
+    slurm.set("mode", "accept-and-forget")
+    with pytest.raises(ClusterError, match=r"sbatch gave no id \(Quota: 80 % .*never submits it twice"):
+        submit_slurm(job(run))
+    assert Submission.read(run.submission).job is None
+
+
+def test_a_wrapper_that_fails_after_it_has_submitted_has_submitted(run, slurm):
+    slurm.set("printed", "ID;cluster\nlogging failed\n")
+    slurm.set("status", "1")
+    assert submit_slurm(job(run)).job == "7"
+    assert submit_slurm(job(run)).job == "7"
+    assert len(slurm.lines("calls")) == 1
+
+
+def test_a_refusal_below_a_banner_is_a_refusal(run, slurm):
+    slurm.set("mode", "banner-and-refuse")
+    with pytest.raises(ClusterError, match=r"Slurm refuses tiny-one--big-s2: .*Invalid qos"):
+        submit_slurm(job(run))
+    assert not run.submission.exists()
+
+
+def test_a_banner_that_an_earlier_version_recorded_as_the_id_is_looked_up(run, slurm):
+    first = submit_slurm(job(run))
+    told = json.loads(run.submission.read_text())
+    run.submission.write_text(json.dumps({**told, "job": "Welcome to narval\n7"}))
+    assert submit_slurm(job(run)) == first
+    assert len(slurm.lines("calls")) == 1
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "COMPLETED"])
+def test_what_the_user_has_set_for_squeue_hides_no_job(run, slurm, monkeypatch, state):
+    monkeypatch.setenv("SQUEUE_STATES", state)
+    first = submit_slurm(job(run))
+    assert submit_slurm(job(run)) == first
+    assert standing_of(run.submission).alive
+    assert len(slurm.lines("calls")) == 1
+
+
 def test_two_launchers_do_not_submit_at_once(run, slurm):
     with (
         Lease(run.slurm / "submitting", run.slurm / "submitting", "x"),

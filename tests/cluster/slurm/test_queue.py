@@ -7,7 +7,18 @@ import pytest
 
 from cluster.errors import ClusterError
 from cluster.slurm import client
-from cluster.slurm.queue import EndedJob, Look, QueuedJob, cancel, ended, job_is_alive, queued
+from cluster.slurm.queue import (
+    UNDECIDED,
+    EndedJob,
+    Look,
+    QueuedJob,
+    cancel,
+    counted,
+    ended,
+    job_is_alive,
+    queued,
+    still_queued,
+)
 
 START = "2026-11-21T09:50:41"
 
@@ -104,6 +115,136 @@ def test_cancel_takes_the_whole_array(slurm):
 )
 def test_a_row_stands_for_as_many_jobs_as_its_id_says(id, elements):
     assert QueuedJob(id, "12", "PENDING", "Priority", "n", "c").elements == elements
+
+
+CUT = [
+    "12_[0,2,4,6,8,10,12,14,...]",
+    "12_[0,2,4,6,8,10,12,1",
+    "12_[0,2,4,6,8,10,12,1...",
+    "12_[0,2,4,6,...%2]",
+    "12_[",
+]
+"""Lists as squeue cuts them where its environment was taken away; in the middle of a number, too."""
+
+
+@pytest.mark.parametrize("id", CUT)
+def test_a_list_that_is_cut_is_asked_for_element_by_element(slurm, id):
+    slurm.set("queue", row(id, "12", "PENDING", "Priority", "a", "/x.sh"))
+    slurm.set(
+        "array", "".join(row(f"12_{n}", "12", "PENDING", "Priority", "a", "/x.sh") for n in range(0, 40, 2))
+    )
+    jobs = Look.now().jobs
+    assert counted(jobs) == "20"
+    assert any(job.holds("12_38") for job in jobs)
+    assert not any(job.holds("12_39") for job in jobs)
+
+
+@pytest.mark.parametrize(("id", "least"), zip(CUT, (8, 7, 7, 4, 1)))
+def test_a_list_that_stays_cut_is_never_counted_as_whole(slurm, id, least):
+    slurm.set("queue", row(id, "12", "PENDING", "Priority", "a", "/x.sh"))
+    (job,) = Look.now().jobs
+    assert (job.cut, job.elements, counted([job])) == (True, least, f"at least {least}")
+    assert job.holds("12_99")  # for all that is known
+    assert not job.holds("13_0")
+
+
+def test_whole_lists_are_no_reason_to_ask_again(slurm):
+    ids = ["12_[4-9%1]", "13_[4-9,11%5]", "14_[0-8:2]", "15_[7]", "16_3", "17"]
+    slurm.set("queue", "".join(row(id, id[:2], "PENDING", "Priority", "a", "/x.sh") for id in ids))
+    jobs = Look.now().jobs
+    assert [job.cut for job in jobs] == [False] * 6
+    assert counted(jobs) == "21"
+    assert len(slurm.lines("asked")) == 1
+    held = {
+        name: [job.id for job in jobs if job.holds(name)]
+        for name in ("12_9", "12_3", "13_11", "14_6", "14_5")
+    }
+    assert held == {
+        "12_9": ["12_[4-9%1]"],
+        "12_3": [],
+        "13_11": ["13_[4-9,11%5]"],
+        "14_6": ["14_[0-8:2]"],
+        "14_5": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("reason", "each"),
+    [
+        ("Priority", ["Priority"]),
+        ("JobHeldUser,Priority", ["JobHeldUser", "Priority"]),
+        ("Resources,Dependency,QOSMaxGRESPerUser", ["Resources", "Dependency", "QOSMaxGRESPerUser"]),
+        (
+            "ReqNodeNotAvail, UnavailableNodes:ng[1,3-4],ng7",
+            ["ReqNodeNotAvail, UnavailableNodes:ng[1,3-4],ng7"],
+        ),
+        (
+            "ReqNodeNotAvail, Reserved for maintenance,Priority",
+            ["ReqNodeNotAvail, Reserved for maintenance", "Priority"],
+        ),
+        (
+            "Nodes required for job are DOWN, DRAINED or reserved",
+            ["Nodes required for job are DOWN, DRAINED or reserved"],
+        ),
+        ("job requeued in held state,JobArrayTaskLimit", ["job requeued in held state", "JobArrayTaskLimit"]),
+        ("", [""]),
+    ],
+)
+def test_reasons_of_elements_that_differ_are_told_apart(reason, each):
+    assert list(QueuedJob("12_[0-3]", "12", "PENDING", reason).reasons) == each
+
+
+def test_an_array_is_hopeless_only_if_all_of_it_is():
+    never = "DependencyNeverSatisfied"
+    assert QueuedJob("12_[0-3]", "12", "PENDING", never).hopeless
+    assert not QueuedJob("12_[0-3]", "12", "PENDING", f"{never},Priority").hopeless
+    assert not QueuedJob("12_[0-3]", "12", "RUNNING", never).hopeless
+
+
+def test_what_a_site_prints_is_no_row_and_no_row_is_lost(slurm):
+    odd = row("13", "13", "RUNNING", "None", "na\tme", "/x.sh")
+    broken = "14\t14\tRUNNING\tNone\tfirst line\nsecond line\t/x.sh\tN/A\n"
+    slurm.set("queue", f"Welcome!\n\t\t\t\t\t\t\nQuota\t80\t%\tof\t5000\tused\tnow\n{odd}{broken}")
+    jobs = Look.now().jobs
+    assert [(job.id, job.state, job.name) for job in jobs] == [
+        ("13", "RUNNING", "na\tme"),
+        ("14", "RUNNING", ""),
+    ]
+    assert job_is_alive("14")
+
+
+@pytest.mark.parametrize(
+    ("state", "waits", "ending"),
+    [
+        *(
+            (state, True, False)
+            for state in ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD", "REQUEUED")
+        ),
+        *(
+            (state, False, False)
+            for state in ("RUNNING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING")
+        ),
+        *((state, False, True) for state in ("COMPLETING", "STAGE_OUT")),
+    ],
+)
+def test_every_state_of_squeue_has_processes_or_waits(slurm, state, waits, ending):
+    slurm.set("queue", row("13", "13", state, "None", "a", "/x.sh"))
+    (job,) = queued(["13"])
+    assert (job.waits, job.ending, job_is_alive("13")) == (waits, ending, not waits)
+    assert state in UNDECIDED or state == "REQUEUED"
+
+
+def test_only_what_is_in_the_queue_may_be_waited_for(slurm):
+    slurm.set(
+        "queue",
+        row("12_[2-3%1]", "12", "PENDING", "Priority", "a", "/x.sh") + row("13", "13", "RUNNING", "", "b"),
+    )
+    assert still_queued(["12_3", "12_1", "13", "14", "12"]) == ["12_3", "13", "12"]
+    assert still_queued([]) == []
+    assert len(slurm.lines("asked")) == 1
+    slurm.set("silent")
+    with pytest.raises(ClusterError, match="squeue does not answer"):
+        still_queued(["13"])
 
 
 def test_one_look_answers_for_every_job_of_the_user(slurm):

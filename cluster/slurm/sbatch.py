@@ -1,0 +1,51 @@
+"""Calling sbatch, and what its answer means: a job, a refusal, or that nobody knows yet.
+
+Sites wrap it and print banners (maestrowf#441, nipype#1330), and an answer may get lost after the controller has
+accepted the job. What is neither a bare id nor a certain refusal has to be looked up in the queue.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cluster.errors import ClusterError
+from cluster.slurm import client
+from cluster.slurm.queue import JOB_ID
+
+SBATCH_S = 180.0
+UNSURE = re.compile(
+    r"timed out|Unable to contact|Zero Bytes were transmitted|Unexpected message|Communication|Connection re"
+    r"|Message (?:send|receive) failure"
+)
+"""What it says when the controller may have the job: the answer got lost on its way."""
+ACCEPTED = re.compile(rf"^{JOB_ID}(?:;\S+)?\s*$|Submitted batch job", re.MULTILINE)
+"""What is printed, among other things, for a job that the controller may have."""
+
+
+def sbatch(cwd: Path, *words: str) -> client.Answer:
+    """Call it in a folder that compute nodes know, since it becomes the job's own.
+
+    Raises:
+        ClusterError: it is not there.
+    """
+    answer = client.run("sbatch", *words, timeout_s=SBATCH_S, cwd=cwd)
+    if answer.fault == "missing":
+        raise ClusterError(f"{answer.said}: log in to the cluster first")
+    return answer
+
+
+def job_of(answer: client.Answer) -> str | None:
+    """The id that `sbatch --parsable` gives: alone, or with the cluster, on one line.
+
+    Returns:
+        None for anything else: a number in a banner may mean anything.
+    """
+    found = re.fullmatch(rf"({JOB_ID})(?:;[\w.-]+)?", answer.out.strip()) if answer.ok else None
+    return found[1] if found else None
+
+
+def is_refusal(answer: client.Answer) -> bool:
+    """Whether a job is certainly not in the queue: it ended by itself, and nothing it said may be of a job."""
+    told = answer.out + answer.err
+    return answer.status > 0 and not answer.fault and not UNSURE.search(told) and not ACCEPTED.search(told)
