@@ -13,14 +13,36 @@ from pathlib import Path
 from cluster.errors import ClusterError
 from cluster.job.unit import Unit
 from cluster.run.run_folder import RunFolder
-from cluster.slurm.queue import cancel, job_is_alive
-from cluster.slurm.submission import Submission, recorded
+from cluster.slurm.queue import cancel, job_is_alive, queued
+from cluster.slurm.submission import Standing, Submission, recorded
 
 
 def alternatives(run: RunFolder) -> list[Submission]:
     """All that was submitted for a run: that which counts first, then its rivals."""
     records = [run.submission, *sorted(run.rivals.glob("*.json"))]
     return [found for record in records if (found := recorded(record))]
+
+
+def standing_of_run(run: RunFolder) -> Standing | None:
+    """What has become of all that was submitted for a run; None if nothing was, as far as anybody knows.
+
+    Raises:
+        ClusterError: squeue does not answer.
+    """
+    every = alternatives(run)
+    rows = queued(one.job for one in every if one.job) if every else []
+    return Standing(every[0], [row for one in every for row in one.among(rows)]) if every else None
+
+
+def ends_of(run: RunFolder) -> list[str]:
+    """The last element of each alternative that is in the queue now: one of them has to end well before what follows.
+
+    Raises:
+        ClusterError: squeue does not answer.
+    """
+    every = alternatives(run)
+    rows = queued(one.job for one in every if one.job) if every else []
+    return [end for one in every if (end := one.end_among(rows))]
 
 
 def new_rival(run: RunFolder) -> Path:

@@ -18,6 +18,7 @@ from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import Resources, more_memory, plan_resources
 from cluster.profile.rules import Accounts, find_kind
 from cluster.run.run_folder import CellFolder
+from cluster.slurm.queue import QueuedJob, counted
 from jobs.cell.cell import Cell
 from jobs.grid.reconcile import Reconciled
 
@@ -99,12 +100,12 @@ def plan_arrays(
         resources = _resources(group, told, profile, accounts, wishes, sum(work.values()))
         needs = {need for cell in group for need in cell.needs}
         after = tuple(sorted({place for need in needs for place in ends.get(need, ())}))
-        jobs = _jobs_of(needs - set(ends), found)
+        jobs = jobs_of(needs - set(ends), found)
         count = _slots(group, resources, wishes, profile, sum(work.values()))
         arrays += _rounds(group, resources, count, profile, after, jobs, len(arrays))
         last = tuple(place for place, array in enumerate(arrays) if array.round == arrays[-1].round)
         ends.update(dict.fromkeys((cell.run for cell in group if cell.job == "train"), last))
-    return _fitted(arrays, profile, sum(job.elements for job in found.look.jobs))
+    return _fitted(arrays, profile, found.look.jobs)
 
 
 def _levels(missing: Sequence[Cell]) -> dict[str, int]:
@@ -241,15 +242,15 @@ def _rounds(
     return arrays
 
 
-def _jobs_of(runs: Iterable[str], found: Reconciled) -> tuple[str, ...]:
+def jobs_of(runs: Iterable[str], found: Reconciled) -> tuple[str, ...]:
     """The jobs in the queue that are going to train runs."""
     names = {run.rpartition("/")[2] for run in runs}
     ours = [array.submission.job for array in found.arrays if not names.isdisjoint(array.cells)]
-    others = [job for name, job in found.elsewhere.items() if name in names]
+    others = [job for name, jobs in found.elsewhere.items() if name in names for job in jobs]
     return tuple(dict.fromkeys(job for job in (*ours, *others) if job))
 
 
-def _fitted(arrays: list[SlotArray], profile: SlurmProfile, queued: int) -> list[SlotArray]:
+def _fitted(arrays: list[SlotArray], profile: SlurmProfile, queue: Sequence[QueuedJob]) -> list[SlotArray]:
     """The arrays with so few slots that the site takes them: its slots do the rest one after another.
 
     Raises:
@@ -257,13 +258,14 @@ def _fitted(arrays: list[SlotArray], profile: SlurmProfile, queued: int) -> list
     """
     if profile.limits.jobs is None:
         return arrays
-    room, wanted = profile.limits.jobs - queued, sum(array.resources.units for array in arrays)
+    room = profile.limits.jobs - sum(job.elements for job in queue)
+    wanted = sum(array.resources.units for array in arrays)
     if wanted <= room:
         return arrays
     if room < len(arrays):
         raise ClusterError(
-            f"{len(arrays)} arrays: {profile.name} takes {profile.limits.jobs} jobs of one user, and {queued} are in "
-            f"the queue; wait until some have ended, and give the same command again {profile.limits.cite()}"
+            f"{len(arrays)} arrays: {profile.name} takes {profile.limits.jobs} jobs of one user, and {counted(queue)} "
+            f"are in the queue; wait until some have ended, and give the same command again {profile.limits.cite()}"
         )
     share = (room - len(arrays)) / (wanted - len(arrays))
     return [_smaller(array, 1 + math.floor((array.resources.units - 1) * share)) for array in arrays]

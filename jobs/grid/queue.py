@@ -18,12 +18,12 @@ from cluster.profile.resources import gpu_hours
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
-from cluster.slurm.queue import Look, cancel
+from cluster.slurm.queue import Look, cancel, still_queued
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.script import SIGNAL_S, signal_seconds
 from cluster.slurm.submission import Submission
 from jobs.cell.cell import Cell, Worklist
-from jobs.grid.arrays import SlotArray, Wishes, plan_arrays
+from jobs.grid.arrays import SlotArray, Wishes, jobs_of, plan_arrays
 from jobs.grid.reconcile import Reconciled, reconcile
 from jobs.launch.queue import WATCH, Queue
 from jobs.recipe.context import Place, agreed, refused
@@ -89,6 +89,7 @@ class GridQueue:
         self.folder.create()
         with self.folder.lease():
             self._check_alone(found)
+            self._check_parents(arrays, found)
             ready()
             self._prepare(found)
             self._submit_all(arrays)
@@ -119,6 +120,25 @@ class GridQueue:
             if submission and submission.job is None:  # it was looked for, and is nowhere
                 record.unlink()
 
+    def _check_parents(self, arrays: Sequence[SlotArray], found: Reconciled) -> None:
+        """Refuse to go on where a run that is needed has left the queue since the look, and is not done."""
+        named = list(dict.fromkeys(job for array in arrays for job in array.after_jobs))
+        gone = set(named).difference(still_queued(named))
+        needed = (
+            need
+            for array in arrays
+            if gone.intersection(array.after_jobs)
+            for c in array.cells
+            for need in c.needs
+        )
+        for parent in map(RunFolder, map(Path, dict.fromkeys(needed))):
+            jobs = jobs_of([str(parent.path)], found)
+            if jobs and gone.issuperset(jobs) and not parent.done.exists():
+                raise ClusterError(
+                    f"{parent.title}, which others were to wait for, has left the queue meanwhile and is not done: "
+                    f"give this command again to see what is left to do; python launch.py why {parent.path.name}"
+                )
+
     def _prepare(self, found: Reconciled) -> None:
         """Bring the folders into the state in which slots may begin, and take back what nobody wants."""
         withdraw(self.folder, found)
@@ -133,8 +153,8 @@ class GridQueue:
         """Submit arrays in order; each waits for those before it that it needs."""
         snapshot, wave, jobs = Snapshot.of(self.folder.root), uuid.uuid4().hex[:8], list[str]()
         for array in arrays:
-            after = [*(jobs[place] for place in array.after), *array.after_jobs]
             try:
+                after = [*(jobs[place] for place in array.after), *still_queued(array.after_jobs)]
                 submission = submit_slurm(self._draft(array, after, wave, snapshot))
             except ClusterError as error:
                 raise ClusterError(

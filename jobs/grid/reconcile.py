@@ -10,6 +10,7 @@ from typing import Literal
 
 from cluster.files import read_json
 from cluster.job.causes import CANCELLED
+from cluster.job.race import alternatives
 from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import Look, QueuedJob
@@ -41,8 +42,8 @@ class Reconciled:
     """By the cell's name."""
     arrays: tuple[LiveArray, ...] = ()
     """Of the grid, in the queue."""
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
-    """What other grids, and chains of units, have in the queue: the last job by the cell's name."""
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What other grids, and chains of units, have in the queue: the last jobs by the cell's name."""
     records: frozenset[Path] = frozenset()
     """Of all submissions of the grid, as of the look."""
     look: Look = field(default=Look(), repr=False)
@@ -88,19 +89,19 @@ def reconcile(folder: GridFolder, cells: Sequence[Cell], look: Look) -> Reconcil
     return Reconciled(tuple(cells), states, tuple(arrays), elsewhere, records, look, tuple(unwanted))
 
 
-def _elsewhere(folder: GridFolder, cells: Sequence[Cell], look: Look) -> dict[str, str]:
+def _elsewhere(folder: GridFolder, cells: Sequence[Cell], look: Look) -> dict[str, tuple[str, ...]]:
     """What else in the queue works on wanted cells: chains of units, and other grids that share them."""
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, ...]] = {}
     trained = [run for cell in cells for run in ([cell.run] if cell.job == "train" else cell.needs)]
     for run in map(Path, dict.fromkeys(trained)):
-        submission = recorded(RunFolder(run).submission)
-        if submission and submission.last and submission.rows(look):
-            found[run.name] = submission.last
+        every = [one for one in alternatives(RunFolder(run)) if one.rows(look)]
+        if jobs := [one.end_among(look.jobs) or one.job for one in every]:
+            found[run.name] = tuple(job for job in jobs if job)
     for grid in all_grids(folder.root):
         if grid.name != folder.name:
             for array in live_arrays(grid, look):
                 assert array.submission.job
-                found |= dict.fromkeys(array.cells, array.submission.job)
+                found |= dict.fromkeys(array.cells, (array.submission.job,))
     return found
 
 

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
+from cluster.job.race import ends_of, standing_of_run
 from cluster.job.unit import terms
 from cluster.launch.submit import Draft, draft, signal_of, submit_slurm
 from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.resources import Resources, more_memory, summary
 from cluster.run.grid_folder import all_grids
-from cluster.run.run_folder import RunFolder, find_run
+from cluster.run.run_folder import FOLDER, RunFolder, find_run
+from cluster.slurm.queue import job_is_alive
 from cluster.slurm.queue_cache import forget
-from cluster.slurm.submission import recorded, standing_of
+from cluster.slurm.submission import Submission, recorded
 from jobs.cell.cell import wanted_cells
 from jobs.recipe.context import agreed, place_again, runs_of
 from jobs.work.call import JobCall
@@ -59,6 +61,20 @@ def training_draft(
     )
 
 
+def lost_parent(run: RunFolder, parent: RunFolder) -> str:
+    """Why a run is not submitted whose parent is not done, and has no job in the queue that it could wait for."""
+    return (
+        f"{run.title} starts from {parent.title}, which is not done ({parent.state(job_is_alive)}), and nothing in "
+        f"the queue will bring it about: python launch.py why {parent.path.name}; then submit that one again"
+    )
+
+
+def _parent_of(submission: Submission) -> RunFolder | None:
+    """The run whose bridge a training starts from, as its submission was told."""
+    bridge = Path(submission.told.get("parent") or "")
+    return RunFolder(bridge.parent) if FOLDER.fullmatch(bridge.parent.name) else None
+
+
 def retry_run(name: str, args: argparse.Namespace) -> int:
     """Queue the training of a run again as it was submitted, with more memory if asked.
 
@@ -68,7 +84,7 @@ def retry_run(name: str, args: argparse.Namespace) -> int:
     root = runs_of(args)
     run = find_run(root, name)
     place = place_again(args, recorded(run.submission))
-    standing = standing_of(run.submission)
+    standing = standing_of_run(run)
     if standing is None:
         grids = [
             grid.name for grid in all_grids(root) if run.path in {Path(c.run) for c in wanted_cells(grid)}
@@ -85,7 +101,14 @@ def retry_run(name: str, args: argparse.Namespace) -> int:
         resources = more_memory(resources, profile, MORE)
     if run.failed.exists():
         print(f"{run.path.name}: {run.reason()}")
-    drafted = training_draft(run, run.read_config(), standing.submission.told, profile, resources)
+    parent = _parent_of(standing.submission)
+    waits = (
+        "?".join(f"afterok:{end}" for end in ends_of(parent)) if parent and not parent.done.exists() else None
+    )
+    if parent and not waits and not parent.done.exists():
+        raise ClusterError(lost_parent(run, parent))
+    told = standing.submission.told
+    drafted = training_draft(run, run.read_config(), told, profile, resources, waits)
     if args.dry_run:
         print(drafted.text)
         return 0

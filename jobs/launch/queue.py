@@ -11,7 +11,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.job.lifecycle import last_end
-from cluster.job.race import alternatives, forget_race, new_rival
+from cluster.job.race import ends_of, forget_race, new_rival, standing_of_run
 from cluster.launch.submit import Draft, ask_controller, submit_slurm
 from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.resources import Resources, account_obstacle, folder_obstacle, plan_resources, summary
@@ -22,8 +22,8 @@ from cluster.site.live import user_accounts
 from cluster.slurm import client
 from cluster.slurm.queue import cancel, job_is_alive
 from cluster.slurm.queue_cache import forget
-from cluster.slurm.submission import Standing, standing_of
-from jobs.launch.draft import training_draft
+from cluster.slurm.submission import Standing
+from jobs.launch.draft import lost_parent, training_draft
 from jobs.launch.race import rivals_of
 from jobs.recipe.context import Place, describe, refused
 from jobs.recipe.plan import Plan, training_obstacles
@@ -85,14 +85,32 @@ class Queue:
 
     def standing(self, run: RunFolder) -> Standing | None:
         """What is known of a run's submission; a dry run may be where nobody can be asked."""
-        return None if self.args.dry_run and not client.installed("squeue") else standing_of(run.submission)
+        return None if self.args.dry_run and not client.installed("squeue") else standing_of_run(run)
 
     def dependency(self, run: RunFolder | None) -> str | None:
         """What waits for the training of a run that is in the queue; None if there is nothing to wait for."""
-        standing = self.standing(run) if run and not run.done.exists() else None
-        if not (run and standing and standing.alive):
+        unasked = self.args.dry_run and not client.installed("squeue")
+        if run is None or run.done.exists() or unasked:
             return None
-        return "?".join(f"afterok:{one.last}" for one in alternatives(run))
+        return "?".join(f"afterok:{end}" for end in ends_of(run)) or None
+
+    def comes_first(self, item: Item, items: Sequence[Item]) -> bool:
+        """Whether what an item starts from is brought about before it, by another item or by what is in the queue."""
+        parent = item.plan.parent
+        if parent is None or parent.done.exists():
+            return False
+        if any(one.plan.run.path == parent.path and not one.settled for one in items) or self.dependency(
+            parent
+        ):
+            return True
+        standing = self.standing(parent)
+        if standing and standing.alive:
+            item.obstacles.append(
+                f"{item.plan.run.title} starts from {parent.title}, whose last unit {standing.submission.last} is no "
+                f"longer in the queue ({standing}), so that it cannot be waited for: once those have ended, submit "
+                "that run again first"
+            )
+        return bool(standing and standing.alive)
 
     def settle(self, item: Item, force: bool) -> None:
         """Find out whether an item is in the queue already."""
@@ -103,7 +121,7 @@ class Queue:
             return
         if standing is None or not standing.alive:
             return
-        end = f"scancel {standing.submission.job}"
+        end = f"scancel {' '.join(standing.ids)}"
         if not force:
             state = "running" if standing.runs else "queued"
             item.settled = f"already {state}: {standing}, {item.plan.run.path}; to take it back: {end}"
@@ -157,15 +175,17 @@ class Queue:
 
     def _submit(self, item: Item, parent: RunFolder | None) -> None:
         run, standing = item.plan.run, item.standing
+        waits = self.dependency(parent)
+        if parent and not waits and not parent.done.exists():
+            raise ClusterError(lost_parent(run, parent))
         if standing and standing.jobs:
-            assert standing.submission.job
-            cancel(standing.submission.job)
+            cancel(*standing.ids)
             print(f"cancelled: {standing}")
         if getattr(self.args, "force", False) and run.path.exists():
             print(f"moved aside: {run.move_aside()}")
         run.create(item.plan.config.to_dict())
         forget_race(run)
-        waits, submission = self.dependency(parent), None
+        submission = None
         for profile, resources in item.requests:
             record = run.submission if submission is None else new_rival(run)
             submission = submit_slurm(_draft(item, profile, resources, waits, record))
@@ -201,8 +221,7 @@ def queue_training(plans: Sequence[Plan], place: Place, args: argparse.Namespace
     Returns:
         The exit status.
     """
-    queue, items = Queue.of(place, args), []
-    ours = [plan.run.path for plan in plans]
+    queue, items = Queue.of(place, args), list[Item]()
     for plan in plans:
         parent = str(plan.weights) if plan.weights else None
         item = Item(plan, {"data": str(place.data) if place.data else None, "parent": parent})
@@ -212,7 +231,7 @@ def queue_training(plans: Sequence[Plan], place: Place, args: argparse.Namespace
             continue
         queue.settle(item, args.force)
         queue.look_back(item)
-        first = plan.parent is not None and (plan.parent.path in ours or bool(queue.dependency(plan.parent)))
+        first = queue.comes_first(item, items)
         item.obstacles += training_obstacles(plan, place.data, os.environ, first, command, job_is_alive)
         queue.request(item, plan.config.gpus)
     return queue.conclude(items, [plan.parent for plan in plans])

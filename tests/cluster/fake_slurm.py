@@ -20,6 +20,7 @@ case $(cat mode 2> /dev/null) in
   lose) echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1 ;;
 esac
 id=$((7 + $(grep -vc -e --test-only calls) - 1))
+[ "$(cat mode 2> /dev/null)" = accept-and-vanish ] && { echo "$id;cluster"; exit 0; }
 printf '%s\t%s\tPENDING\tPriority\tname\t%s\tN/A\n' $id $id "$script" >> queue
 [ "$(cat mode 2> /dev/null)" = accept-and-lose ] && {
   echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1; }

@@ -322,6 +322,41 @@ def test_a_grid_that_shares_runs_with_another_in_the_queue_waits_for_it(go, slur
     assert first.dependency == "afterany:12"
 
 
+@pytest.mark.parametrize("done", [True, False])
+def test_what_left_the_queue_while_the_user_was_asked_is_not_waited_for(
+    go, slurm, grid, tmp_path, write, monkeypatch, done
+):
+    go("ablate")
+    write(name="other", variants={"LayAlign": None}, evaluate={"benchmarks": ["mgsm"], "languages": ["de"]})
+    before = len(slurm.lines("calls"))
+
+    def answer(*_):
+        slurm.set("queue")
+        for cell in wanted_cells(grid):
+            if done and cell.job == "train":
+                complete(cell)
+        return True
+
+    monkeypatch.setattr("jobs.grid.queue.agreed", answer)
+    status, printed = go("ablate", yes=False)
+    other = GridFolder(tmp_path / "runs", "other")
+    if done:
+        assert (status, submissions(other)[0].dependency) == (0, None)
+    else:
+        assert (status, len(slurm.lines("calls"))) == (2, before)
+        assert "has left the queue meanwhile and is not done: give this command again" in printed
+
+
+def test_a_grid_waits_for_all_rivals_of_a_run_it_needs(go, slurm, grid, write):
+    write(variants={"LayAlign": None}, seeds=[0])
+    recipe = yaml.safe_load((grid.root.parent / "parts.yaml").read_text())["recipe"]
+    words = ("--recipe", recipe, "--cluster", "killarney", "--account", "aip-prof", "--gpus", "4")
+    data = ("--data", str(grid.root.parent / "data"), "--race", "gpu=h100,l40s")
+    assert launch.main(["train", "--stage", "all", *words, *data]) == 0
+    assert go("ablate", cluster="killarney", account="aip-prof")[0] == 0
+    assert submissions(grid)[0].dependency == "afterany:9:10"
+
+
 def test_answers_share_a_gpu_or_take_a_slice_where_that_is_asked(go, slurm, grid):
     assert go("ablate", "--per-gpu", "3", "--answer-gpu", "a100")[0] == 0
     asked = {one.name: one.resources for one in submissions(grid)}

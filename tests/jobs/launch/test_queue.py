@@ -349,6 +349,81 @@ def test_a_race_is_one_run_asked_for_in_several_ways(go, slurm, tmp_path):
     assert asked == [("7", "h100", None), ("8", "l40s", None), ("9", "h100", waits), ("10", "l40s", waits)]
 
 
+RACE = ("--gpus", "4", "--race", "gpu=h100,l40s")
+
+
+def leave(slurm, *jobs):
+    """Jobs that the controller has forgotten."""
+    rows = [row for row in slurm.lines("queue") if row.split("\t")[1] not in jobs]
+    slurm.set("queue", "".join(f"{row}\n" for row in rows))
+
+
+def test_a_rival_that_has_lost_is_waited_for_by_nobody(go, slurm, tmp_path):
+    place = {"cluster": "killarney", "account": "aip-prof"}
+    go("train", "--stage", "1", *RACE, **place)
+    leave(slurm, "7")
+    status, printed = go("train", "--stage", "2", *RACE, **place)
+    assert status == 0, printed
+    assert {one.dependency for one in alternatives(runs(tmp_path)[2])} == {"afterok:8"}
+
+
+def test_a_run_whose_first_rival_has_left_is_still_queued(go, slurm, tmp_path):
+    place = {"cluster": "killarney", "account": "aip-prof"}
+    go("train", "--stage", "1", *RACE, **place)
+    leave(slurm, "7")
+    status, printed = go("train", "--stage", "1", *RACE, **place)
+    assert (status, len(slurm.lines("calls"))) == (0, 2)
+    assert "already queued: job 8" in printed
+    assert "to take it back: scancel 8" in printed
+    assert go("train", "--stage", "1", "--force", *RACE, **place)[0] == 0
+    assert slurm.lines("cancelled") == ["8"]
+
+
+@pytest.mark.parametrize("stage", ["2", "all"])
+def test_what_would_wait_for_a_unit_that_is_gone_is_refused_before_anything_is_queued(go, slurm, stage):
+    go("train", "--stage", "1", "--units", "3", "--time", "3h")
+    script = slurm.lines("queue")[0].split("\t")[5]
+    slurm.set("queue", f"7_0\t7\tRUNNING\tNone\ttiny-layalign-s1\t{script}\tN/A\n")
+    status, printed = go("train", "--stage", stage)
+    assert (status, len(slurm.lines("calls"))) == (2, 1)
+    assert "whose last unit 7_2 is no longer in the queue (job 7_0 (RUNNING))" in printed
+    slurm.set("queue", f"7_[1-2%1]\t7\tPENDING\tPriority\ttiny-layalign-s1\t{script}\tN/A\n")
+    assert go("train", "--stage", stage)[0] == 0
+
+
+def test_stage_2_is_not_queued_as_if_a_stage_1_that_vanished_were_done(go, slurm, tmp_path):
+    slurm.set("mode", "accept-and-vanish")
+    status, printed = go("train", "--stage", "all")
+    assert (status, len(slurm.lines("calls"))) == (2, 1)
+    one, two = (runs(tmp_path).get(stage) for stage in (1, 2))
+    assert f"run {one.path.name}, which is not done" in printed
+    assert f"python launch.py why {one.path.name}" in printed
+    assert two is None
+    one.finish()
+    assert go("train", "--stage", "all")[0] == 0
+    assert Submission.read(runs(tmp_path)[2].submission).dependency is None
+
+
+def test_retry_waits_for_what_the_run_starts_from_or_is_refused(go, slurm, tmp_path, capsys):
+    go("train", "--stage", "all")
+    one, two = (runs(tmp_path)[stage] for stage in (1, 2))
+
+    def retry():
+        status = launch.main(["retry", two.path.name, "--cluster", "narval", "--yes"])
+        return status, capsys.readouterr().err
+
+    leave(slurm, "8")
+    assert retry()[0] == 0
+    assert Submission.read(two.submission).dependency == "afterok:7"
+    leave(slurm, "7", "9")
+    status, printed = retry()
+    assert (status, len(slurm.lines("calls"))) == (2, 3)
+    assert f"starts from run {one.path.name}, which is not done" in printed
+    one.finish()
+    assert retry()[0] == 0
+    assert Submission.read(two.submission).dependency is None
+
+
 @pytest.mark.parametrize(
     ("race", "message"),
     [
