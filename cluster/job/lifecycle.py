@@ -220,9 +220,10 @@ def settle(run: WorkFolder, unit: Unit | None = None, begin: int = 0) -> str | N
 def last_end(run: WorkFolder) -> str:
     """What ended the last job of a run, recorded now if the job itself could not do so; empty if nothing is to be told.
 
-    To be asked when no job of the run is left; a process of this machine may still be at work.
+    To be asked when no job of the run's own is left: a process of this machine, a slot of a grid or somebody else may
+    still be at work.
     """
-    if run.lease(job_is_alive=lambda job: False).living_holder():
+    if run.lease(job_is_alive=job_is_alive).living_holder():
         return ""
     cause = settle(run)
     if run.failed.exists():

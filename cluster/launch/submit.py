@@ -248,6 +248,7 @@ def _intent(draft: Draft, path: Path) -> Submission:
         dirty=snapshot.dirty,
         cells=draft.cells,
         told=dict(draft.told),
+        uid=os.getuid(),
     )
 
 

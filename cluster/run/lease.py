@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import socket
 import time
 from collections.abc import Callable
@@ -46,6 +47,10 @@ class Holder:
     """Job id of the scheduler, None without one."""
     unit: int = 0
     released: bool = False
+    uid: int | None = None
+    """Number of the user; None in leases of earlier versions, where the owner of the file tells."""
+    cluster: str | None = None
+    """That the job is of, as Slurm names it: on another one its id is another job's."""
 
 
 def this_process(job: str | None = None, unit: int = 0) -> Holder:
@@ -59,6 +64,8 @@ def this_process(job: str | None = None, unit: int = 0) -> Holder:
         since=datetime.now(UTC).isoformat(timespec="seconds"),
         job=job,
         unit=unit,
+        uid=os.getuid(),
+        cluster=os.environ.get("SLURM_CLUSTER_NAME") if job else None,
     )
 
 
@@ -80,7 +87,8 @@ class Lease:
         name: what is leased, for the message of a refusal.
         job: the scheduler's id of the job that asks; a job that was started anew follows itself.
         unit: its place in a chain of jobs.
-        job_is_alive: asks the scheduler; None where it cannot tell.
+        job_is_alive: asks the scheduler about a job of this user; None where it cannot tell. About a job of somebody
+            else it is not asked: that the scheduler shows none may only mean that it is not shown (`PrivateData`).
         wait_s: how long to wait for a holder that may be about to end.
     """
 
@@ -128,10 +136,12 @@ class Lease:
     def refusal(self, holder: Holder) -> str:
         """What to tell a second comer."""
         job = f", job {holder.job}" if holder.job else ""
-        return (
-            f"{self.name} is being worked on by process {holder.pid} on {holder.host}{job}, since {holder.since}: "
-            "wait until it ends, or stop it"
-        )
+        uid = self._owner(holder)
+        whose = "wait until it ends, or stop it"
+        if uid is not None and uid != self.me.uid:
+            whose = f"it is {_name(uid)}'s: wait until it ends, or ask them"
+        who = f"process {holder.pid} on {holder.host}{job}, since {holder.since}"
+        return f"{self.name} is being worked on by {who}: {whose}"
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.json"
@@ -171,11 +181,25 @@ class Lease:
             return holder.started is not None and process_start(holder.pid) == holder.started
         if holder.host == self.me.host and holder.boot != self.me.boot:
             return False
-        if holder.job and holder.job == self.me.job:
+        job = holder.job if self._is_ours(holder) else None
+        if job and job == self.me.job:
             return False
-        answer = self.job_is_alive(holder.job) if holder.job and self.job_is_alive else None
-        silence = KIN_SILENCE_S if holder.job and _array(holder.job) == _array(self.me.job) else SILENCE_S
+        answer = self.job_is_alive(job) if job and self.job_is_alive else None
+        silence = KIN_SILENCE_S if job and _array(job) == _array(self.me.job) else SILENCE_S
         return time.time() - self._last_sign() < silence if answer is None else answer
+
+    def _is_ours(self, holder: Holder) -> bool:
+        """Whether its job is one of this user on this cluster: of no other can Slurm's silence be a proof."""
+        clusters = {holder.cluster, self.me.cluster} - {None}
+        return self._owner(holder) == self.me.uid and len(clusters) < 2
+
+    def _owner(self, holder: Holder) -> int | None:
+        """The number of its user; None if nobody knows."""
+        if holder.uid is not None:
+            return holder.uid
+        with contextlib.suppress(FileNotFoundError):
+            return self._path(self._latest()[0]).stat().st_uid
+        return None
 
     def _last_sign(self) -> float:
         """When the holder last wrote its lease or heartbeat, in seconds since 1970."""
@@ -189,6 +213,14 @@ class Lease:
 def _array(job: str | None) -> str | None:
     """The array that an element (`14_2`) belongs to."""
     return job.partition("_")[0] if job else None
+
+
+def _name(uid: int) -> str:
+    """Of a user; the number where nobody has it here."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def _boot() -> str:

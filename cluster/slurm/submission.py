@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -45,11 +47,18 @@ class Submission:
     """Name of the work list, where the job is a slot of a grid."""
     told: dict[str, Any] = field(default_factory=dict)
     """What a training is told beside its config: `data` and `parent`."""
+    uid: int | None = None
+    """Number of the user who submitted it; None if nobody knows."""
 
     @property
     def last(self) -> str | None:
         """Id of the last element, which ends well only if the run is done."""
         return f"{self.job}_{self.units - 1}" if self.job and self.units > 1 else self.job
+
+    @property
+    def ours(self) -> bool:
+        """It is the caller's own."""
+        return self.uid in (None, os.getuid())
 
     @classmethod
     def read(cls, record: Path) -> Submission | None:
@@ -60,6 +69,9 @@ class Submission:
         asked = told["resources"]
         if not re.fullmatch(JOB_ID, told["job"] or ""):  # what a site printed before the id may stand there
             told["job"] = None
+        if "uid" not in told:  # as in records of earlier versions
+            with contextlib.suppress(FileNotFoundError):
+                told["uid"] = record.stat().st_uid
         return cls(**{**told, "resources": Resources(**{**asked, "extra": tuple(asked["extra"])})})
 
     def write(self, record: Path) -> None:
@@ -83,8 +95,8 @@ class Submission:
         return self.among(look.by_job.get(self.job, ()))
 
     def may_be_queued(self, look: Look) -> bool:
-        """Whether it may be in the queue, waiting or running, as of a look."""
-        if look.time is None:
+        """Whether it may be in the queue, waiting or running, as of a look; that shows no jobs of other users."""
+        if look.time is None or not self.ours:
             return True
         if self.job is None and datetime.now(UTC) - datetime.fromisoformat(self.time) < YOUNG:
             return True

@@ -16,6 +16,7 @@ from cluster.logs.tail import count_lines, last_records
 from cluster.quantities import epoch_s
 from cluster.run.run_folder import RunFolder
 from cluster.run.work_folder import WorkFolder
+from cluster.slurm.accounting import user_name
 from cluster.slurm.queue import EndedJob, Look, QueuedJob
 from cluster.slurm.submission import Submission
 from jobs.board.rows import State
@@ -188,6 +189,8 @@ def _left(facts: Facts, world: World, unit: int | None) -> Fate:
     """Of a run that nothing in the queue will work on, as far as is known."""
     submission, seen = facts.submission, world.look.time
     job = facts.begun.get("job") or (submission.job if submission else None)
+    if submission and not submission.ours and not facts.begun:
+        return Fate("queued", f"submitted by {user_name(str(submission.uid))}, whose jobs are not seen here")
     if submission and not facts.begun and (seen is None or (epoch_s(submission.time) or 0) > seen - 1):
         return Fate("queued", "submitted; the queue has not been looked at since")
     if facts.starts and not (facts.open and job):

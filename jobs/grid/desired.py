@@ -185,17 +185,10 @@ def obstacles(wanted: Wanted, missing: Iterable[Cell]) -> list[str]:
             continue
         asked.add(key)
         if cell.job == "train":
-            found += training_obstacles(plan, wanted.data, os.environ, True, "", _nobody)
+            found += training_obstacles(plan, wanted.data, os.environ, True, "", leased=False)
         else:
-            found += evaluation_obstacles(
-                plan, wanted.grid.benchmarks, wanted.data, os.environ, "", True, _nobody
-            )
+            found += evaluation_obstacles(plan, wanted.grid.benchmarks, wanted.data, os.environ, "", True)
     return list(dict.fromkeys(found))
-
-
-def _nobody(job: str) -> bool:
-    """Leases are no obstacle to a grid: its slots pass over what others work on."""
-    return False
 
 
 def slug(label: str) -> str:

@@ -125,6 +125,7 @@ def training_obstacles(
     parent_first: bool,
     command: str,
     job_is_alive: JobIsAlive | None = None,
+    leased: bool = True,
 ) -> list[str]:
     """Why a training would be refused, with the next step for each reason.
 
@@ -135,6 +136,7 @@ def training_obstacles(
         parent_first: the same command makes the parent before.
         command: the user's command less its stage.
         job_is_alive: asks the scheduler about the job of another process that works on the run.
+        leased: whether such a process stands in the way; the slots of a grid pass over what others work on.
     """
     found = []
     if not plan.config.bridge.trains:
@@ -156,7 +158,7 @@ def training_obstacles(
         found
         + model_obstacles(plan.config, environ)
         + _missing_data(plan.config, data)
-        + _worker(plan.run, job_is_alive)
+        + (_worker(plan.run, job_is_alive) if leased else [])
     )
 
 

@@ -150,6 +150,63 @@ def test_scheduler_knows_better_than_silence(lease, tmp_path, answer, free):
     assert (asking.living_holder() is None) is free
 
 
+ANOTHER = os.getuid() + 1
+
+
+def age(path, seconds):
+    old = time.time() - seconds
+    os.utime(path, (old, old))
+
+
+@pytest.mark.parametrize("answer", [True, False, None])
+def test_of_somebody_elses_job_the_heartbeat_tells_and_slurm_is_not_asked(lease, tmp_path, answer):
+    """In a group's folder: with `PrivateData=jobs` squeue shows nothing of others, whatever they run."""
+    path, asked = put(tmp_path, **ELSEWHERE, job="77", uid=ANOTHER), []
+    asking = lease(job="78", job_is_alive=lambda job: asked.append(job) or answer)
+    with (
+        pytest.raises(ClusterError, match=r"job 77, since .*: it is .*'s: wait until it ends, or ask them"),
+        asking,
+    ):
+        pass
+    age(path, SILENCE_S - 60)
+    assert asking.living_holder()
+    age(path, SILENCE_S + 60)
+    with asking:
+        pass
+    assert asked == []
+
+
+def test_the_owner_of_the_file_tells_whose_a_lease_of_an_earlier_version_is(lease, tmp_path, monkeypatch):
+    path = put(tmp_path, **ELSEWHERE, job="77")
+    told = {
+        key: value for key, value in json.loads(path.read_text()).items() if key not in ("uid", "cluster")
+    }
+    path.write_text(json.dumps(told))
+    assert lease(job="78", job_is_alive=lambda job: False).living_holder() is None
+    if os.getuid():
+        pytest.skip("only root can give a file away")
+    os.chown(path, ANOTHER, -1)
+    assert lease(job="78", job_is_alive=lambda job: False).living_holder()
+    age(path, SILENCE_S + 60)
+    assert lease(job="78", job_is_alive=lambda job: True).living_holder() is None
+
+
+@pytest.mark.parametrize(("cluster", "free"), [("narval", True), ("rorqual", False), (None, True)])
+def test_an_id_is_of_the_cluster_that_gave_it(lease, tmp_path, monkeypatch, cluster, free):
+    put(tmp_path, **ELSEWHERE, job="77", cluster=cluster)
+    monkeypatch.setenv("SLURM_CLUSTER_NAME", "narval")
+    for job in ("78", "77"):  # the same number there is another job
+        assert (lease(job=job, job_is_alive=lambda job: False).living_holder() is None) is free
+
+
+def test_another_users_job_of_the_same_number_is_not_the_askers(lease, tmp_path):
+    put(tmp_path, **ELSEWHERE, job="77", uid=ANOTHER)
+    assert lease(job="77", job_is_alive=lambda job: False).living_holder()
+    put(tmp_path, **ELSEWHERE, job="77_1", uid=ANOTHER)
+    age(tmp_path / "lease" / "000001.json", SILENCE_S / 2)
+    assert lease(job="77_2", job_is_alive=lambda job: None).living_holder()
+
+
 def test_job_that_was_started_anew_follows_itself(lease, tmp_path):
     put(tmp_path, **ELSEWHERE, job="77")
     with lease(job="77", job_is_alive=lambda job: True):

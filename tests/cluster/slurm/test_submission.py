@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,6 +39,26 @@ def test_one_call_answers_all_questions(slurm):
     assert not submitted("9").may_be_queued(look)
     assert not submitted("7", "/elsewhere/c.sh", "c").may_be_queued(look)  # another cluster's 7
     assert len(slurm.lines("asked")) == 1
+
+
+def test_a_look_at_ones_own_jobs_denies_nobody_elses(slurm):
+    look = Look.now()
+    assert submitted("9", uid=os.getuid() + 1).may_be_queued(look)
+    assert not submitted("9", uid=os.getuid()).may_be_queued(look)
+    assert not submitted("9").may_be_queued(look)
+
+
+def test_the_owner_of_a_record_of_an_earlier_version_submitted_it(tmp_path):
+    record = tmp_path / "submission.json"
+    submitted("9").write(record)
+    told = json.loads(record.read_text())
+    del told["uid"]
+    record.write_text(json.dumps(told))
+    assert Submission.read(record).uid == os.getuid()
+    if os.getuid():
+        pytest.skip("only root can give a file away")
+    os.chown(record, 12345, -1)
+    assert not Submission.read(record).ours
 
 
 def test_intent_may_become_a_job_for_a_day_or_is_found_by_its_script(slurm):

@@ -290,6 +290,16 @@ def test_an_id_that_is_another_jobs_on_another_cluster_is_not_ours(case, slurm):
     assert case.submitted().row().state == "lost"
 
 
+def test_a_job_of_somebody_else_is_not_lost_because_squeue_does_not_show_it(case, slurm):
+    record = case.submitted().run.submission
+    record.write_text(json.dumps({**json.loads(record.read_text()), "uid": 0 if os.getuid() else 1}))
+    row = case.row()
+    assert row.state == "queued"
+    assert row.note.startswith("submitted by ")
+    case.started().held(uid=0 if os.getuid() else 1).beat(step=5)
+    assert case.row().state == "running"
+
+
 def test_a_job_that_gets_ready_runs(case, slurm):
     queue(slurm, ("12_0", "RUNNING", "None", "N/A"))
     row = case.submitted().row()

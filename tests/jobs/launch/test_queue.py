@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 
@@ -13,6 +15,7 @@ import launch
 from cluster.files import read_jsonl
 from cluster.job.race import alternatives
 from cluster.run.grid_folder import all_grids
+from cluster.run.lease import this_process
 from cluster.run.run_folder import RunFolder, all_runs
 from cluster.slurm.submission import Submission
 from layalign.evaluation.benchmarks import find_benchmark
@@ -377,6 +380,22 @@ def test_a_run_whose_first_rival_has_left_is_still_queued(go, slurm, tmp_path):
     assert "to take it back: scancel 8" in printed
     assert go("train", "--stage", "1", "--force", *RACE, **place)[0] == 0
     assert slurm.lines("cancelled") == ["8"]
+
+
+def test_a_slot_at_work_is_not_recorded_as_dead_because_the_runs_own_job_is(go, slurm, tmp_path):
+    go("train", "--stage", "1")
+    run = runs(tmp_path)[1]
+    facts = {"kind": "train", "submission": "9", "job": "9_0", "unit": 0, "restart": 0, "nodes": "n1"}
+    run.event("started", **facts, log=str(run.slurm / "9_0_0_log.out"), log_from=0)
+    run.leases.mkdir()
+    told = {**asdict(this_process("9_0")), "host": "n1", "boot": "another machine"}
+    (run.leases / "000001.json").write_text(json.dumps(told))
+    slurm.set("queue", "9_0\t9\tRUNNING\tNone\tgrid-s1\t/grid.sh\tN/A\n")
+    slurm.set("accounting", "9_0\tRUNNING\t0:0\tgrid-s1\t\n")
+    status, printed = go("train", "--stage", "1")
+    assert status == 2
+    assert "is being worked on by process" in printed
+    assert [event["event"] for event in read_jsonl(run.events)] == ["submitted", "started"]
 
 
 @pytest.mark.parametrize("stage", ["2", "all"])
