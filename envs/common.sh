@@ -77,7 +77,14 @@ layalign_activate() {
   export VIRTUAL_ENV=$folder PATH=$folder/bin:$PATH
 }
 
+# What the user's shell has set for a Python of its own (PYTHONPATH, PYTHONHOME, PYTHONOPTIMIZE, ...) came along with the
+# job and would go before its environment. Modules, which are loaded after this, may set it again.
+layalign_forget() {
+  unset "${!PYTHON@}"
+}
+
 layalign_start() {
+  layalign_forget
   layalign_home
   layalign_modules || return 1
   [ "${LAYALIGN_STEP:-all}" = all ] || return 0

@@ -27,11 +27,14 @@ SIGNAL = "scancel --signal"
 KILLED = "killed"
 CANCELLED = "cancelled"
 OUT_OF_MEMORY = "out of memory"
+DEADLINE = "deadline"
+REVOKED = "revoked"
 FINAL = (CANCELLED, OUT_OF_MEMORY)
 """After these nothing goes on by itself."""
 BY_STATE = {
     "TIMEOUT": WALLTIME,
-    "DEADLINE": WALLTIME,
+    "DEADLINE": DEADLINE,
+    "REVOKED": REVOKED,
     "PREEMPTED": PREEMPTION,
     "NODE_FAIL": NODE_FAILURE,
     "BOOT_FAIL": NODE_FAILURE,

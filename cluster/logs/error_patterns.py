@@ -219,6 +219,18 @@ SIGNS = (
         AGAIN + " more --time or --units",
     ),
     sign(
+        "deadline",
+        r"(?m:^deadline: )",
+        "it could not be done before its --deadline, and Slurm ended it",
+        AGAIN + " a later --deadline, or none",
+    ),
+    sign(
+        "revoked",
+        r"(?m:^revoked: )",
+        "another cluster of the federation has started it, and this one let it go",
+        "squeue --me --federation",
+    ),
+    sign(
         "preemption",
         r"DUE TO PREEMPTION|(?m:^preemption: )",
         "a job of higher priority took its place",

@@ -8,7 +8,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 FIELD = re.compile(r"{(\w+)}")
-WORDS = {"GRES": "GPUs", "Cpu": "cores", "CPU": "cores", "Mem": "memory", "Memory": "memory", "Node": "nodes"}
+WORDS = {
+    "GRES": "GPUs",
+    "Cpu": "cores",
+    "CPU": "cores",
+    "Mem": "memory",
+    "Memory": "memory",
+    "Node": "nodes",
+    "Billing": "billing units",
+    "BB": "burst buffer",
+    "License": "licences",
+    "Energy": "energy",
+    "Unknown": "resources",
+}
 """Slurm's words for what is limited, and ours."""
 
 

@@ -1,20 +1,111 @@
-"""Why a job waits, in plain words: one table of the reasons that squeue gives, each with what helps.
+"""Why a job waits, in plain words: one table of the reasons and states that squeue gives, each with what helps.
 
-Names: slurm.schedmd.com/job_reason_codes.html and resource_limits.html. Which of a site's limits stands behind one:
+Names: slurm.schedmd.com/job_reason_codes.html, resource_limits.html and squeue.html, "JOB STATE CODES"; checked against
+all of 22.05 and 24.11 (src/common/job_state_reason.c). Where the controller has a text of its own squeue prints that
+instead (`job requeued in held state`), scontrol with underscores. Which of a site's limits stands behind a code:
 `sacctmgr show qos` and `sacctmgr show assoc`.
 """
 
 from __future__ import annotations
 
-from cluster.logs.pattern import Sign, sign
+from cluster.logs.pattern import Sign, find_sign, sign
 
 LESS = "ask for less: fewer --gpus, a slice of a GPU (--gpu), or a shorter --time"
 SHORTER = "a shorter --time with more --units may start sooner: more partitions take it"
 NOTHING = "nothing to be done: it starts by itself"
 SHARE = "sshare -U: how much of its share the account has used; -o cluster.account=... if you have another"
 END = "scancel {job}; then the launch command again"
+RELEASE = "scontrol release {job}"
+ASSOCIATIONS = "sacctmgr show assoc user=$USER format=account,qos: what you may use"
+NEVER = "as it is, it will never start"
 
-REASONS: tuple[Sign, ...] = (
+HELD: tuple[Sign, ...] = (
+    sign(
+        "held",
+        r"requeued[ _]in[ _]special|^SPECIAL_EXIT",
+        "it ended with an exit status that the site holds jobs for (SPECIAL_EXIT), and waits to be released",
+        "why it ended so: python launch.py logs {run} --errors; then " + RELEASE,
+        END,
+    ),
+    sign(
+        "held",
+        r"requeued[ _]in[ _]held|^REQUEUE_HOLD",
+        "it was requeued and is held (scontrol requeuehold): it does not start until it is released",
+        RELEASE,
+        END,
+    ),
+    sign(
+        "held",
+        r"requeued[ _]held",
+        "Slurm could not start it on its nodes, and holds it until somebody releases it",
+        RELEASE + "; if it is held again: scontrol show job {job}, and ask the support",
+        END,
+    ),
+    sign("held", r"^JobHeldUser", "you hold it back: it does not start until it is released", RELEASE),
+    sign(
+        "held",
+        r"^JobHeldAdmin|^JobHoldMaxRequeue",
+        "Slurm or its administrators hold it back, mostly as it could not be started several times",
+        "scontrol show job {job}; then ask the support, or " + END,
+    ),
+)
+"""It does not start until somebody releases it."""
+
+NEVER_STARTS: tuple[Sign, ...] = (
+    sign(
+        "can never start",
+        r"^DependencyNeverSatisfied",
+        "the job that it waits for has failed: it can never start",
+        END,
+    ),
+    sign(
+        "reservation is gone",
+        r"^ReservationDeleted|^ReservationInvalid|^RESV_DEL_HOLD",
+        f"the reservation that it asks for does not exist any more: {NEVER}",
+        END + " without --reservation",
+    ),
+    sign(
+        "deadline",
+        r"^DeadLine|^DEADLINE",
+        "it can no longer be done before its --deadline: Slurm takes it out of the queue",
+        END + " with a later --deadline, or none",
+    ),
+    sign(
+        "impossible request",
+        r"^BadConstraints|^MaxMemPerLimit|^QOSMin|^AssocMin",
+        f"no node of the cluster, or no rule of it, fits what it asks for: {NEVER}",
+        "python launch.py doctor; " + END + " with another request",
+    ),
+    sign(
+        "time too long",
+        r"^PartitionTimeLimit|MaxWallDurationPerJob",
+        f"it asks for more time than the partition or the account may have: {NEVER}",
+        END + " with a shorter --time and more --units",
+    ),
+    sign(
+        "too large",
+        r"^(?:QOS|Assoc)Max(?P<what>[A-Za-z]+?)(?:Minutes)?Per(?:Job|Node)",
+        f"it asks for more {{what}} than one job may have: {NEVER}",
+        LESS + "; before that: scancel {job}",
+    ),
+    sign(
+        "account refused",
+        r"^InvalidAccount|^AccountNotAllowed|^AssociationNotFound|^Job's account not|^uid \d+ not in group",
+        f"its account does not exist, has ended, or may not run here: {NEVER}",
+        ASSOCIATIONS,
+        END + " with --account",
+    ),
+    sign(
+        "QOS refused",
+        r"^InvalidQOS|^QOSNotAllowed|^Job's QOS not",
+        f"its account may not use its QOS: {NEVER}",
+        ASSOCIATIONS,
+        END,
+    ),
+)
+"""It has to be taken out of the queue and asked for otherwise."""
+
+PASSING: tuple[Sign, ...] = (
     sign(
         "waits its turn",
         r"^Priority",
@@ -23,18 +114,7 @@ REASONS: tuple[Sign, ...] = (
         SHARE,
     ),
     sign("waits for room", r"^Resources", "it is next, and waits until nodes are free", NOTHING, SHORTER),
-    sign(
-        "can never start",
-        r"^DependencyNeverSatisfied",
-        "the job that it waits for has failed: it can never start",
-        END,
-    ),
-    sign(
-        "waits for another job",
-        r"^Dependency",
-        "it waits for another job to end well",
-        NOTHING,
-    ),
+    sign("waits for another job", r"^Dependency", "it waits for another job to end well", NOTHING),
     sign(
         "waits for the unit before",
         r"^JobArrayTaskLimit",
@@ -42,14 +122,10 @@ REASONS: tuple[Sign, ...] = (
         NOTHING,
     ),
     sign(
-        "begins later", r"^BeginTime", "it is not to begin before a set time, or was just requeued", NOTHING
-    ),
-    sign("held", r"^JobHeldUser", "you hold it back", "scontrol release {job}"),
-    sign(
-        "held",
-        r"^JobHeldAdmin|^JobHoldMaxRequeue|launch failed requeued held",
-        "Slurm or its administrators hold it back, mostly as it could not be started several times",
-        "scontrol show job {job}; then ask the support, or " + END,
+        "begins later",
+        r"^BeginTime|^REQUEUED|^REQUEUE_FED",
+        "it is not to begin before a set time, or was just requeued",
+        NOTHING,
     ),
     sign(
         "maintenance",
@@ -60,22 +136,16 @@ REASONS: tuple[Sign, ...] = (
     ),
     sign(
         "nodes not available",
-        r"^ReqNodeNotAvail|^Nodes_required|^NodeDown|DOWN, DRAINED",
+        r"^ReqNodeNotAvail|^Nodes[_ ]required|^NodeDown|DOWN, DRAINED|^FrontEndDown|^Constraints",
         "the nodes that it needs are down, drained, or reserved for others",
         "sinfo -R: which, and why; if the job names or excludes nodes, leave that out",
         LESS,
     ),
     sign(
-        "impossible request",
-        r"^BadConstraints|^PartitionNodeLimit|^MaxMemPerLimit|^QOSMin|^AssocMin",
-        "no node of the cluster, or no rule of it, fits what it asks for",
-        "python launch.py doctor; " + END + " with another request",
-    ),
-    sign(
-        "time too long",
-        r"^PartitionTimeLimit|MaxWallDurationPerJob",
-        "it asks for more time than the partition or the account may have",
-        END + " with a shorter --time and more --units",
+        "nodes without power",
+        r"^Power|^MaxPoweredUpNodes",
+        "its nodes are switched off, and no more may be switched on now",
+        NOTHING,
     ),
     sign(
         "partition closed",
@@ -84,35 +154,42 @@ REASONS: tuple[Sign, ...] = (
         "the cluster's status page; " + NOTHING,
     ),
     sign(
-        "account refused",
-        r"^InvalidAccount|^AccountNotAllowed|^AssociationNotFound",
-        "its account does not exist, has ended, or may not run here",
-        "sacctmgr show assoc user=$USER format=account,qos: the accounts that you have",
-        END + " with --account",
-    ),
-    sign(
-        "QOS refused",
-        r"^InvalidQOS|^QOSNotAllowed|^QOSUsageThreshold",
-        "its account may not use its QOS",
-        "sacctmgr show assoc user=$USER format=account,qos: what you may use",
-        END,
-    ),
-    sign(
         "too many jobs submitted",
-        r"^(?:Assoc|QOS)(?:Max|Grp)Submit\w*",
+        r"^(?:Assoc|QOS)?(?:Max|Grp)Submit\w*",
         "you, or your group, have as many jobs in the queue as are allowed",
         NOTHING + " once others have ended",
     ),
     sign(
         "too many jobs running",
-        r"^(?:Assoc|QOS)(?:Max|Grp)Jobs\w*",
+        r"^(?:Assoc|QOS)?(?:Max|Grp)Jobs\w*|^(?:QOS|Association)JobLimit",
         "as many jobs of you, or of your group, run as may at once",
         NOTHING + " once one of them ends",
         "fewer, longer jobs: cells of a grid share a slot (--slots), more hours per unit (--time)",
     ),
     sign(
         "the group's limit",
-        r"^AssocGrp(?P<what>GRES|CPU|Mem|Node|Billing)\w*",
+        r"^AssocGrp(?!\w*Run)(?P<what>[A-Za-z]+?)Minutes|^AssociationTimeLimit",
+        "all the minutes (of {what}) that its account was given are used up: it starts when they are renewed, or fade",
+        SHARE,
+        END + " with --account, if you have another",
+    ),
+    sign(
+        "the QOS is full",
+        r"^QOSGrp(?!\w*Run)(?P<what>[A-Za-z]+?)Minutes|^QOSTimeLimit|^QOSUsageThreshold",
+        "all the minutes (of {what}) that its QOS was given are used up: it starts when they are renewed, or fade",
+        SHARE,
+        ASSOCIATIONS,
+    ),
+    sign(
+        "the group's limit",
+        r"^AssocGrpWall|^AssociationResourceLimit",
+        "its account's running jobs together have as much time, or as much else, as they may",
+        NOTHING + " once others of the group end",
+        SHARE,
+    ),
+    sign(
+        "the group's limit",
+        r"^AssocGrp(?P<what>[A-Za-z]+?)(?:Run|Minutes|Limit)*$",
         "all the {what}, or {what} time, that the account may have is taken by its jobs together",
         NOTHING + " once others of the group end",
         LESS,
@@ -120,25 +197,56 @@ REASONS: tuple[Sign, ...] = (
     ),
     sign(
         "your limit",
-        r"^(?:QOS|Assoc)Max(?P<what>GRES|Cpu|CPU|Mem|Memory|Node|Billing)\w*",
-        "your jobs together, or this one alone, take or ask for more {what} than one user may",
-        NOTHING + " once others of yours end, unless it alone is too large",
+        r"^(?:QOS|Assoc)?Max(?P<what>[A-Za-z]+?)(?:RunMins)?Per(?:User|Account)",
+        "your jobs, or the account's, together, or this one alone, take or ask for more {what} than they may",
+        NOTHING + " once others end, unless it alone is too large",
         LESS,
     ),
     sign(
         "the QOS is full",
-        r"^QOSGrp(?P<what>GRES|Cpu|CPU|Mem|Memory|Node|Billing)\w*",
-        "all the {what} that its QOS may have is taken",
+        r"^QOSGrpWall|^QOSResourceLimit",
+        "the running jobs of its QOS together have as much time, or as much else, as they may",
         NOTHING,
+    ),
+    sign(
+        "the QOS is full",
+        r"^QOSGrp(?P<what>[A-Za-z]+?)(?:Run|Minutes|Limit)*$",
+        "nothing is left of the {what} that its QOS may have",
+        NOTHING,
+    ),
+    sign(
+        "impossible request",
+        r"^PartitionNodeLimit",
+        "it asks for more nodes than its partition gives, or those that it gives are down",
+        "sinfo -R: which are down; " + END + " with fewer nodes",
+    ),
+    sign(
+        "a rule of the site",
+        r"^PartitionConfig|^AccountingPolicy",
+        "a rule of its partition, account or QOS, which the scheduler does not name, keeps it from starting",
+        "scontrol show job {job}; " + ASSOCIATIONS,
+        END,
     ),
     sign("waits for a licence", r"^Licenses", "it waits for a licence that others hold", NOTHING),
     sign(
+        "waits for a burst buffer",
+        r"^BurstBuffer(?:Resources|StageIn)",
+        "its burst buffer is being filled, or has no room yet",
+        NOTHING,
+    ),
+    sign(
         "could not be started",
-        r"^JobLaunchFailure|^SystemFailure|^Prolog|^RaisedSignal|^NonZeroExitCode",
-        "Slurm could not start it on its nodes",
+        r"^JobLaunchFailure|^SystemFailure|^RaisedSignal|^NonZeroExitCode|^BurstBufferOperation|^OutOfMemory"
+        r"|^TimeLimit|^InactiveLimit|^Block|^Unable to load job|^SchedDefer",
+        "Slurm could not start it on its nodes, or its last start ended so",
         NOTHING + ", or " + END,
     ),
-    sign("being looked at", r"^None$|^Cleaning|^$", "the scheduler has not looked at it yet", NOTHING),
+    sign(
+        "being looked at",
+        r"^None$|^Cleaning|^$|^WaitingForScheduling|^Prolog|^FedJobLock|^MpiPortsBusy|^Inva(?:il|li)dReason",
+        "the scheduler has not looked at it yet, or is about to start it",
+        NOTHING,
+    ),
     sign(
         "waits",
         r".",
@@ -146,3 +254,25 @@ REASONS: tuple[Sign, ...] = (
         "scontrol show job {job}",
     ),
 )
+
+REASONS: tuple[Sign, ...] = (*HELD, *NEVER_STARTS, *PASSING)
+
+BUSY: tuple[Sign, ...] = (
+    sign(
+        "suspended",
+        r"^SUSPENDED|^STOPPED",
+        "Slurm has suspended it for other jobs: its processes stand still, and go on by themselves",
+        "if that lasts: scontrol show job {job}, and ask the support",
+    ),
+    sign("nodes boot", r"^CONFIGURING|^POWER_UP_NODE", "its nodes are being switched on", NOTHING),
+    sign("ends", r"^COMPLETING|^STAGE_OUT", "it is being ended, or its files are copied away", NOTHING),
+    sign(
+        "moved", r"^REVOKED", "another cluster of the federation has started it", "squeue --me --federation"
+    ),
+)
+"""States of a job that has nodes, as far as they say more than that it runs."""
+
+
+def never_starts(reason: str) -> bool:
+    """Whether a job with this reason has to be asked for otherwise."""
+    return find_sign(reason, NEVER_STARTS) is not None

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
+from cluster.profile.extra import extra_options
 from cluster.profile.load import SlurmProfile
 from cluster.profile.rules import (
     Accounts,
     bracket,
     check_nodes,
     count_units,
-    extra_options,
     find_account,
     find_cores,
     find_kind,

@@ -22,13 +22,6 @@ USABLE = 0.9
 """Share of a node's nominal memory that jobs can have, where no page says better (Running_jobs: 125G of 128G)."""
 COMPETITION = ("rrg-", "rpp-")
 """How accounts of a resource allocation competition begin."""
-OURS = (
-    *("account", "array", "comment", "cpus-per-task", "dependency", "error", "gpus", "gpus-per-node", "gres"),
-    *("job-name", "mail-type", "mail-user", "mem", "no-requeue", "nodes", "ntasks", "ntasks-per-node"),
-    *("open-mode", "output", "partition", "requeue", "signal", "time", "wckey"),
-)
-"""Options of sbatch that have a key of their own, or are no one's to change."""
-
 Accounts = Callable[[], Sequence[str]]
 """Tells the accounts that the user has on a cluster."""
 
@@ -250,14 +243,3 @@ def find_account(profile: SlurmProfile, accounts: Accounts | None) -> str | None
             f"{nearest(account, known) or known[0]} {rules.cite()}"
         )
     return account or next(iter(known), None)
-
-
-def extra_options(profile: SlurmProfile) -> tuple[str, ...]:
-    for option in profile.extra:
-        name = option.removeprefix("--").partition("=")[0]
-        if not option.startswith("--") or name in OURS:
-            raise ClusterError(
-                f"extra {option!r}: further options of sbatch are written --name or --name=value, and are none of "
-                f"those that have a place of their own ({', '.join(OURS)}); the nearest is none"
-            )
-    return profile.extra

@@ -18,7 +18,7 @@ from cluster.profile.load import PROFILES, SlurmProfile
 from cluster.provenance import ROOT
 from cluster.quota import Quota
 from cluster.site.environment import home, state
-from cluster.site.live import NOT_SEEN, Live, Shape, observe
+from cluster.site.live import NOT_SEEN, UNTYPED, Live, Shape, observe
 
 Mark = Literal["same", "differs", "unknown", "told"]
 
@@ -111,9 +111,11 @@ def _nodes(profile: SlurmProfile, shapes: tuple[Shape, ...]) -> Iterable[Finding
         yield Finding("unknown", "hardware.kinds", "sinfo does not answer")
         return
     words = {word for kind in profile.hardware.kinds for word in kind.words()}
+    if profile.hardware.typed and {word for shape in shapes for word in shape.gpus} == {UNTYPED}:
+        yield Finding("differs", "hardware.typed", "the profile says yes, no GPU of the cluster has a word")
     for at, kind in enumerate(profile.hardware.kinds):
         yield from _kind(f"hardware.kinds[{at}]", kind, shapes)
-    for word in sorted({word for shape in shapes for word in shape.gpus} - words):
+    for word in sorted({word for shape in shapes for word in shape.gpus} - words - {UNTYPED}):
         nodes = sum(counts[word] for counts in _per_shape(shapes) if word in counts)
         yield Finding(
             "differs", "hardware.kinds", f"the cluster has a GPU {word!r}, {nodes} of them, the profile none"
@@ -124,12 +126,14 @@ def _kind(key: str, kind: NodeKind, shapes: tuple[Shape, ...]) -> Iterable[Findi
     """Nodes of one kind against those that have its GPU; the most common shape counts."""
     if kind.gpu is None:
         return
-    having = [shape for shape in shapes if kind.gpu in shape.gpus]
+    word = kind.gpu if any(kind.gpu in shape.gpus for shape in shapes) else UNTYPED
+    having = [shape for shape in shapes if word in shape.gpus]
     if not having:
         yield Finding("differs", f"{key}.gpu", f"the profile says {kind.gpu}, no node has it")
         return
-    whole = max(having, key=lambda shape: (shape.gpus[str(kind.gpu)], shape.nodes))
-    yield _check(f"{key}.gpus", kind.gpus, whole.gpus[kind.gpu])
+    ours = (kind.gpus, kind.cores) if word == UNTYPED else None  # which tell apart what has no word
+    whole = max(having, key=lambda one: ((one.gpus[word], one.cores) == ours, one.gpus[word], one.nodes))
+    yield _check(f"{key}.gpus", kind.gpus, whole.gpus[word])
     yield _check(f"{key}.cores", kind.cores, whole.cores)
     if whole.mem_mb < kind.mem_mb:
         yield Finding(

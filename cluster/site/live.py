@@ -5,9 +5,11 @@ Formats: slurm.schedmd.com, pages scontrol, sinfo and sacctmgr; checked on outpu
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,7 +21,7 @@ from cluster.quota import Quota, read_quotas
 from cluster.site.environment import job_lines
 from cluster.slurm import client
 
-SINFO = ("--noheader", "--exact", "--format=%D|%c|%m|%G|%P|%l")
+SINFO = ("--noheader", "--noconvert", "--exact", "--format=%D|%c|%m|%G|%P|%l")
 MODULES_S = 120.0
 COMPUTE_S = 900.0
 """How long to wait for the one-minute job to have run."""
@@ -29,7 +31,12 @@ PROBE = (
     "timeout 10 bash -c 'exec 3<> /dev/tcp/huggingface.co/443' 2> /dev/null && echo internet=yes || echo internet=no; "
     'if [ -n "$SLURM_TMPDIR" ]; then echo "tmpdir=$(stat -f -c %T "$SLURM_TMPDIR")"; fi'
 )
-GPU = re.compile(r"gpu:([^:,()]+):(\d+)")
+GPU = re.compile(
+    r"(?:^|,)gpu(?::(?P<word>(?!no_consume)[^:,()]+))?(?::no_consume)?:(?P<count>\d+(?:\.\d+)?K?)(?=[(,]|$)"
+)
+"""One kind of GPU: `gpu:a100:4(S:0-1)`, or `gpu:4` where a site knows no words for them."""
+UNTYPED = ""
+"""The word for a GPU where a site knows none."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +92,17 @@ def parse_sinfo(text: str) -> list[Shape]:
     for line in text.splitlines():
         cells = line.strip().split("|")
         if len(cells) == 6:
-            nodes, cores, mem, gres, partition, limit = cells
-            gpus = {word: int(count) for word, count in GPU.findall(gres)}
-            shape = (
-                _number(nodes),
-                _number(cores),
-                _number(mem),
-                gpus,
-                partition.rstrip("*"),
-                _minutes(limit),
-            )
-            shapes.append(Shape(*shape))
+            with contextlib.suppress(ValueError):  # a line of the site's that is none of sinfo's
+                shapes.append(_shape(*cells))
     return shapes
+
+
+def _shape(nodes: str, cores: str, mem: str, gres: str, partition: str, limit: str) -> Shape:
+    gpus: Counter[str] = Counter()
+    for found in GPU.finditer(gres):
+        gpus[found["word"] or UNTYPED] += _number(found["count"])
+    numbers = _number(nodes), _number(cores), _number(mem)
+    return Shape(*numbers, dict(gpus), partition.rstrip("*"), _minutes(limit))
 
 
 def user_accounts() -> tuple[str, ...] | None:
@@ -158,5 +164,6 @@ def _minutes(limit: str) -> int | None:
 
 
 def _number(text: str) -> int:
-    """`48`, or `48+` where sinfo found more on some nodes."""
-    return int(text.rstrip("+"))
+    """`48`, `48+` where sinfo found more on some nodes, or `1.50K` of 1024 each where it converts."""
+    number, thousands, _ = text.rstrip("+").partition("K")
+    return round(float(number) * (1024 if thousands else 1))

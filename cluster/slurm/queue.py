@@ -83,7 +83,12 @@ class QueuedJob:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it waits, each reason for itself: some have commas of their own (`DOWN, DRAINED`, `ng[1,3]`)."""
+        """Why it waits, each reason for itself; a state that says it (`SPECIAL_EXIT`) instead.
+
+        Some reasons have commas of their own: `DOWN, DRAINED`, `ng[1,3]`.
+        """
+        if self.waits and self.state != "PENDING":
+            return (self.state,)
         return tuple(re.split(r",(?=[A-Z]+[a-z][A-Za-z]+(?:,|$))", self.reason))
 
     @property

@@ -15,8 +15,8 @@ STATES: tuple[State, ...] = (
 """In the order of the board.
 
 failed: it cannot go on by itself. lost: it was at work or in the queue, and is no longer, without a word. interrupted:
-it can go on, and nothing in the queue will. blocked: it waits for a run that has failed. queued: it will go on, or
-begin, by itself.
+it can go on, and nothing in the queue will. blocked: it waits for a run that has failed, or asks for what it will never
+get. queued: it will go on, or begin, by itself, or once it is released.
 """
 
 

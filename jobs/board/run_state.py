@@ -11,7 +11,7 @@ from cluster.files import read_json, read_jsonl
 from cluster.job.causes import CANCELLED
 from cluster.job.lifecycle import ENDS
 from cluster.logs.pattern import find_sign
-from cluster.logs.pending_reasons import REASONS
+from cluster.logs.pending_reasons import BUSY, REASONS, never_starts
 from cluster.logs.tail import count_lines, last_records
 from cluster.quantities import epoch_s
 from cluster.run.run_folder import RunFolder
@@ -151,15 +151,16 @@ def fate_of(facts: Facts, world: World) -> Fate:
     unit = facts.begun["unit"] + 1 if facts.begun and facts.submission else None  # a slot's number is none
     if facts.done is not None:
         return Fate("done", "")
+    name, submission = facts.run.path.name, facts.submission
+    rows, slots = world.rows_of(submission), world.arrays.get(name, ())
     if world.lives(facts.run, facts.sign):
-        return Fate("running", story(facts.last), unit=unit)
+        held = [row for row in rows if row.id == facts.begun.get("job") and not row.ending]
+        return Fate("running", busy_words(held) or story(facts.last), unit=unit)
     if facts.failed:
         state: State = "cancelled" if facts.failed.startswith(f"{CANCELLED}:") else "failed"
         return Fate(state, facts.failed, unit=unit)
-    name, submission = facts.run.path.name, facts.submission
-    rows, slots = world.rows_of(submission), world.arrays.get(name, ())
     broken = world.broken_parent(name, submission)
-    if broken and not any(row.state != "PENDING" for row in rows):
+    if broken and all(row.waits for row in rows):
         return Fate("blocked", f"{world.titles.get(broken, broken)} has failed")
     if rows:
         return _queued(rows, facts, world)
@@ -170,18 +171,21 @@ def fate_of(facts: Facts, world: World) -> Fate:
 
 def _queued(rows: Sequence[QueuedJob], facts: Facts, world: World) -> Fate:
     """Of a run with a job in the queue, and nobody at work."""
-    busy = [row for row in rows if row.state != "PENDING"]
+    busy = [row for row in rows if not row.waits]
     if busy:
         begun = facts.begun.get("job") in [row.id for row in busy]
         words = "its process is gone, its job is not" if facts.open and begun else "gets ready on its nodes"
-        if any(row.state == "COMPLETING" for row in busy) or (begun and not facts.open):
+        words = busy_words(busy) or words
+        if any(row.ending for row in busy) or (begun and not facts.open):
             words = "ends"
         return Fate("running", words, unit=_next_unit(busy[0]))
     first = rows[0]
     if all(row.hopeless for row in rows):
         return Fate("blocked", "waits for a job that has failed")
+    if all(never_starts(reason) for row in rows for reason in row.reasons):
+        return Fate("blocked", f"{in_words(first)}: it will never start", unit=_next_unit(first))
     parents = [world.titles.get(name, name) for name in world.parents(facts.run.path.name, facts.submission)]
-    words = f"waits for {parents[0]}" if first.reason == "Dependency" and parents else in_words(first.reason)
+    words = f"waits for {parents[0]}" if "Dependency" in first.reasons and parents else in_words(first)
     return Fate("queued", words, expected_start(rows, world.now), _next_unit(first))
 
 
@@ -208,19 +212,25 @@ def _left(facts: Facts, world: World, unit: int | None) -> Fate:
 
 def waiting_for_slot(slots: Sequence[QueuedJob]) -> str:
     """What a cell waits for whose grid has arrays in the queue."""
-    busy = sum(row.elements for row in slots if row.state != "PENDING")
-    return f"waits for one of {busy} slots that work" if busy else in_words(slots[0].reason)
+    busy = sum(row.elements for row in slots if not row.waits)
+    return f"waits for one of {busy} slots that work" if busy else in_words(slots[0])
 
 
-def in_words(reason: str) -> str:
-    """squeue's reason in two or three words."""
-    found = find_sign(reason, REASONS)
-    return found.sign.cause if found else reason
+def in_words(row: QueuedJob) -> str:
+    """Why a job waits in two or three words for each of its reasons."""
+    found = [find_sign(reason, REASONS) for reason in row.reasons]
+    return ", ".join(dict.fromkeys(one.sign.cause for one in found if one)) or row.reason
+
+
+def busy_words(rows: Sequence[QueuedJob]) -> str:
+    """What Slurm says of jobs that have nodes, if it is more than that they run: `suspended`."""
+    found = [find_sign(row.state, BUSY) for row in rows]
+    return next((one.sign.cause for one in found if one), "")
 
 
 def expected_start(rows: Sequence[QueuedJob], now: float) -> float | None:
     """When the scheduler means to start the first of some jobs."""
-    told = [epoch_s(row.start) for row in rows if row.state == "PENDING"]
+    told = [epoch_s(row.start) for row in rows if row.waits]
     return min((time for time in told if time and time > now), default=None)
 
 

@@ -30,6 +30,8 @@ BY_STATE = {
     "OUT_OF_MEMORY": "out of memory",
     "PREEMPTED": "preemption",
     "CANCELLED": "cancelled",
+    "DEADLINE": "deadline",
+    "REVOKED": "revoked",
 }
 
 

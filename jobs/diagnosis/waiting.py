@@ -7,7 +7,7 @@ from datetime import datetime
 
 from cluster.errors import ClusterError
 from cluster.logs.pattern import Finding, find_sign
-from cluster.logs.pending_reasons import REASONS
+from cluster.logs.pending_reasons import BUSY, REASONS
 from cluster.profile.load import SlurmProfile, load_profile
 from cluster.quantities import epoch_s, human_time
 from cluster.run.run_folder import CellFolder, RunFolder
@@ -22,24 +22,26 @@ SILENT_S = 600.0
 
 def waiting(inquiry: Inquiry) -> Diagnosis:
     """What is in the queue, and what the scheduler says of it."""
-    held = [(submission, job) for submission, job in inquiry.rows if job.state == "PENDING"]
+    held = [(submission, job) for submission, job in inquiry.rows if job.waits]
     if not held:
         submission, job = inquiry.rows[0]
         return _starting(inquiry, submission, job)
     submission, job = held[0]
-    finding = find_sign(job.reason, REASONS)
-    assert finding, job.reason
+    findings = [found for reason in job.reasons if (found := find_sign(reason, REASONS))]
     blocked = parent_failed(inquiry)
     if blocked:
         return blocked
     parents = _parents(inquiry) if "Dependency" in job.reason or submission.cells else []
-    evidence = [("queue", f"job {job.id}, {job.reason or 'no reason yet'}"), *parents, *_asked(submission)]
+    reason = job.reason if job.state == "PENDING" else str(job)
+    evidence = [("queue", f"job {job.id}, {reason or 'no reason yet'}"), *parents, *_asked(submission)]
     if (start := _expected(job)) is not None:
         evidence.append(("start", start))
-    cause, told = finding.sign.cause, finding.told()
-    if submission.cells and job.reason == "JobArrayTaskLimit":
+    cause = ", ".join(dict.fromkeys(found.sign.cause for found in findings))
+    told = "; others of its elements: ".join(dict.fromkeys(found.told() for found in findings))
+    if submission.cells and job.reasons == ("JobArrayTaskLimit",):
         cause, told = "waits for a slot", _slots(inquiry)
-    return Diagnosis("queued", cause, told, evidence, _advice(inquiry, finding, submission, job))
+    advice = dict.fromkeys(text for found in findings for text in _advice(inquiry, found, submission, job))
+    return Diagnosis("queued", cause, told, evidence, list(advice))
 
 
 def parent_failed(inquiry: Inquiry) -> Diagnosis | None:
@@ -80,6 +82,11 @@ def never_submitted(inquiry: Inquiry) -> Diagnosis:
 def _starting(inquiry: Inquiry, submission: Submission, job: QueuedJob) -> Diagnosis:
     """Its job runs, and has not taken it up: it makes its environment, or a slot works on something else."""
     evidence = [("queue", f"job {job.id}, {job.state}, since {job.start}"), *_asked(submission)]
+    if (busy := find_sign(job.state, BUSY)) and not submission.cells:
+        state = "starting" if job.state in ("CONFIGURING", "POWER_UP_NODE") else busy.sign.cause
+        return Diagnosis(
+            state, busy.sign.cause, busy.told(), evidence, _advice(inquiry, busy, submission, job)
+        )
     if submission.cells:
         return Diagnosis("queued", "waits for a slot", _slots(inquiry), [*evidence, *_parents(inquiry)], [])
     told = "its job has begun, and makes its environment or loads modules"
@@ -92,6 +99,14 @@ def _starting(inquiry: Inquiry, submission: Submission, job: QueuedJob) -> Diagn
         [*evidence, ("log", str(log))],
         [f"python launch.py logs {name} --follow"],
     )
+
+
+def suspended(inquiry: Inquiry) -> tuple[str, str] | None:
+    """That the job at work stands still, as Slurm has suspended it: squeue's row, and what it means."""
+    job = inquiry.holder.job if inquiry.holder else None
+    row = next((row for _, row in inquiry.rows if row.id == job and not row.ending), None)
+    busy = find_sign(row.state, BUSY) if row else None
+    return (f"job {job}, {row.state}", busy.told()) if row and busy else None
 
 
 def _needs(inquiry: Inquiry) -> list[RunFolder]:
@@ -116,7 +131,7 @@ def _parents(inquiry: Inquiry) -> list[tuple[str, str]]:
 
 
 def _slots(inquiry: Inquiry) -> str:
-    jobs = [(job.state != "PENDING", job.elements) for submission, job in inquiry.rows if submission.cells]
+    jobs = [(not job.waits, job.elements) for submission, job in inquiry.rows if submission.cells]
     busy = sum(count for runs, count in jobs if runs)
     held = sum(count for runs, count in jobs if not runs)
     grids = ", ".join(sorted({grid.name for grid, _ in inquiry.slots}))

@@ -14,7 +14,7 @@ from jobs.diagnosis.attempts import find_work, short_name, why
 from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago, progress, shortened
 from jobs.diagnosis.failures import failed, find_cause, more_time, stalled, stopped, suspect_rows, who
 from jobs.diagnosis.pace import moment
-from jobs.diagnosis.waiting import SILENT_S, never_submitted, parent_failed, waiting
+from jobs.diagnosis.waiting import SILENT_S, never_submitted, parent_failed, suspended, waiting
 from jobs.recipe.context import runs_of
 
 if TYPE_CHECKING:
@@ -103,6 +103,9 @@ def _running(inquiry: Inquiry) -> Diagnosis:
     silence = time.time() - max(LogPart(work.heartbeat).modified(), moment(holder.since).timestamp())
     evidence.append(("last sign", f"{human_time(silence / 60)} ago"))
     name = short_name(work)
+    if still := suspended(inquiry):
+        evidence.append(("queue", still[0]))
+        return Diagnosis("suspended", "suspended", still[1], evidence, [f"scontrol show job {holder.job}"])
     if silence < SILENT_S:
         told = "it runs" + (f", about {human_time(inquiry.pace.left_min)} are left" if inquiry.pace else "")
         short, advice = _time_left(inquiry)

@@ -114,6 +114,26 @@ def test_every_node_unpacks_checks_and_sets(site):
     ]
 
 
+@pytest.mark.skipif(not shutil.which("zstd"), reason="apt-get install zstd")
+@pytest.mark.parametrize("name", ["narval", "trillium", "sandbox", "other"])
+def test_no_python_of_the_users_shell_goes_before_the_environment(site, name):
+    """Modules are loaded after that: arrow puts its own site-packages on the path."""
+    archive(site, site[0] / "HOME/.local/share/layalign/envs/narval")
+    told = {"LAYALIGN_CLUSTER": "mine", "LAYALIGN_KIND": "folder", "LAYALIGN_MODULES": "arrow/1"}
+    users = (
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "PYTHONUSERBASE",
+        "PYTHONOPTIMIZE",
+        "PYTHONSTARTUP",
+        "PYTHONWARNINGS",
+    )
+    module = 'module() { [ "$1" = load ] && export PYTHONPATH=/arrow/site${PYTHONPATH:+:$PYTHONPATH}; true; }'
+    environ = {**told, "LAYALIGN_VENV": str(site[0] / "inside"), **dict.fromkeys(users, "/users/own")}
+    ran = bash(site, f"{module}; . envs/{name}.sh > /dev/null || exit 1; env | grep ^PYTHON", **environ)
+    assert ran.stdout == ("" if name == "sandbox" else "PYTHONPATH=/arrow/site\n"), ran.stderr
+
+
 def test_node_builds_from_the_wheelhouse_where_nothing_is_packed(site):
     command(site, "virtualenv", f'mkdir -p "${{@: -1}}/bin" && cp {site[0]}/bin/fake "${{@: -1}}/bin/python"')
     command(site, "fake")

@@ -98,6 +98,22 @@ def test_each_start_of_a_job_has_its_own_end(tmp_path, monkeypatch):
     assert ending_of("14_2", 2, 0) == Ending(None, None)
 
 
+@pytest.mark.parametrize(
+    "state", ["RESIZING", "STOPPED", "SIGNALING", "CONFIGURING", "REQUEUE_HOLD", "SPECIAL_EXIT"]
+)
+def test_a_state_that_is_no_end_is_not_taken_for_one(tmp_path, monkeypatch, state):
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    fake_sacct(tmp_path, f"14_2|{state}|0:0|n|c")
+    assert ending_of("14_2", 0, 0) == Ending(None, None)
+
+
+@pytest.mark.parametrize(
+    ("state", "cause"), [("DEADLINE", "deadline"), ("BOOT_FAIL", "node failure"), ("REVOKED", "revoked")]
+)
+def test_rarer_ends_are_told_as_what_they_are(state, cause):
+    assert cause_of_ending(Ending(state, "0:0"), "") == cause
+
+
 def test_without_accounting_the_end_is_unknown_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(causes.time, "sleep", lambda seconds: pytest.fail(f"it waits {seconds} s"))

@@ -10,7 +10,6 @@ import yaml
 
 from cluster.logs.error_patterns import SIGNS
 from cluster.logs.pattern import find_sign, sign
-from cluster.logs.pending_reasons import REASONS
 
 FACTS = {
     "run": "math-layalign-s2-0123abcd",
@@ -25,43 +24,6 @@ FACTS = {
 }
 LINES: dict[str, list[dict[str, str]]] = yaml.safe_load(Path(__file__).with_name("patterns.yaml").read_text())
 LOGS = [(cause, one["line"], one["says"]) for cause, found in LINES.items() for one in found]
-WAITS = [
-    ("Priority", "waits its turn"),
-    ("Resources", "waits for room"),
-    ("Dependency", "waits for another job"),
-    ("DependencyNeverSatisfied", "can never start"),
-    ("JobArrayTaskLimit", "waits for the unit before"),
-    ("BeginTime", "begins later"),
-    ("JobHeldUser", "held"),
-    ("JobHeldAdmin", "held"),
-    ("launch failed requeued held", "held"),
-    ("ReqNodeNotAvail, Reserved for maintenance", "maintenance"),
-    ("Reservation", "maintenance"),
-    ("ReqNodeNotAvail, UnavailableNodes:ng[10101-10104]", "nodes not available"),
-    (
-        "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions",
-        "nodes not available",
-    ),
-    ("BadConstraints", "impossible request"),
-    ("PartitionTimeLimit", "time too long"),
-    ("QOSMaxWallDurationPerJobLimit", "time too long"),
-    ("PartitionDown", "partition closed"),
-    ("InvalidAccount", "account refused"),
-    ("InvalidQOS", "QOS refused"),
-    ("AssocMaxSubmitJobLimit", "too many jobs submitted"),
-    ("AssocMaxJobsLimit", "too many jobs running"),
-    ("QOSMaxJobsPerUserLimit", "too many jobs running"),
-    ("AssocGrpGRES", "the group's limit"),
-    ("AssocGrpGRESMinutes", "the group's limit"),
-    ("AssocGrpCPURunMinutesLimit", "the group's limit"),
-    ("QOSMaxGRESPerUser", "your limit"),
-    ("QOSMaxNodePerUserLimit", "your limit"),
-    ("QOSGrpGRES", "the QOS is full"),
-    ("Licenses", "waits for a licence"),
-    ("JobLaunchFailure", "could not be started"),
-    ("None", "being looked at"),
-    ("SomethingNew", "waits"),
-]
 
 
 @pytest.mark.parametrize(("cause", "line", "says"), LOGS, ids=lambda value: value[:30])
@@ -75,19 +37,9 @@ def test_a_line_tells_its_cause_and_what_helps(cause, line, says):
         assert not re.search(r"[{}]|  | [.,:;)]|\(\)|None", text), text
 
 
-@pytest.mark.parametrize(("reason", "cause"), WAITS)
-def test_a_reason_of_the_queue_is_told_in_plain_words(reason, cause):
-    finding = find_sign(reason, REASONS)
-    assert finding.sign.cause == cause
-    assert finding.told()
-    assert finding.advice(FACTS)
-
-
-@pytest.mark.parametrize("table", [SIGNS, REASONS])
-def test_no_sign_is_without_a_test(table):
-    lines = [line for _, line, _ in LOGS] if table is SIGNS else [reason for reason, _ in WAITS]
-    found = {id(finding.sign) for line in lines if (finding := find_sign(line, table))}
-    assert [one.cause for one in table if id(one) not in found] == []
+def test_no_sign_is_without_a_test():
+    found = {id(finding.sign) for _, line, _ in LOGS if (finding := find_sign(line, SIGNS))}
+    assert [one.cause for one in SIGNS if id(one) not in found] == []
 
 
 @pytest.mark.parametrize(

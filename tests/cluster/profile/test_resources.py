@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -309,3 +310,56 @@ def test_further_options_have_no_place_of_their_own(option):
     with pytest.raises(ClusterError, match="have a place of their own"):
         plan("narval", 8, f"extra=['{option}']")
     assert plan("rorqual", 8, "extra=[--tmp=370G, --exclusive]").extra == ("--tmp=370G", "--exclusive")
+
+
+@pytest.mark.parametrize(
+    ("option", "rule"),
+    [
+        ("--export=NONE", "--export: a job needs the environment"),
+        ("--export-file=/x", "--export-file: a job needs"),
+        ("--get-user-env", "a job needs the environment"),
+        ("--export NONE", "it is no option"),
+        ("--exp=NONE", "--export: a job needs"),
+        ("--outpu=/x", "--output: it has a place"),
+        ("--open_mode=truncate", "--open-mode: it has a place"),
+        ("--no_requeue", "--no-requeue: it has a place"),
+        ("--kill-on-invalid-dep=no", "it has a place"),
+        ("--chdir=/tmp", "a job begins beside its script"),
+        ("--wrap=true", "a script of its own"),
+        ("--wait", "the launcher reads what sbatch answers"),
+        ("--parsable", "the launcher reads what sbatch answers"),
+        ("--clusters=other", "among yours on this cluster"),
+        ("--mem-per-gpu=1G", "it has a place"),
+        ("--tmp=1G\n#SBATCH --export=NONE", "it is no option"),
+        ("--", "it is no option"),
+        *(
+            (f"--{name}=x", f"--{name}: it has a place")
+            for name in ("output", "error", "array", "signal", "job-name")
+        ),
+        *(
+            (f"--{name}", f"--{name}: it has a place")
+            for name in ("requeue", "no-requeue", "dependency", "nodes")
+        ),
+    ],
+)
+def test_options_that_jobs_rely_on_are_refused_with_the_rule(option, rule):
+    profile = replace(load_profile("narval", ["cluster.account=def-prof"], {}), extra=(option,))
+    with pytest.raises(ClusterError, match=re.escape(rule)) as refusal:
+        plan_resources(profile, 8)
+    assert repr(option) in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--hold",
+        "--exclude=ng[1,3]",
+        "--qos=high",
+        "--time-min=1:00:00",
+        "--wait-all-nodes=1",
+        "--gres-flags=x",
+    ],
+)
+def test_options_that_nothing_relies_on_are_handed_on(option):
+    profile = replace(load_profile("narval", ["cluster.account=def-prof"], {}), extra=(option,))
+    assert plan_resources(profile, 8).extra == (option,)

@@ -67,6 +67,45 @@ def test_nodes_are_read_with_their_gpus():
     assert NODES[3].longest_min is None
 
 
+@pytest.mark.parametrize(
+    ("gres", "gpus"),
+    [
+        ("gpu:4(S:0-1)", {"": 4}),
+        ("gpu:4", {"": 4}),
+        ("gpu:h100:4(S:0-1)", {"h100": 4}),
+        ("gpu:a100:4(S:0-1),gpu:a100_3g.20gb:8", {"a100": 4, "a100_3g.20gb": 8}),
+        ("gpu:a100:4(S:0,2-3),gpu:1g.5gb:7(S:1)", {"a100": 4, "1g.5gb": 7}),
+        ("nvme:1,gpu:a100:4(IDX:0-3),shard:gpu:9", {"a100": 4}),
+        ("gpu:a100:no_consume:4,gpu:no_consume:2", {"a100": 4, "": 2}),
+        ("gpu:a100:1K", {"a100": 1024}),
+        ("gpu:a100:2(S:0),gpu:a100:2(S:1)", {"a100": 4}),
+        ("(null)", {}),
+    ],
+)
+def test_gpus_as_sinfo_writes_them(gres, gpus):
+    (shape,) = parse_sinfo(f"2|48|510000|{gres}|b1|3:00:00\n")
+    assert shape.gpus == gpus
+
+
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [("1K", 1024), ("1.50K", 1536), ("1.5K", 1536), ("159", 159), ("48+", 48), ("1.50K+", 1536)],
+)
+def test_numbers_as_sinfo_writes_them(number, value):
+    (shape,) = parse_sinfo(f"{number}|{number}|{number}|(null)|b1|n/a\nWelcome|to|n|a|r|val\n")
+    assert (shape.nodes, shape.cores, shape.mem_mb, shape.longest_min) == (value, value, value, None)
+
+
+def test_a_site_without_words_for_its_gpus_is_compared_by_number(environ):
+    live = Live(shapes=tuple(parse_sinfo("63|96|767000|gpu:4(S:0-1)|compute|1-00:00:00")))
+    assert not [
+        one for one in differences(load_profile("trillium"), live, environ) if one.key.startswith("hardware")
+    ]
+    told = [one.key for one in differences(load_profile("narval"), live, environ)]
+    assert "hardware.typed" in told
+    assert "hardware.kinds" not in told
+
+
 def test_what_no_page_says_is_learnt(narval, environ):
     told = lines(narval, Live(config=parse_config(CONFIG), shapes=tuple(NODES)), environ)
     number = (PROFILES / "narval.yaml").read_text().splitlines().index("  array: unknown") + 1

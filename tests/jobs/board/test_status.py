@@ -300,6 +300,37 @@ def test_a_job_of_somebody_else_is_not_lost_because_squeue_does_not_show_it(case
     assert case.row().state == "running"
 
 
+@pytest.mark.parametrize(
+    ("element", "state", "reason", "expected"),
+    [
+        ("12_[0-2%1]", "PENDING", "job requeued in held state", ("queued", "held")),
+        ("12_[0-2%1]", "PENDING", "launch_failed_requeued_held", ("queued", "held")),
+        ("12_0", "SPECIAL_EXIT", "job requeued in special exit state", ("queued", "held")),
+        ("12_0", "REQUEUE_HOLD", "JobHeldUser", ("queued", "held")),
+        ("12_0", "REQUEUED", "None", ("queued", "begins later")),
+        ("12_[0-2%1]", "PENDING", "JobHeldUser,Priority", ("queued", "held, waits its turn")),
+        ("12_[0-2%1]", "PENDING", "QOSMaxGRESPerJob", ("blocked", "too large: it will never start")),
+        ("12_[0-2%1]", "PENDING", "PartitionTimeLimit", ("blocked", "time too long: it will never start")),
+        ("12_[0-2%1]", "PENDING", "QOSMaxGRESPerJob,Priority", ("queued", "too large, waits its turn")),
+        ("12_0", "CONFIGURING", "None", ("running", "nodes boot")),
+        ("12_0", "SUSPENDED", "None", ("running", "suspended")),
+        ("12_0", "STOPPED", "None", ("running", "suspended")),
+        ("12_0", "STAGE_OUT", "None", ("running", "ends")),
+        ("12_0", "RESIZING", "None", ("running", "gets ready on its nodes")),
+    ],
+)
+def test_every_state_and_reason_is_told_as_what_it_is(case, slurm, element, state, reason, expected):
+    queue(slurm, (element, state, reason, "N/A"))
+    row = case.submitted().row()
+    assert (row.state, row.note) == expected
+
+
+def test_a_run_at_work_whose_job_is_suspended_says_so(case, slurm):
+    queue(slurm, ("12_0", "SUSPENDED", "None", "N/A"))
+    row = case.submitted().started().held().beat(seconds=700, step=5).row()
+    assert (row.state, row.note, row.silent) == ("running", "suspended", True)
+
+
 def test_a_job_that_gets_ready_runs(case, slurm):
     queue(slurm, ("12_0", "RUNNING", "None", "N/A"))
     row = case.submitted().row()

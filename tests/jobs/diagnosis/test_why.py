@@ -271,6 +271,10 @@ def test_a_job_that_broke_before_python(story, slurm):
         ("InvalidAccount", "account refused", "sacctmgr show assoc"),
         ("JobHeldUser", "held", "scontrol release 14"),
         ("PartitionTimeLimit", "time too long", "scancel 14"),
+        ("QOSMaxGRESPerJob", "too large", "it will never start"),
+        ("job requeued in held state", "held", "scontrol release 14"),
+        ("launch_failed_requeued_held", "held", "scontrol release 14"),
+        ("JobHeldUser,Priority", "held, waits its turn", "scontrol release 14"),
     ],
 )
 def test_a_reason_of_the_queue(story, slurm, reason, cause, helps):
@@ -283,6 +287,31 @@ def test_a_reason_of_the_queue(story, slurm, reason, cause, helps):
     assert "in 2 h" in told(found)
     assert "2 x 2 a100, 3 units of 12 h, account def-prof" in told(found)
     assert [line.split()[0] for line in slurm.lines("asked")] == ["squeue"]
+
+
+@pytest.mark.parametrize(
+    ("state", "expected", "helps"),
+    [
+        ("SPECIAL_EXIT", ("queued", "held"), "scontrol release 14"),
+        ("REQUEUE_HOLD", ("queued", "held"), "scontrol release 14"),
+        ("CONFIGURING", ("starting", "nodes boot"), "it starts by itself"),
+        ("SUSPENDED", ("suspended", "suspended"), "scontrol show job 14"),
+        ("COMPLETING", ("ends", "ends"), "it is being ended"),
+        ("RUNNING", ("starting", "starting"), "logs"),
+    ],
+)
+def test_a_state_of_the_queue(story, slurm, state, expected, helps):
+    story.submitted().queued(slurm, "14_0", state, "None")
+    found = why.diagnose(story.run)
+    assert (found.state, found.cause) == expected
+    assert f"job 14_0, {state}" in told(found)
+    assert helps in told(found)
+
+
+def test_a_worker_whose_job_is_suspended_is_not_silent(story, slurm):
+    story.submitted().started(90).held("14_0", 2 * SILENT_S / 60).queued(slurm, "14_0", "SUSPENDED", "None")
+    found = why.diagnose(story.run)
+    assert (found.state, found.cause) == ("suspended", "suspended")
 
 
 def test_what_it_waits_for(story, slurm):
