@@ -59,8 +59,6 @@ GROUND = {
     "jobs": set(),
 }
 """Files that stand in no room below their house: what every room of it may need."""
-EXCEPTIONS = {("cluster/slurm/queue_cache.py", "cluster/job")}
-"""Files with a room that they still look up to. This grows shorter only."""
 HEAVY = {"torch", "transformers", "datasets", "peft", "deepspeed", "submitit", "matplotlib"}
 CORE = HEAVY - {"submitit"}
 WORKERS = {"jobs/work/train.py", "jobs/work/evaluate.py", "jobs/work/start.py", "jobs/cli/demo.py"}
@@ -125,7 +123,7 @@ def graph(root, houses):
     for name, others in files.items():
         here = known[name].parent.as_posix()
         for there in (known[other].parent.as_posix() for other in others):
-            if there != here and (known[name].as_posix(), there) not in EXCEPTIONS:
+            if there != here:
                 rooms.setdefault(here, set()).add(there)
     return files, rooms
 
@@ -195,13 +193,6 @@ def test_every_file_is_in_a_room_or_named_as_ground():
     assert {path.parent.as_posix() for path in known.values()} - {"jobs"} == set(ROOMS)
     for house, names in GROUND.items():
         assert {path.stem for path in (ROOT / house).glob("*.py")} == names | {"__init__"}
-
-
-def test_exceptions_are_still_needed():
-    known = modules(ROOT, GROUND)
-    for file, room in EXCEPTIONS:
-        name = next(name for name, path in known.items() if path.as_posix() == file)
-        assert room in {known[other].parent.as_posix() for other in needed(ROOT, known, name)}
 
 
 @pytest.mark.parametrize(
