@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -164,37 +163,3 @@ class RunIndex:
     def add(self, run: RunFolder) -> None:
         """Count a run in that is about to be made."""
         self._runs.setdefault((run.stage, run.signature), []).append(run)
-
-
-def find_run(root: Path, name: str) -> RunFolder:
-    """A run by the path or name of its folder, its signature, or the recipe's name (stage 2 before stage 1).
-
-    Raises:
-        ClusterError: there is none (the nearest names are told), or there are several (all are told).
-    """
-    given = Path(name).expanduser()
-    if FOLDER.fullmatch(given.name) and given.is_dir():
-        return RunFolder(given.absolute())
-    runs = all_runs(root)
-    exact = [run for run in runs if name in (run.path.name, run.signature)]
-    named = exact or [run for run in runs if name in (run.name, f"{run.name}-s{run.stage}")]
-    latest = [run for run in named if run.stage == max(run.stage for run in named)]
-    if len(latest) > 1:
-        listing = "".join(f"\n  {run.path.name}  {run.state()}" for run in latest)
-        raise ClusterError(
-            f"{name!r} names {len(latest)} runs; give one of these folders, newest first:{listing}"
-        )
-    if not latest:
-        raise ClusterError(f"there is no run {name!r} below {root}; {_nearest(runs, name)}")
-    return latest[0]
-
-
-def _nearest(runs: list[RunFolder], name: str) -> str:
-    if not runs:
-        return "it holds no runs: make one with train, or say where they are with --runs FOLDER"
-    names = [run.path.name for run in runs]
-    short = {run.name: run.path.name for run in reversed(runs)}
-    near = difflib.get_close_matches(name, [*names, *short], n=3)
-    if near:
-        return "did you mean " + " or ".join(dict.fromkeys(short.get(n, n) for n in near)) + "?"
-    return "it holds " + ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")

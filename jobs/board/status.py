@@ -17,7 +17,6 @@ from typing import Any
 from cluster.errors import ClusterError
 from cluster.profile.load import Profile, detect, load_profile
 from cluster.profile.schema import nearest
-from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import RunFolder, all_runs
 from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
 from cluster.slurm import client
@@ -36,6 +35,7 @@ from jobs.board.grid_files import GridFiles
 from jobs.board.rows import STATES, GridLine, Row, State, Status
 from jobs.board.run_state import SILENT_S, Facts, Fate, World, fate_of, gpu_hours
 from jobs.cell.cell import Cell
+from jobs.recipe.names import Names
 
 SANDBOX = "sandbox"
 EACH = 3
@@ -85,11 +85,9 @@ class Collector:
         Raises:
             ClusterError: there is nothing of these names.
         """
-        now, grids = time.time(), [GridFiles.read(folder) for folder in all_grids(self.root)]
-        if self.wishes.grid is not None:
-            grids = [grid for grid in grids if grid.name == self.wishes.grid] or _no_grid(
-                self.wishes.grid, grids
-            )
+        known, only = Names(self.root), self.wishes.grid
+        folders = [known.grid(only)] if only is not None else known.grids.values()
+        now, grids = time.time(), [GridFiles.read(folder) for folder in folders]
         runs = self._chosen(grids)
         titles = _titles(runs)
         facts = {name: Facts.of(run) for name, run in runs.items()}
@@ -290,10 +288,3 @@ def _sandbox(environ: Mapping[str, str]) -> dict[str, str] | None:
         return sandbox_environment(sandbox_root(environ))
     except ClusterError:
         return None
-
-
-def _no_grid(name: str, grids: Iterable[GridFiles]) -> list[GridFiles]:
-    known = [grid.name for grid in grids]
-    near = nearest(name, known)
-    hint = f"did you mean {near}? " if near else ""
-    raise ClusterError(f"there is no grid {name!r}; {hint}The grids are: {', '.join(known) or 'none'}")

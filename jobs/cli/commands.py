@@ -9,10 +9,10 @@ from typing import Any
 
 from cluster.errors import FAILED, INTERRUPTED, ClusterError
 from cluster.profile.load import SlurmProfile, load_profile, slurm_only
-from cluster.run.run_folder import find_run
 from jobs.grid.evaluation_grid import evaluate_run
 from jobs.grid.grid_file import load_grid
 from jobs.recipe.context import Place, cluster_of, command_of, describe, place_of, refused, runs_of
+from jobs.recipe.names import Names
 from jobs.recipe.plan import (
     Plan,
     evaluated_config,
@@ -82,7 +82,7 @@ def evaluate_command(args: argparse.Namespace) -> int:
             raise ClusterError(
                 "--run names a run that exists, --recipe and --name tell of another: leave one out"
             )
-        run = find_run(place.runs, args.run)
+        run = Names(place.runs).run(args.run)
         plan = Plan(evaluated_config(run, place.overrides), run)
         command = "the train command that began it"
     else:

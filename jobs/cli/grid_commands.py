@@ -11,8 +11,8 @@ from typing import Any
 from cluster.errors import INTERRUPTED, ClusterError
 from cluster.files import write_atomic
 from cluster.profile.load import SlurmProfile
-from cluster.run.grid_folder import GridFolder, all_grids
-from cluster.run.run_folder import all_runs
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import RunFolder
 from jobs.cell.cell import Cell, Worklist
 from jobs.grid.arrays import Wishes
 from jobs.grid.desired import Wanted, obstacles, wanted_of
@@ -21,6 +21,7 @@ from jobs.grid.queue import GridQueue, last_submission
 from jobs.grid.reconcile import STATES, Reconciled, forgiven
 from jobs.launch.draft import MORE, retry_run
 from jobs.recipe.context import Place, place_again, place_of, refused, runs_of
+from jobs.recipe.names import Names
 from jobs.recipe.plan import load_recipe
 from jobs.results.command import show_results
 from layalign.config import resolve
@@ -89,7 +90,8 @@ def missing_command(args: argparse.Namespace) -> int:
     args.dry_run = args.dry_run or not args.submit
     rows: list[tuple[str, Cell, str]] = []
     status = 0
-    for folder in _grids(runs_of(args), args.names):
+    known = Names(runs_of(args))
+    for folder in [known.grid(name) for name in dict.fromkeys(args.names)] or known.grids.values():
         queue = _again(folder, args)
         found = queue.look()
         left = [cell for cell in found.cells if found.states[cell.name] != "done"]
@@ -118,16 +120,20 @@ def retry_command(args: argparse.Namespace) -> int:
     """Queue again what has failed, with more memory if asked."""
     if not (args.names or args.failed):
         raise ClusterError("retry what? name runs or grids, or give --failed for everything that has failed")
-    root = runs_of(args)
-    grids = {folder.name: folder for folder in all_grids(root)}
-    broken = [run.path.name for run in all_runs(root) if run.failed.exists() and run.submission.exists()]
+    known = Names(runs_of(args))
     status = 0
-    for name in args.names or [*grids, *broken]:
-        if name in grids:
-            status = _retry_grid(_again(grids[name], args)) or status
+    for found in known.each(args.names) if args.names else _broken(known):
+        if isinstance(found, GridFolder):
+            status = _retry_grid(_again(found, args)) or status
         else:
-            status = retry_run(name, args) or status
+            status = retry_run(found, args) or status
     return status
+
+
+def _broken(known: Names) -> list[RunFolder | GridFolder]:
+    """What may have failed cells, or has failed: every grid, and runs that were queued by themselves."""
+    runs = [run for run in known.runs if run.failed.exists() and run.submission.exists()]
+    return [*known.grids.values(), *runs]
 
 
 def _retry_grid(queue: GridQueue) -> int:
@@ -157,20 +163,6 @@ def _again(folder: GridFolder, args: argparse.Namespace) -> GridQueue:
     wishes = _wishes(args, more_memory=MORE if getattr(args, "more_mem", False) else 1.0)
     place = place_again(args, last_submission(folder))
     return GridQueue(folder, Worklist.read(path), place, args, wishes)
-
-
-def _grids(root: Path, names: Sequence[str]) -> list[GridFolder]:
-    """The grids of these names, or all.
-
-    Raises:
-        ClusterError: there is none of a name.
-    """
-    grids = {folder.name: folder for folder in all_grids(root)}
-    for name in names:
-        if name not in grids:
-            there = f"there are {', '.join(grids)}" if grids else "there is none yet"
-            raise ClusterError(f"there is no grid {name!r} below {root}; {there}")
-    return [grids[name] for name in names or grids]
 
 
 def show_plan(wanted: Wanted, found: Reconciled) -> None:

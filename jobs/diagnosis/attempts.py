@@ -12,15 +12,12 @@ from cluster.errors import ClusterError
 from cluster.files import read_jsonl
 from cluster.logs.read import LogPart, Trace, first_error, host_of, last_start, places
 from cluster.run.grid_folder import GRIDS, GridFolder, all_grids
-from cluster.run.run_folder import FOLDER, CellFolder, RunFolder, all_runs, find_run
+from cluster.run.run_folder import FOLDER, CellFolder, RunFolder, all_runs
 from cluster.run.work_folder import WorkFolder
 from cluster.slurm.submission import Submission
 from jobs.cell.cell import Worklist
 
 LOG = re.compile(r"(?P<job>.+)_(?P<rank>\d+)_log\.out")
-CELL = re.compile(
-    r"(?P<run>.+?)[ /](?:results/)?(?P<benchmark>[\w.+-]+)/(?P<language>[\w.+-]+)-(?P<shard>\d+)/?"
-)
 HEADING = "\n== "
 """What every process of a slot prints before it takes part in a training."""
 
@@ -110,19 +107,6 @@ class Attempt:
 
     def _heading(self) -> str:
         return f"{HEADING}{self.work.path.name}\n"
-
-
-def find_work(root: Path, name: str) -> RunFolder | CellFolder:
-    """A run by any of its names (`find_run`), or a cell: the run, a blank or a slash, `mgsm/sw-0`.
-
-    Raises:
-        ClusterError: there is no such run, or several.
-    """
-    cell = CELL.fullmatch(name)
-    if cell and not FOLDER.fullmatch(Path(name).name):
-        run = find_run(root, cell["run"].rstrip("/"))
-        return run.cell(cell["benchmark"], cell["language"], int(cell["shard"]))
-    return find_run(root, name.rstrip("/"))
 
 
 def why(work: WorkFolder) -> str:

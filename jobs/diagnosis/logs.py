@@ -15,7 +15,6 @@ from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.slurm.queue import queued
 from jobs.diagnosis.attempts import (
     Attempt,
-    find_work,
     first_failure,
     latest_attempt,
     newest_work,
@@ -24,6 +23,7 @@ from jobs.diagnosis.attempts import (
 )
 from jobs.diagnosis.why import diagnose
 from jobs.recipe.context import runs_of
+from jobs.recipe.names import Names
 
 LINES = 200
 """Of a log, where all of it was not asked for."""
@@ -35,7 +35,7 @@ TRACE_LINES = 120
 
 def logs_command(args: argparse.Namespace) -> int:
     """Show the log of the latest start of a run or of a cell."""
-    work = find_work(runs_of(args), args.name)
+    work = Names(runs_of(args)).work(args.name)
     shown = newest_work(work) if isinstance(work, RunFolder) else work
     attempt = latest_attempt(shown) or latest_attempt(work)
     if attempt is None and (args.errors or not args.follow):

@@ -10,12 +10,13 @@ from cluster.logs.read import LogPart
 from cluster.quantities import human_time
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.slurm.queue import Look
-from jobs.diagnosis.attempts import find_work, short_name, why
+from jobs.diagnosis.attempts import short_name, why
 from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago, progress, shortened
 from jobs.diagnosis.failures import failed, find_cause, more_time, stalled, stopped, suspect_rows, who
 from jobs.diagnosis.pace import moment
 from jobs.diagnosis.waiting import SILENT_S, never_submitted, parent_failed, suspended, waiting
 from jobs.recipe.context import runs_of
+from jobs.recipe.names import Names
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,7 +28,7 @@ def why_command(args: argparse.Namespace) -> int:
     """Tell what keeps a run, or a cell of its evaluation, from going on."""
     from rich.console import Console
 
-    work = find_work(runs_of(args), args.name)
+    work = Names(runs_of(args)).work(args.name)
     Console(highlight=False).print(draw(work, diagnose(work)))
     return 0
 

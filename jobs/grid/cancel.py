@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from collections.abc import Sequence
 
 from cluster.errors import ClusterError
 from cluster.job.race import alternatives
 from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import Look, QueuedJob, cancel, counted
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Submission
 from jobs.grid.queue import last_submission
 from jobs.grid.reconcile import live_arrays
 from jobs.recipe.context import agreed, cluster_of, runs_of
-from jobs.recipe.names import named
+from jobs.recipe.names import Names
 
 
 def cancel_all(args: argparse.Namespace) -> int:
@@ -24,9 +25,10 @@ def cancel_all(args: argparse.Namespace) -> int:
         ClusterError: a name that is none, or Slurm does not answer.
     """
     root = runs_of(args)
-    cluster_of(_where(root, args))
+    found = Names(root).each(args.names)
+    cluster_of(_where(found, args))
     look = Look.now()
-    jobs = [job for name in args.names for job in _jobs(root, name, look)]
+    jobs = [job for one in found for job in _jobs(one, look)]
     if not jobs:
         print("nothing of it is in the queue")
         return 0
@@ -40,19 +42,17 @@ def cancel_all(args: argparse.Namespace) -> int:
     return 0
 
 
-def _where(root: Path, args: argparse.Namespace) -> argparse.Namespace:
+def _where(found: Sequence[RunFolder | GridFolder], args: argparse.Namespace) -> argparse.Namespace:
     """The command, about the cluster that what is named was submitted to."""
     told = argparse.Namespace(**vars(args))
-    for name in args.names:
-        found = named(root, name)
-        last = last_submission(found) if isinstance(found, GridFolder) else Submission.read(found.submission)
+    for one in found:
+        last = last_submission(one) if isinstance(one, GridFolder) else Submission.read(one.submission)
         told.cluster = told.cluster or (last and last.profile)
     return told
 
 
-def _jobs(root: Path, name: str, look: Look) -> list[QueuedJob]:
+def _jobs(run: RunFolder | GridFolder, look: Look) -> list[QueuedJob]:
     """What of a grid, or of a run, is in the queue; of a run that a grid's slot works on, that slot."""
-    run = named(root, name)
     if isinstance(run, GridFolder):
         return [job for array in live_arrays(run, look) for job in array.jobs]
     found = [job for one in alternatives(run) for job in one.rows(look)]

@@ -26,7 +26,7 @@ from jobs.keeping.carrying import Parcel, carried, check, folders_of, is_finishe
 from jobs.keeping.cleaning import has_submitted, show_waste, sum_of, waste_of
 from jobs.recipe.context import agreed, cluster_of, runs_of
 from jobs.recipe.meter import human_size, many, meter
-from jobs.recipe.names import chosen, named, runs_of_grid
+from jobs.recipe.names import Names, chosen, runs_of_grid
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ def keep_command(args: argparse.Namespace) -> int:
 
 def export_command(args: argparse.Namespace) -> int:
     """Put a run or a grid into one archive."""
-    found, look = named(runs_of(args), args.name), Look.attempt()
+    found, look = Names(runs_of(args)).run_or_grid(args.name), Look.attempt()
     grid = found if isinstance(found, GridFolder) else None
     every = runs_of_grid(found) if isinstance(found, GridFolder) else [found]
     reasons = [obstacle(run, look, args.checkpoints) for run in every]

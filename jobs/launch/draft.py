@@ -14,12 +14,12 @@ from cluster.launch.submit import Draft, draft, signal_of, submit_slurm
 from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.resources import Resources, more_memory, summary
 from cluster.run.grid_folder import all_grids
-from cluster.run.run_folder import FOLDER, RunFolder, find_run
+from cluster.run.run_folder import FOLDER, RunFolder
 from cluster.slurm.queue import job_is_alive
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Submission, recorded
 from jobs.cell.cell import wanted_cells
-from jobs.recipe.context import agreed, place_again, runs_of
+from jobs.recipe.context import agreed, place_again
 from jobs.work.call import JobCall
 
 MORE = 1.5
@@ -75,19 +75,17 @@ def _parent_of(submission: Submission) -> RunFolder | None:
     return RunFolder(bridge.parent) if FOLDER.fullmatch(bridge.parent.name) else None
 
 
-def retry_run(name: str, args: argparse.Namespace) -> int:
+def retry_run(run: RunFolder, args: argparse.Namespace) -> int:
     """Queue the training of a run again as it was submitted, with more memory if asked.
 
     Raises:
-        ClusterError: there is no such run, it was never in a queue, or it is there still.
+        ClusterError: it was never in a queue, or it is there still.
     """
-    root = runs_of(args)
-    run = find_run(root, name)
     place = place_again(args, recorded(run.submission))
     standing = standing_of_run(run)
     if standing is None:
         grids = [
-            grid.name for grid in all_grids(root) if run.path in {Path(c.run) for c in wanted_cells(grid)}
+            grid.name for grid in all_grids(run.root) if run.path in {Path(c.run) for c in wanted_cells(grid)}
         ]
         how = f"retry {grids[0]}, the grid that it belongs to" if grids else "the train command that began it"
         raise ClusterError(f"{run.title} was never in a queue by itself: give {how}")
@@ -116,7 +114,7 @@ def retry_run(name: str, args: argparse.Namespace) -> int:
         return 0
     run.forgive()
     submission = submit_slurm(drafted)
-    forget(root)
+    forget(run.root)
     print(f"queued: job {submission.job} {submission.name}: {run.path}")
     print(summary(resources, profile))
     return 0

@@ -1,49 +1,164 @@
-"""Which runs and grids the words of a command mean. Imports nothing heavy."""
+"""What the names that users give mean: a run, a grid, or a cell of a run's evaluation. Imports nothing heavy.
+
+A run goes by the path or name of its folder (`math-layalign-s2-0123abcd`), by its signature, or by its name, with the
+stage or without (stage 2 before stage 1). A grid goes by its name. A cell is the run, a blank or a slash, and its share
+of the answers: `math-layalign mgsm/sw-0`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from cluster.profile.schema import nearest
 from cluster.run.grid_folder import GridFolder, all_grids
-from cluster.run.run_folder import RunFolder, all_runs, find_run
+from cluster.run.run_folder import FOLDER, CellFolder, RunFolder, all_runs
+from jobs.cell.cell import wanted_cells
+
+CELL = re.compile(
+    r"(?P<run>.+?)[ /](?:results/)?(?P<share>(?P<benchmark>[\w.+-]+)/(?P<language>[\w.+-]+)-(?P<shard>\d+))"
+)
+SHOWN = 10
+"""Names that a refusal lists before it says that there are more."""
 
 
-def named(root: Path, name: str) -> RunFolder | GridFolder:
-    """What a name means: a grid comes before runs that share its name, and the folder of a run before a grid.
+class Names:
+    """The runs and grids below a folder by the names that users give them, each kind listed once and only if needed.
 
-    Raises:
-        ClusterError: nothing has this name, or several runs have.
+    Every method refuses (`ClusterError`) what nothing is called, with what is nearest to it, and what several runs are
+    called, with their folders.
     """
-    grids = {grid.name: grid for grid in all_grids(root)}
-    if name in grids and not (root / name).is_dir():
-        return grids[name]
-    try:
-        return find_run(root, name)
-    except ClusterError as error:
-        near = nearest(name, grids)
-        raise ClusterError(f"{error}; or the grid {near}" if near else str(error)) from None
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @cached_property
+    def runs(self) -> list[RunFolder]:
+        """All runs, newest first."""
+        return all_runs(self.root)
+
+    @cached_property
+    def grids(self) -> Mapping[str, GridFolder]:
+        """All grids by name."""
+        return {grid.name: grid for grid in all_grids(self.root)}
+
+    def run(self, name: str) -> RunFolder:
+        """The run of this name."""
+        return self._run(name, "run")
+
+    def grid(self, name: str) -> GridFolder:
+        """The grid of this name."""
+        if found := self.grids.get(name):
+            return found
+        aside = ", only a run" if self._called(name) else ""
+        raise self._unknown("grid", name, aside, {grid: grid for grid in self.grids})
+
+    def run_or_grid(self, name: str) -> RunFolder | GridFolder:
+        """The run or grid of this name: the folder of a run comes before a grid, a grid before other names of runs."""
+        if not self._folder(name) and name in self.grids:
+            return self.grids[name]
+        return self._run(name, "run or grid")
+
+    def work(self, name: str) -> RunFolder | CellFolder:
+        """The run or cell of this name; a cell is one that was begun, or that a grid wants."""
+        told = name.rstrip("/")
+        cell = CELL.fullmatch(told)
+        if cell is None or FOLDER.fullmatch(Path(told).name):
+            return self._run(name, "run")
+        run = self._run(cell["run"].rstrip("/"), "run")
+        found = run.cell(cell["benchmark"], cell["language"], int(cell["shard"]))
+        shares = [] if found.path.is_dir() else self._shares(run)
+        if found.path.is_dir() or cell["share"] in shares:
+            return found
+        empty = "nothing of it is answered or wanted by a grid yet: begin with evaluate --run"
+        hint = _hint(cell["share"], {share: share for share in shares}, shares, empty)
+        raise ClusterError(f"there is no cell {cell['share']!r} of {run.title}; {hint}")
+
+    def each(self, names: Iterable[str]) -> list[RunFolder | GridFolder]:
+        """The runs and grids of these names, each once, in this order."""
+        found = [self.run_or_grid(name) for name in names]
+        return list({one.path: one for one in found}.values())
+
+    def _run(self, name: str, what: str) -> RunFolder:
+        """The run of this name; `what` says what was looked for."""
+        if folder := self._folder(name):
+            return RunFolder(folder)
+        called = self._called(name)
+        if len(called) > 1:
+            more = f"\n  and {len(called) - SHOWN} more" if len(called) > SHOWN else ""
+            listing = "".join(f"\n  {run.path.name}  {run.state()}" for run in called[:SHOWN]) + more
+            raise ClusterError(
+                f"{name!r} names {len(called)} runs; give one of these folders, newest first:{listing}"
+            )
+        if called:
+            return called[0]
+        words: dict[str, str] = {}
+        for run in sorted(self.runs, key=lambda run: -run.stage):  # first the one that its name means
+            for word in (run.path.name, run.name, f"{run.name}-s{run.stage}"):
+                words.setdefault(word, run.path.name)
+        if what == "run or grid":
+            words |= {grid: f"the grid {grid}" for grid in self.grids}
+        aside = f", only a grid: its runs are in status --grid {name}" if name in self.grids else ""
+        raise self._unknown(what, name, aside, words)
+
+    def _folder(self, name: str) -> Path | None:
+        """The folder of a run by its name, or by its path from here; one of ours as it is called from our root."""
+        given = Path(os.path.expanduser(name))
+        places = (given,) if "/" in name.rstrip("/") else (self.root / given, given)
+        found = next((path for path in places if os.path.isdir(path)), None)
+        if found is None or not FOLDER.fullmatch(found.name):
+            return None
+        ours = self.root / found.name
+        return ours if found.resolve() == ours.resolve() else found.absolute()
+
+    def _called(self, name: str) -> list[RunFolder]:
+        """The runs that go by a name, newest first: by their signature, else those of the latest stage."""
+        exact = [run for run in self.runs if name == run.signature]
+        same = exact or [run for run in self.runs if name in (run.name, f"{run.name}-s{run.stage}")]
+        latest = max((run.stage for run in same), default=0)
+        return [run for run in same if run.stage == latest]
+
+    def _shares(self, run: RunFolder) -> list[str]:
+        """The cells of a run's evaluation that were begun, or that a grid wants: `mgsm/sw-0`."""
+        begun = [f"{cell.benchmark}/{cell.path.name}" for cell in run.all_cells()]
+        wanted = [
+            f"{cell.benchmark}/{cell.folder.path.name}"
+            for grid in self.grids.values()
+            for cell in wanted_cells(grid)
+            if cell.job == "evaluate" and cell.run_name == run.path.name
+        ]
+        return list(dict.fromkeys([*begun, *wanted]))
+
+    def _unknown(self, what: str, name: str, aside: str, words: Mapping[str, str]) -> ClusterError:
+        """The refusal of a name that nothing has; `words` are those that there are, each with what is to be told."""
+        kind, command = ("grids", "ablate") if what == "grid" else ("runs", "train")
+        empty = f"it holds no {kind}: make one with {command}, or say where they are with --runs FOLDER"
+        grids = [words[grid] for grid in self.grids if grid in words]
+        every = grids if what == "grid" else [*grids, *(run.path.name for run in self.runs)]
+        return ClusterError(
+            f"there is no {what} {name!r} below {self.root}{aside}; {_hint(name, words, every, empty)}"
+        )
 
 
 def chosen(root: Path, names: Sequence[str]) -> tuple[list[RunFolder], list[GridFolder]]:
     """The runs and grids that are named, with the runs of these grids; all where nothing is.
 
     Raises:
-        ClusterError: as `named`.
+        ClusterError: as `Names`.
     """
     if not names:
         return all_runs(root), all_grids(root)
     runs: dict[Path, RunFolder] = {}
-    grids: dict[Path, GridFolder] = {}
-    for name in dict.fromkeys(names):
-        found = named(root, name)
-        if isinstance(found, GridFolder):
-            grids[found.path] = found
+    grids: list[GridFolder] = []
+    for found in Names(root).each(names):
+        grids += [found] if isinstance(found, GridFolder) else []
         ours = runs_of_grid(found) if isinstance(found, GridFolder) else [found]
         runs |= {run.path: run for run in ours}
-    return list(runs.values()), list(grids.values())
+    return list(runs.values()), grids
 
 
 def runs_of_grid(grid: GridFolder) -> list[RunFolder]:
@@ -51,3 +166,12 @@ def runs_of_grid(grid: GridFolder) -> list[RunFolder]:
     points = (grid.read_wanted() or {}).get("points", ())
     folders = [folder for point in points for folder in (*point["runs"].values(), point["evaluated"])]
     return [RunFolder(Path(folder)) for folder in dict.fromkeys(folders) if Path(folder).is_dir()]
+
+
+def _hint(name: str, words: Mapping[str, str], every: Sequence[str], empty: str) -> str:
+    """What is nearest to a name that is none, else what there is."""
+    lower = {word.lower(): told for word, told in words.items()}
+    near = dict.fromkeys(lower[word] for word in difflib.get_close_matches(name.lower(), lower, n=3))
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"it holds {', '.join(every[:SHOWN])}{', ...' if len(every) > SHOWN else ''}" if every else empty

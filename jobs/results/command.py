@@ -9,12 +9,12 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import write_atomic
-from cluster.profile.schema import nearest
 from cluster.provenance import provenance
-from cluster.run.grid_folder import GridFolder, all_grids
-from cluster.run.run_folder import RunFolder, find_run
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import RunFolder
 from cluster.run.work_folder import now
 from jobs.recipe.context import runs_of
+from jobs.recipe.names import Names
 from jobs.results.collect import Results, collect
 from jobs.results.points import answering_runs, points_of_grid, points_of_runs
 from jobs.results.report import to_html
@@ -87,17 +87,9 @@ def _named(root: Path, names: Sequence[str]) -> tuple[list[GridFolder], list[Run
                 f"no run in {root} has answers yet: evaluate one, or say where with --runs FOLDER"
             )
         return [], runs
-    known = {grid.name: grid for grid in all_grids(root)}
-    runs = [_run(root, name, list(known)) for name in names if name not in known]
-    return [known[name] for name in names if name in known], list({run.path: run for run in runs}.values())
-
-
-def _run(root: Path, name: str, grids: Sequence[str]) -> RunFolder:
-    try:
-        return find_run(root, name)
-    except ClusterError as error:
-        near = nearest(name, grids)
-        raise ClusterError(f"{error}; there is a grid {near}" if near else str(error)) from None
+    found = Names(root).each(names)
+    grids = [one for one in found if isinstance(one, GridFolder)]
+    return grids, [one for one in found if isinstance(one, RunFolder)]
 
 
 def _place(out: Path | None, name: str, several: bool) -> Path | None:

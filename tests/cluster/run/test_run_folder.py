@@ -8,7 +8,7 @@ import pytest
 from cluster.errors import ClusterError
 from cluster.files import read_json, read_jsonl
 from cluster.run import work_folder as work
-from cluster.run.run_folder import RunFolder, RunIndex, all_runs, find_run, runs_root
+from cluster.run.run_folder import RunFolder, RunIndex, all_runs, runs_root
 
 TORTURE = [
     "a b",
@@ -39,7 +39,7 @@ def make(tmp_path):
 @pytest.mark.parametrize("name", TORTURE)
 def test_run_of_any_name_is_made_and_found(tmp_path, make, name):
     run = make(name, 2)
-    found = find_run(tmp_path, name)
+    (found,) = all_runs(tmp_path)
     assert (found.path, found.name, found.stage, found.signature) == (run.path, name, 2, "00000001")
     assert found.read_config() == {"name": name}
 
@@ -145,33 +145,6 @@ def test_run_that_is_worked_on_is_not_moved(make):
 def test_job_folders_are_never_shared(make):
     run = make("math")
     assert len({run.new_job_folder() for _ in range(20)}) == 20
-
-
-def test_find_prefers_stage_2(tmp_path, make):
-    make("math", 1, "00000001")
-    second = make("math", 2, "00000002")
-    assert find_run(tmp_path, "math").path == second.path
-    assert find_run(tmp_path, "math-s1").signature == "00000001"
-    assert find_run(tmp_path, "00000001").stage == 1
-    assert find_run(tmp_path, second.path.name).path == second.path
-    assert find_run(tmp_path / "elsewhere", str(second.path)).path == second.path
-
-
-def test_ambiguous_name_lists_the_folders_newest_first(tmp_path, make):
-    for signature in ("00000001", "00000002", "00000003"):
-        os.utime(make("math", 2, signature).path, (int(signature), int(signature)))
-    with pytest.raises(ClusterError, match=r"3 runs(?s:.*)0003  new\n.*0002  new\n.*0001  new"):
-        find_run(tmp_path, "math")
-
-
-def test_unknown_name_tells_the_nearest(tmp_path, make):
-    with pytest.raises(ClusterError, match=r"no run 'math' below .*it holds no runs"):
-        find_run(tmp_path, "math")
-    make("maths")
-    with pytest.raises(ClusterError, match=r"did you mean maths-s1-00000001\?"):
-        find_run(tmp_path, "math")
-    with pytest.raises(ClusterError, match="it holds maths-s1-00000001"):
-        find_run(tmp_path, "qqqq")
 
 
 def test_signature_finds_a_run_of_any_name_and_the_finished_one_first(tmp_path, make):

@@ -222,7 +222,7 @@ def test_names_may_be_parts_of_names_of_grids_and_of_labels(made, asked):
         ClusterError, match=r"no run or grid below .* has nothing-like-it in its name; it holds 1\d\d runs"
     ):
         chosen("nothing-like-it")
-    with pytest.raises(ClusterError, match="there is no grid 'ablatio'; did you mean ablations"):
+    with pytest.raises(ClusterError, match=r"there is no grid 'ablatio' below .*; did you mean ablations"):
         chosen(grid="ablatio")
 
 

@@ -13,7 +13,7 @@ import tarfile
 
 from cluster.files import read_jsonl
 from cluster.run.grid_folder import GridFolder
-from cluster.run.run_folder import find_run
+from cluster.run.run_folder import RunFolder
 from cluster.storage.unpack import Archive
 from jobs.cell.cell import Worklist
 from jobs.recipe.plan import load_recipe, plan_run
@@ -27,7 +27,7 @@ def carry(go, run, tmp_path, *words):
     assert status == 0, printed
     status, printed = go("import", "a.tar", "--runs", "there")
     assert status == 0, printed
-    return find_run(tmp_path / "there", run.path.name)
+    return RunFolder(tmp_path / "there" / run.path.name)
 
 
 def test_run_comes_out_as_it_went_in(go, make, tmp_path):
@@ -44,7 +44,7 @@ def test_run_comes_out_as_it_went_in(go, make, tmp_path):
         f"  {run.path.name} starts from {parent.path.name}, which is not here, and not needed\n"
         f"  not here, and named by the config of {run.path.name}: {tmp_path}/home/encoder\n"
     )
-    taken = find_run(tmp_path / "there", run.path.name)
+    taken = RunFolder(tmp_path / "there" / run.path.name)
     ours, theirs = tree(run.path), tree(taken.path)
     assert ours.keys() - theirs.keys() == {
         "slurm/7_0_log.out", "checkpoints/step-00000002/bridge.safetensors",
@@ -201,7 +201,7 @@ def test_grid_whose_import_was_stopped_halfway_goes_on(go, make, tmp_path):
     status, printed = go("import", "g.tar", "--runs", "there")
     assert status == 0
     assert f"already there, the same: {tmp_path}/there/{parent.path.name}" in printed
-    assert find_run(tmp_path / "there", run.path.name).state() == "done"
+    assert RunFolder(tmp_path / "there" / run.path.name).state() == "done"
 
 
 def test_killed_import_leaves_a_draft_that_the_next_one_removes(go, make, tmp_path):
@@ -220,7 +220,7 @@ def test_killed_import_leaves_a_draft_that_the_next_one_removes(go, make, tmp_pa
     assert go("status", "--runs", "there")[0] == 0
     assert go("import", "a.tar", "--runs", "there")[0] == 0
     assert not list((tmp_path / "there").glob(".import-*"))
-    assert find_run(tmp_path / "there", run.path.name).state() == "done"
+    assert RunFolder(tmp_path / "there" / run.path.name).state() == "done"
 
 
 def test_import_on_a_full_disk_leaves_nothing(go, make, tmp_path):
@@ -245,10 +245,12 @@ def test_export_asks_slurm_once_for_any_number_of_runs(go, make, slurm):
     assert len(slurm.lines("asked")) == 1
 
 
-def test_names_that_are_none_are_told_with_what_is_near(go, make):
+def test_names_that_are_none_are_told_with_what_is_near(go, make, tmp_path):
     make_grid(make(), make(1), "ablations")
-    assert "there is no run 'ablatins'" in go("export", "ablatins")[1]
-    assert "or the grid ablations" in go("clean", "ablatins")[1]
+    told = f"there is no run or grid 'ablatins' below {tmp_path}/runs; did you mean the grid ablations?"
+    for command in ("export", "clean", "cancel", "retry", "results", "efficiency"):
+        assert told in go(command, "ablatins")[1]
+    assert told in go("keep", "ablatins", "--to", "kept")[1]
     assert "there is no folder" in go("export", "ablations", "--to", "none/a.tar")[1]
 
 

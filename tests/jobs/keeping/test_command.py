@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cluster.run.grid_folder import GridFolder
-from cluster.run.run_folder import all_runs, find_run
+from cluster.run.run_folder import RunFolder, all_runs
 from tests.cluster.slurm.test_submission import row, submitted
 from tests.jobs.finished import ROOT, answer, go, make, make_grid, recipe, surroundings, tree, write  # noqa: F401
 from tests.jobs.synthetic import make_runs
@@ -151,7 +151,7 @@ def test_keep_makes_runs_that_can_be_read_and_copies_nothing_twice(go, make, tmp
     assert status == 0
     assert "copied and read back: 22 files" in printed
     assert f"results --runs {tmp_path / 'kept'}" in printed
-    kept = find_run(tmp_path / "kept", run.path.name)
+    kept = RunFolder(tmp_path / "kept" / run.path.name)
     assert kept.state() == "done"
     assert kept.read_config() == run.read_config()
     assert not (tmp_path / "kept" / half.path.name).exists()

@@ -351,8 +351,8 @@ def test_the_command_shows_every_run_that_has_answers(ablations, tmp_path, capsy
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["nothing"], "there is no run 'nothing'"),
-        (["ablatoins"], "there is a grid ablations"),
+        (["nothing"], "there is no run or grid 'nothing'"),
+        (["ablatoins"], "did you mean the grid ablations?"),
         (["ablations", "--benchmark", "msvamp"], "has no answers to msvamp"),
         (["ablations", "--out", "/proc/none"], "cannot be written"),
     ],
