@@ -19,8 +19,8 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "train": Command("jobs.cli.commands", options.train_options, "train one stage of a recipe, or both"),
-    "evaluate": Command("jobs.cli.commands", options.evaluate_options, "answer benchmarks with a run"),
+    "train": Command("jobs.cli.run_commands", options.train_options, "train one stage of a recipe, or both"),
+    "evaluate": Command("jobs.cli.run_commands", options.evaluate_options, "answer benchmarks with a run"),
     "pipeline": Command(
         "jobs.cli.grid_commands", options.pipeline_options, "both stages, answers and tables of a recipe"
     ),
@@ -32,8 +32,8 @@ COMMANDS = {
     "missing": Command(
         "jobs.cli.grid_commands", options.missing_options, "what of a grid is not done; queue just that"
     ),
-    "status": Command("jobs.board.command", options.status_options, "every run and cell, once"),
-    "watch": Command("jobs.board.command", options.status_options, "the same, live"),
+    "status": Command("jobs.board.show", options.status_options, "every run and cell, once"),
+    "watch": Command("jobs.board.show", options.status_options, "the same, live"),
     "logs": Command("jobs.diagnosis.logs", options.logs_options, "what a run prints, or why it broke"),
     "why": Command("jobs.diagnosis.why", options.one_run, "what keeps a run from going on, and what helps"),
     "efficiency": Command(
@@ -46,7 +46,7 @@ COMMANDS = {
     ),
     "retry": Command("jobs.cli.grid_commands", options.retry_options, "queue again what has failed"),
     "results": Command(
-        "jobs.results.command", options.results_options, "tables beside the paper's, and a report"
+        "jobs.results.output", options.results_options, "tables beside the paper's, and a report"
     ),
     "clean": Command("jobs.keeping.command", options.clean_options, "what is safe to delete, shown first"),
     "keep": Command(
@@ -55,22 +55,24 @@ COMMANDS = {
     "export": Command("jobs.keeping.command", options.export_options, "a run as one archive"),
     "import": Command("jobs.keeping.command", options.import_options, "a run out of an archive"),
     "demo": Command(
-        "jobs.cli.commands",
+        "jobs.cli.run_commands",
         options.demo_options,
         "both stages of every method in the miniature, with table and plots",
     ),
     "prefetch": Command(
-        "jobs.cli.commands",
+        "jobs.cli.run_commands",
         options.prefetch_options,
         "fetch a recipe's models and data sets; on a login node",
     ),
     "env": Command(
-        "jobs.cli.commands",
+        "jobs.cli.run_commands",
         options.env_options,
         "tell how jobs come by their Python on a cluster, or build it",
     ),
-    "doctor": Command("jobs.cli.commands", options.doctor_options, "compare a profile with its cluster"),
+    "doctor": Command("jobs.cli.run_commands", options.doctor_options, "compare a profile with its cluster"),
     "sandbox": Command(
-        "jobs.cli.commands", options.sandbox_options, "a throwaway Slurm on this machine ($LAYALIGN_SANDBOX)"
+        "jobs.cli.run_commands",
+        options.sandbox_options,
+        "a throwaway Slurm on this machine ($LAYALIGN_SANDBOX)",
     ),
 }

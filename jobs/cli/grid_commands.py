@@ -23,7 +23,7 @@ from jobs.launch.draft import MORE, retry_run
 from jobs.recipe.context import Place, place_again, place_of, refused, runs_of
 from jobs.recipe.names import Names
 from jobs.recipe.plan import load_recipe
-from jobs.results.command import show_results
+from jobs.results.output import show_results
 from layalign.config import resolve
 from layalign.tabular import Table
 

@@ -27,7 +27,7 @@ from cluster.job.unit import Unit, find_unit
 from cluster.run.grid_folder import GridFolder
 from cluster.slurm.queue_cache import QueueCache
 from jobs.cell.cell import Cell, Worklist, wanted_cells
-from jobs.results.command import write_results
+from jobs.results.output import write_results
 from jobs.work.call import leave
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from jobs.board.command import FONTS
+from jobs.board.show import FONTS
 from tests.cluster.fake_slurm import FakeSlurm, write_commands
 from tests.jobs.pictures_of_failures import ERROR, STUCK, WAITS, tell
 from tests.jobs.synthetic import make_runs

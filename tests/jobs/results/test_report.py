@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from jobs.results.collect import collect
-from jobs.results.command import write_results
+from jobs.results.output import write_results
 from jobs.results.points import points_of_grid
 from jobs.results.report import to_html
 from jobs.results.rows import result_table
-from tests.jobs.results.test_command import replace
+from tests.jobs.results.test_output import replace
 from tests.jobs.synthetic_results import VARIANTS, answers, make_grid
 
 VOID = {"meta", "br"}

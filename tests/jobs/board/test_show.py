@@ -20,10 +20,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from cluster.slurm.queue import Look
-from jobs.board.command import PATIENT, picture
 from jobs.board.drawing import Board, Fold, fold
 from jobs.board.lines import age, clip, clock, fit, left
 from jobs.board.rows import STATES, GridLine, Row, Status
+from jobs.board.show import PATIENT, picture
 from tests.jobs.synthetic import make_runs
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -18,7 +18,7 @@ from cluster.errors import ClusterError
 from cluster.run.grid_folder import GridFolder
 from jobs.cell.cell import Cell
 from jobs.results.collect import collect
-from jobs.results.command import write_results
+from jobs.results.output import write_results
 from jobs.results.points import answering_runs, points_of_grid, points_of_runs
 from jobs.results.rows import result_table
 from jobs.results.tables import made_lines, print_table
