@@ -9,9 +9,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.hub import Hub
+from tests.login import empty_recipe
 from tests.slurm.conftest import Sandbox
 from tests.test_layers import CORE
 from tests.world import ROOT
@@ -49,19 +49,8 @@ def encoder(folder: Path) -> dict[str, bytes]:
 
 def test_launcher_without_torch_converts_by_a_job(sandbox: Sandbox, hub: Hub, launcher: Path, tmp_path: Path):
     commit = hub.add("google/tiny", {"spiece.model": b"pieces", **encoder(tmp_path / "whole")})
-    (tmp_path / "decoder").mkdir()
-    recipe = tmp_path / "tiny.yaml"
-    told = {
-        "name": "tiny",
-        "model": {
-            "encoder": "google/tiny",
-            "decoder": str(tmp_path / "decoder"),
-            "precision": "bf16",
-        },
-        "data": {"reader": "jsonl", "path": "a.jsonl", "languages": ["sw"], "max_source": 8, "max_target": 8},
-        "training": {"lr": 1e-3},
-    }
-    recipe.write_text(yaml.safe_dump(told))
+    models = {"encoder": "google/tiny", "decoder": str(tmp_path / "decoder"), "precision": "bf16"}
+    recipe = empty_recipe(tmp_path, model=models)
     hf = tmp_path / "hf"
     environ = {
         **sandbox.environ,

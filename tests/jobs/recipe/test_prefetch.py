@@ -18,6 +18,7 @@ from jobs.recipe.plan import load_recipe, plan_run, training_obstacles
 from jobs.recipe.prefetch import _srun_words, absent, pins, wanted
 from layalign.config import resolve
 from tests.hub import Hub
+from tests.login import empty_recipe
 
 ROOT = Path(__file__).resolve().parents[3]
 SHARD = "model-00002-of-00002.safetensors"
@@ -65,15 +66,9 @@ def environ(hub, tmp_path):
 
 @pytest.fixture
 def recipe(tmp_path):
-    values = {
-        "name": "tiny",
-        "model": {"encoder": "google/tiny", "decoder": "meta/tiny", "precision": "fp32"},
-        "data": {"reader": "jsonl", "path": "a.jsonl", "languages": ["sw"], "max_source": 8, "max_target": 8},
-        "training": {"lr": 1e-3},
-    }
-    path = tmp_path / "tiny.yaml"
-    path.write_text(yaml.safe_dump(values))
-    return path
+    return empty_recipe(
+        tmp_path, model={"encoder": "google/tiny", "decoder": "meta/tiny", "precision": "fp32"}
+    )
 
 
 def start(recipe, environ, *words):
@@ -189,8 +184,7 @@ def test_training_is_refused_naming_what_is_missing(hub, recipe, environ, tmp_pa
     plan = plan_run(told, 1, pins(told, [], environ), tmp_path / "runs")
     commit = hub.branches["models", "meta/tiny", "main"]
     (snapshot(environ, "meta/tiny", commit) / "model-00001-of-00002.safetensors").unlink()
-    (tmp_path / "a.jsonl").touch()
-    [refusal] = training_obstacles(plan, tmp_path, environ, False, "")
+    [refusal] = training_obstacles(plan, tmp_path / "data", environ, False, "")
     assert f"model meta/tiny at {commit}: model-00001-of-00002.safetensors; " in refusal
     assert "launch.py prefetch" in refusal
 
