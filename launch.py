@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""The front door: parse, call one function, print. Starts without torch, transformers or datasets."""
+"""The front door: parse, make a request of it, call one function. Starts without torch, transformers or datasets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -34,9 +33,13 @@ def main(words: list[str] | None = None) -> int:
     from cluster.errors import FAILED, INTERRUPTED, MISTAKE, ClusterError, JobFailed
 
     try:
-        module = importlib.import_module(COMMANDS[args.command].module)
-        run: Callable[[argparse.Namespace], int] = getattr(module, f"{args.command}_command")
-        return run(args)
+        from jobs.cli import requests
+        from jobs.cli.parse import request_of
+
+        command = COMMANDS[args.command]
+        request = request_of(getattr(requests, command.request), vars(args))
+        module = importlib.import_module(f"jobs.cli.{command.module}")
+        return int(getattr(module, f"{args.command}_command")(request))
     except (ClusterError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED if isinstance(error, JobFailed) else MISTAKE

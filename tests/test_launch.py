@@ -319,6 +319,22 @@ def test_evaluate_of_an_unfinished_run_says_so(go, job):
     assert "is not finished (interrupted)" in go("evaluate", "--run", "tiny one-layalign")[1]
 
 
+def test_a_dry_run_of_a_grid_that_goes_on_here_only_names_what_is_to_be_done(go, job, benchmarks, capsys):
+    go("train", "--stage", "all")
+    go("evaluate", "--benchmark", "msvamp", "--languages", "sw")
+    cell = job.told[-1]["cells"][0]
+    cell.folder.done.unlink()
+    for words in (["missing", "--submit"], ["retry", "--failed"]):
+        if words[0] == "retry":
+            cell.folder.fail("KeyError: 'x'\n")
+        assert launch.main([*words, "--dry-run"]) == 0
+        assert f"to be done here: {cell.name}" in capsys.readouterr().out
+    assert len(job.told) == 3
+    assert cell.folder.failed.exists()
+    assert launch.main(["retry", "--failed", "--inline"]) == 0
+    assert len(job.told) == 4
+
+
 def test_cluster_without_profile_is_local(go):
     os.environ["CC_CLUSTER"] = "no such cluster"
     assert "local: processes 1" in go("train", "--stage", "1", "--dry-run")[1]

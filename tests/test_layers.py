@@ -63,6 +63,8 @@ HEAVY = {"torch", "transformers", "datasets", "peft", "deepspeed", "submitit", "
 CORE = HEAVY - {"submitit"}
 WORKERS = {"jobs/work/train.py", "jobs/work/evaluate.py", "jobs/work/start.py", "jobs/cli/demo.py"}
 """What runs in jobs alone."""
+PROGRAMS = {"cluster/site/login.py", "layalign/model/convert.py"}
+"""What is started by `python -m`, besides the front door."""
 LIGHT = [
     "launch.py",
     "cluster/**/*.py",
@@ -317,6 +319,22 @@ def test_front_door_loads_next_to_nothing():
 def test_help_loads_next_to_nothing():
     code = "import launch\ntry:\n    launch.main(['train', '--help'])\nexcept SystemExit:\n    pass"
     assert not modules_after(code) & (HEAVY | {"yaml", "rich", "numpy", "pandas"})
+
+
+def test_what_is_typed_stops_at_the_front_door():
+    """Past `jobs/cli` nobody knows argparse: requests are made there. Programs of their own parse their own words."""
+    found = set()
+    for _, path in EVERY:
+        name, tree = path.relative_to(ROOT).as_posix(), ast.parse(path.read_text())
+        nodes = list(ast.walk(tree))
+        if "argparse" in set(imported(tree, "")):
+            found.add(name)
+        if name.startswith("jobs/"):
+            words = {node.arg for node in nodes if isinstance(node, ast.arg)}
+            words |= {node.id for node in nodes if isinstance(node, ast.Name)}
+            words |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+            assert not words & {"args", "Namespace"}, f"{name} passes on what was parsed"
+    assert found == {"launch.py", "jobs/cli/command_table.py", "jobs/cli/options.py", *PROGRAMS}
 
 
 def test_wheel_holds_the_core_alone():

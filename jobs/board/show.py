@@ -1,8 +1,7 @@
-"""`launch.py status` and `launch.py watch`: the board once, and live."""
+"""The board once (`status`), and live (`watch`)."""
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import re
@@ -16,13 +15,15 @@ import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cluster.errors import ClusterError
 from cluster.files import write_atomic
 from jobs.board.rows import STATES, State, Status
 from jobs.board.status import Collector, Wishes
-from jobs.recipe.context import runs_of
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 FILES_S = 3.0
 """Between two readings of the files."""
@@ -40,13 +41,22 @@ FONTS = re.compile(r"@font-face\s*\{[^}]*\}\s*")
 """In rich's pictures; they are loaded from the network."""
 
 
-def status_command(args: argparse.Namespace) -> int:
-    """Show everything once."""
+def show_board(root: Path, wishes: Wishes, svg: Path | None = None) -> None:
+    """Show everything once.
+
+    Args:
+        root: folder of all runs.
+        wishes: what of it is wanted.
+        svg: where the board is drawn too.
+
+    Raises:
+        ClusterError: there is no such folder, nothing of these names, or the picture cannot be written.
+    """
     from rich.console import Console
 
     from jobs.board.drawing import Board
 
-    wishes, collector = _begin(args)
+    collector = _collector(root, wishes)
     with _patience():
         status = collector.collect()
     console = Console()
@@ -54,20 +64,21 @@ def status_command(args: argparse.Namespace) -> int:
         console = Console(width=max(console.width, PIPE_COLUMNS), soft_wrap=True, no_color=True)
     height = console.height - 1 if console.is_terminal and not wishes.states else None
     console.print(Board(status, time.time(), height, PATIENT))
-    _draw_picture(args, status, "status")
-    return 0
+    if svg:
+        _draw_picture(svg, status, "status")
+        print(f"picture: {svg}")
 
 
-def watch_command(args: argparse.Namespace) -> int:
-    """Show everything until the user has seen enough."""
+def watch_board(root: Path, wishes: Wishes, svg: Path | None = None) -> None:
+    """Show everything until the user has seen enough; arguments and errors as of `show_board`."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         print("this is no terminal: shown once", file=sys.stderr)
-        return status_command(args)
+        show_board(root, wishes, svg)
+        return
     from rich.console import Console
     from rich.live import Live
 
-    _, collector = _begin(args)
-    reader = _Reader(collector)
+    reader = _Reader(_collector(root, wishes))
     console = Console()
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
@@ -75,26 +86,23 @@ def watch_command(args: argparse.Namespace) -> int:
     try:
         with _single_keys(), Live(console=console, screen=True, auto_refresh=False) as live:
             reader.start()
-            _follow(live, reader, args)
+            _follow(live, reader, svg)
     except KeyboardInterrupt:
         pass
     if reader.error:
         raise reader.error
-    return 0
 
 
-def _begin(args: argparse.Namespace) -> tuple[Wishes, Collector]:
-    root = runs_of(args)
+def _collector(root: Path, wishes: Wishes) -> Collector:
     if not root.is_dir():
         raise ClusterError(
             f"there is no folder of runs {root}: make a run with train, or name another with --runs or "
             "$LAYALIGN_RUNS"
         )
-    wishes = Wishes(tuple(args.names), tuple(args.state or ()), args.grid)
-    return wishes, Collector(root, wishes)
+    return Collector(root, wishes)
 
 
-def _follow(live: Any, reader: _Reader, args: argparse.Namespace) -> None:
+def _follow(live: Live, reader: _Reader, svg: Path | None) -> None:
     """Draw every second, and whenever there is news, until `q`."""
     from rich.text import Text
 
@@ -108,8 +116,8 @@ def _follow(live: Any, reader: _Reader, args: argparse.Namespace) -> None:
             height = live.console.height
             board = Board(status, time.time(), height, STATES, footer) if status else Text("reading ...")
             live.update(board, refresh=True)
-            if status and status is not shown:
-                _draw_picture(args, status, "watch", told=False)
+            if svg and status and status is not shown:
+                _draw_picture(svg, status, "watch")
             drawn, shown = time.monotonic(), status
         if "q" in _keys().lower():
             return
@@ -168,16 +176,11 @@ def _patience() -> Iterator[None]:
         timer.cancel()
 
 
-def _draw_picture(args: argparse.Namespace, status: Status, command: str, told: bool = True) -> None:
-    if not args.svg:
-        return
-    path = Path(args.svg).expanduser().absolute()
+def _draw_picture(path: Path, status: Status, command: str) -> None:
     try:
         write_atomic(path, picture(status, time.time(), f"python launch.py {command}"))
     except OSError as error:
         raise ClusterError(f"the picture {path} cannot be written: {error.strerror}") from None
-    if told:
-        print(f"picture: {path}")
 
 
 def picture(

@@ -63,19 +63,12 @@ def _method(plans: Sequence[Plan], method: str, seed: int, interrupts: Interrupt
             continue
         print(f"\n== {method}, stage {plan.config.stage}, seed {seed}", flush=True)
         plan.run.create(plan.config.to_dict())
-        parent = str(plan.weights) if plan.weights else None
-        trained = train.run({**_told(plan), "parent": parent}, interrupts)
+        trained = train.run(plan.told_to_train(None), interrupts)
         if trained["interrupted"]:
             return trained
     print(f"\n== {method}, answers, seed {seed}", flush=True)
     plans[1].run.create(plans[1].config.to_dict())
-    return evaluate.run(
-        {**_told(plans[1]), "benchmarks": ["mini"], "languages": None, "quiet": True}, interrupts
-    )
-
-
-def _told(plan: Plan) -> dict[str, Any]:
-    return {"run": str(plan.run.path), "config": plan.config.to_dict(), "data": None}
+    return evaluate.run({**plans[1].told(None), "benchmarks": ["mini"], "languages": None}, interrupts)
 
 
 def _show(summaries: Mapping[int, Mapping[str, Summary]], out: Path) -> None:

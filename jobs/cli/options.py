@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 
-WISHES = {
+SHORT = {
+    "tasks": ("N", "processes; short for -o cluster.tasks=N"),
     "account": ("NAME", "whom to charge; short for -o cluster.account=NAME, as are the next ones"),
     "time": ("TIME", "of one unit: 3h, 12:00:00, 1-12:00:00, or minutes"),
     "nodes": ("N", "nodes to spread the GPUs over (default: as few as hold them)"),
@@ -14,7 +17,7 @@ WISHES = {
     "units": ("N", "jobs that share a run one after another, or auto"),
     "hours": ("HOURS", "estimate of the whole run, for --units auto"),
 }
-"""Options for a cluster with a queue: their values and what they are for."""
+"""Options that are short for an override of the profile, `cluster.<option>`: their values and what they are for."""
 
 
 def _cluster_options(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +27,7 @@ def _cluster_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--override",
+        dest="overrides",
         action="extend",
         nargs="+",
         default=[],
@@ -36,14 +40,11 @@ def _recipe_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", metavar="NAME|PATH", help="math, mini, or a YAML file (default: math)")
 
 
-def _place(parser: argparse.ArgumentParser) -> None:
+def _where_and_how(parser: argparse.ArgumentParser) -> None:
     _cluster_options(parser)
     parser.add_argument("--data", metavar="FOLDER", help="data folder (default: $LAYALIGN_DATA)")
-    parser.add_argument(
-        "--runs", metavar="FOLDER", help="folder of all runs (default: $LAYALIGN_RUNS or ./runs)"
-    )
-    parser.add_argument("--tasks", type=int, metavar="N", help="processes; short for -o cluster.tasks=N")
-    for name, (value, text) in WISHES.items():
+    _runs_option(parser)
+    for name, (value, text) in SHORT.items():
         parser.add_argument(f"--{name}", metavar=value, help=text)
     parser.add_argument("--inline", action="store_true", help="run in this process")
     look = parser.add_mutually_exclusive_group()
@@ -56,7 +57,7 @@ def _place(parser: argparse.ArgumentParser) -> None:
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
-    _place(parser)
+    _where_and_how(parser)
     _recipe_option(parser)
     parser.add_argument(
         "--name", metavar="N", help="name of the run (default: the recipe's and its method's)"
@@ -78,17 +79,19 @@ def evaluate_options(parser: argparse.ArgumentParser) -> None:
     _common(parser)
     parser.add_argument("--run", metavar="NAME", help="run to evaluate: its name, folder or signature")
     parser.add_argument(
-        "--benchmark", type=_commas, metavar="A,B", help="mgsm, msvamp, mini (default: the recipe's)"
+        "--benchmark",
+        dest="benchmarks",
+        type=_commas,
+        metavar="A,B",
+        help="mgsm, msvamp, mini (default: the recipe's)",
     )
     parser.add_argument("--languages", type=_commas, metavar="A,B", help="names or codes (default: all)")
     parser.add_argument("--limit", type=_items, metavar="N", help="first items of each language only")
 
 
 def demo_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="seeds (default: 0)")
-    parser.add_argument(
-        "--runs", metavar="FOLDER", help="folder of all runs (default: $LAYALIGN_RUNS or ./runs)"
-    )
+    parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="seeds (default: 0)")
+    _runs_option(parser)
 
 
 def prefetch_options(parser: argparse.ArgumentParser) -> None:
@@ -112,12 +115,8 @@ def doctor_options(parser: argparse.ArgumentParser) -> None:
 
 def sandbox_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("up", "down", "status"))
-    parser.add_argument(
-        "--like", default="sandbox", metavar="NAME", help="cluster to imitate (default: sandbox)"
-    )
-    parser.add_argument(
-        "--nodes", type=_items, default=4, metavar="N", help="nodes of each kind (default: 4)"
-    )
+    parser.add_argument("--like", metavar="NAME", help="cluster to imitate (default: sandbox)")
+    parser.add_argument("--nodes", type=_items, metavar="N", help="nodes of each kind (default: 4)")
     parser.add_argument(
         "--no-accounting", action="store_true", help="without accounts, limits, QOS and sacct"
     )
@@ -138,6 +137,10 @@ def _items(text: str) -> int:
     return int(text)
 
 
+def _path(text: str) -> Path:
+    return Path(os.path.expanduser(text)).absolute()
+
+
 def _runs_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runs", metavar="FOLDER", help="folder of all runs (default: $LAYALIGN_RUNS or ./runs)"
@@ -149,51 +152,57 @@ def _names(parser: argparse.ArgumentParser, what: str) -> None:
     _runs_option(parser)
 
 
-def _grid_wishes(parser: argparse.ArgumentParser) -> None:
-    _place(parser)
+def _array_options(parser: argparse.ArgumentParser) -> None:
+    _where_and_how(parser)
     parser.add_argument("--throttle", type=_items, metavar="N", help="jobs of the grid that may run at once")
     parser.add_argument("--slots", type=_items, metavar="N", help="jobs that share the cells of one kind")
     parser.add_argument("--answer-gpu", metavar="WORD", help="GPU or slice that answers (default: as --gpu)")
     parser.add_argument(
-        "--per-gpu", type=_items, default=1, metavar="N", help="cells that are answered at once on one GPU"
+        "--per-gpu", type=_items, metavar="N", help="cells that are answered at once on one GPU"
     )
     parser.add_argument("--yes", action="store_true", help="submit without asking")
 
 
 def ablate_options(parser: argparse.ArgumentParser) -> None:
-    _grid_wishes(parser)
+    _array_options(parser)
     parser.add_argument(
         "--grid", metavar="NAME|PATH", required=True, help="a grid of jobs/grids, or a YAML file"
     )
 
 
 def pipeline_options(parser: argparse.ArgumentParser) -> None:
-    _grid_wishes(parser)
+    _array_options(parser)
     _recipe_option(parser)
     parser.add_argument("--name", metavar="N", help="name (default: the recipe's and its method's)")
-    parser.add_argument("--benchmark", type=_commas, metavar="A,B", help="benchmarks (default: the recipe's)")
+    parser.add_argument(
+        "--benchmark",
+        dest="benchmarks",
+        type=_commas,
+        metavar="A,B",
+        help="benchmarks (default: the recipe's)",
+    )
 
 
 def missing_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="grids (default: all)")
-    _grid_wishes(parser)
+    _array_options(parser)
     parser.add_argument("--csv", metavar="FILE", help="write the list to a file")
     parser.add_argument("--submit", action="store_true", help="queue just what is missing")
 
 
 def status_options(parser: argparse.ArgumentParser) -> None:
     _names(parser, "parts of names of runs or grids (default: all)")
-    parser.add_argument("--state", type=_commas, metavar="A,B", help="only these states, e.g. running,failed")
+    parser.add_argument(
+        "--state", dest="states", type=_commas, metavar="A,B", help="only these states, e.g. running,failed"
+    )
     parser.add_argument("--grid", metavar="NAME", help="only the cells of a grid")
-    parser.add_argument("--svg", metavar="FILE", help="write the board as a picture too")
+    parser.add_argument("--svg", type=_path, metavar="FILE", help="write the board as a picture too")
 
 
 def logs_options(parser: argparse.ArgumentParser) -> None:
     one_run(parser)
     parser.add_argument("--follow", action="store_true", help="go on showing what is added")
-    parser.add_argument(
-        "--rank", type=int, default=0, metavar="R", help="process whose log it is (default: 0)"
-    )
+    parser.add_argument("--rank", type=int, metavar="R", help="process whose log it is (default: 0)")
     parser.add_argument(
         "--errors", action="store_true", help="the first traceback of the rank that failed first"
     )
@@ -216,7 +225,7 @@ def cancel_options(parser: argparse.ArgumentParser) -> None:
 
 def retry_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="runs or grids")
-    _grid_wishes(parser)
+    _array_options(parser)
     parser.add_argument("--failed", action="store_true", help="everything that has failed")
     parser.add_argument("--more-mem", action="store_true", help="ask for half as much memory again")
 
@@ -229,24 +238,30 @@ def clean_options(parser: argparse.ArgumentParser) -> None:
 def keep_options(parser: argparse.ArgumentParser) -> None:
     _names(parser, "runs or grids (default: all that are done)")
     _cluster_options(parser)
-    parser.add_argument("--to", metavar="FOLDER", help="where (default: the cluster's project storage)")
+    parser.add_argument(
+        "--to", type=_path, metavar="FOLDER", help="where (default: the cluster's project storage)"
+    )
 
 
 def export_options(parser: argparse.ArgumentParser) -> None:
     one_run(parser)
-    parser.add_argument("--to", metavar="FILE", help="archive to write (default: RUN.tar in this folder)")
+    parser.add_argument(
+        "--to", type=_path, metavar="FILE", help="archive to write (default: RUN.tar in this folder)"
+    )
     parser.add_argument("--checkpoints", action="store_true", help="with all that is needed to train on")
 
 
 def import_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("archive", metavar="FILE", help="what export has written")
+    parser.add_argument("archive", type=_path, metavar="FILE", help="what export has written")
     _runs_option(parser)
 
 
 def results_options(parser: argparse.ArgumentParser) -> None:
     _names(parser, "grids or runs (default: all runs that have answers)")
-    parser.add_argument("--benchmark", type=_commas, metavar="A,B", help="only these benchmarks")
     parser.add_argument(
-        "--rule", choices=("strict", "official"), default="strict", help="how answers are read"
+        "--benchmark", dest="benchmarks", type=_commas, metavar="A,B", help="only these benchmarks"
     )
-    parser.add_argument("--out", metavar="FOLDER", help="where to write CSV, Markdown, LaTeX and HTML")
+    parser.add_argument("--rule", choices=("strict", "official"), help="how answers are read")
+    parser.add_argument(
+        "--out", type=_path, metavar="FOLDER", help="where to write CSV, Markdown, LaTeX and HTML"
+    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from cluster.errors import ClusterError
 from jobs.diagnosis.advice import advice_lines
 from jobs.diagnosis.usage import Consumption, Records, consumption
-from jobs.recipe.context import runs_of
 from jobs.recipe.names import chosen
 from layalign.tabular import Column, Row, Table
 
@@ -21,12 +20,19 @@ LEGEND = (
 )
 
 
-def efficiency_command(args: argparse.Namespace) -> int:
-    """Show what runs asked for and used, what that cost, and what to ask for next time."""
+def show_efficiency(root: Path, names: Sequence[str] = ()) -> None:
+    """Show what runs asked for and used, what that cost, and what to ask for next time.
+
+    Args:
+        root: folder of all runs.
+        names: of runs and grids; none is all.
+
+    Raises:
+        ClusterError: a name that is none, or nothing has begun.
+    """
     from rich.console import Console
 
-    root = runs_of(args)
-    runs, _ = chosen(root, args.names)
+    runs, _ = chosen(root, names)
     if not runs:
         raise ClusterError(f"{root} holds no runs; say where they are with --runs FOLDER")
     records = Records.of(runs)
@@ -40,7 +46,6 @@ def efficiency_command(args: argparse.Namespace) -> int:
     console.print(table(rows).screen(gap=1))
     for line in [LEGEND, _totals(rows), _source(records), *advice_lines(rows)]:
         console.print(line, markup=False)
-    return 0
 
 
 def table(rows: Sequence[Consumption]) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -22,8 +21,6 @@ from jobs.diagnosis.attempts import (
     why,
 )
 from jobs.diagnosis.why import diagnose
-from jobs.recipe.context import runs_of
-from jobs.recipe.names import Names
 
 LINES = 200
 """Of a log, where all of it was not asked for."""
@@ -33,24 +30,36 @@ ASK_S = 60.0
 TRACE_LINES = 120
 
 
-def logs_command(args: argparse.Namespace) -> int:
-    """Show the log of the latest start of a run or of a cell."""
-    work = Names(runs_of(args)).work(args.name)
+def show_log(work: RunFolder | CellFolder, rank: int = 0, follow: bool = False, errors: bool = False) -> None:
+    """Show the log of the latest start of a run or of a cell.
+
+    Args:
+        work: the run or cell.
+        rank: the process whose log it is.
+        follow: go on showing what is added, until the work is over.
+        errors: show the first traceback of the rank that failed first instead.
+
+    Raises:
+        ClusterError: it has printed nothing yet, or that process has no log.
+    """
     shown = newest_work(work) if isinstance(work, RunFolder) else work
     attempt = latest_attempt(shown) or latest_attempt(work)
-    if attempt is None and (args.errors or not args.follow):
+    if attempt is None and (errors or not follow):
         found = diagnose(work)
         raise ClusterError(
             f"{work.title} has printed nothing yet ({found.state}: {found.cause}): {found.told}; more: {why(work)}"
         )
     try:
-        if args.follow and not args.errors:
-            return _follow(work, args.rank)
+        if follow and not errors:
+            _follow(work, rank)
+            return
         assert attempt
-        return _errors(attempt) if args.errors else _show(attempt, args.rank)
+        if errors:
+            _errors(attempt)
+        else:
+            _show(attempt, rank)
     except BrokenPipeError:  # who reads has seen enough, as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def heading(attempt: Attempt, rank: int) -> str:
@@ -61,7 +70,7 @@ def heading(attempt: Attempt, rank: int) -> str:
     return f"== {attempt.work.title}: job {attempt.job}, rank {rank}{where}{since}"
 
 
-def _show(attempt: Attempt, rank: int) -> int:
+def _show(attempt: Attempt, rank: int) -> None:
     rank = attempt.chosen(rank)
     part = attempt.part(rank)
     lines, whole = last_lines(part, LINES)
@@ -71,18 +80,18 @@ def _show(attempt: Attempt, rank: int) -> int:
         f"== {part.path}" if whole else f"== its last {len(lines)} lines; all of it: less{skip} {part.path}"
     )
     print(*lines, sep="\n")
-    return 0
 
 
-def _errors(attempt: Attempt) -> int:
+def _errors(attempt: Attempt) -> None:
     """The first traceback of the rank that failed first; where there is none, what is known otherwise."""
     found = first_failure(attempt)
     if found is None:
         print(f"no process of job {attempt.job} printed a traceback; more: {why(attempt.work)}")
-        if not attempt.work.failed.exists():
-            return _show(attempt, attempt.rank)
-        print(attempt.work.failed.read_text(encoding="utf-8"), end="")
-        return 0
+        if attempt.work.failed.exists():
+            print(attempt.work.failed.read_text(encoding="utf-8"), end="")
+        else:
+            _show(attempt, attempt.rank)
+        return
     rank, trace = found
     print(f"{heading(attempt, rank).partition(', started')[0]}, the first to fail")
     print(f"== {attempt.part(rank).path}")
@@ -92,7 +101,6 @@ def _errors(attempt: Attempt) -> int:
     others = [other for other in attempt.ranks() if other != rank]
     if others:
         print(f"== {len(others)} other ranks: what they print follows from this, or see --rank R")
-    return 0
 
 
 def _shortened(trace: Trace) -> list[str]:
@@ -106,7 +114,7 @@ def _shortened(trace: Trace) -> list[str]:
     )
 
 
-def _follow(work: RunFolder | CellFolder, rank: int) -> int:
+def _follow(work: RunFolder | CellFolder, rank: int) -> None:
     """Print what is added to the log, and to that of the next start, until the work is over."""
     reader = Follower(work, rank)
     if latest_attempt(work) is None:
@@ -119,12 +127,12 @@ def _follow(work: RunFolder | CellFolder, rank: int) -> int:
             print(*new, sep="\n", flush=True)
             heard = time.monotonic()
         elif over:
-            return 0
+            return
         elif time.monotonic() - max(heard, asked) > ASK_S:
             asked = time.monotonic()
             if not _may_go_on(work):
                 print(f"== nothing works on it any more; {why(work)}", flush=True)
-                return 0
+                return
         time.sleep(POLL_S if not new else 0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,6 @@ from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago, progress, shortened
 from jobs.diagnosis.failures import failed, find_cause, more_time, stalled, stopped, suspect_rows, who
 from jobs.diagnosis.pace import moment
 from jobs.diagnosis.waiting import SILENT_S, never_submitted, parent_failed, suspended, waiting
-from jobs.recipe.context import runs_of
-from jobs.recipe.names import Names
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,13 +21,11 @@ if TYPE_CHECKING:
 MARKS = {"done": "green", "running": "green", "queued": "yellow", "starting": "yellow", "new": "yellow"}
 
 
-def why_command(args: argparse.Namespace) -> int:
+def show_why(work: RunFolder | CellFolder) -> None:
     """Tell what keeps a run, or a cell of its evaluation, from going on."""
     from rich.console import Console
 
-    work = Names(runs_of(args)).work(args.name)
     Console(highlight=False).print(draw(work, diagnose(work)))
-    return 0
 
 
 def diagnose(work: RunFolder | CellFolder, look: Look | None = None) -> Diagnosis:

@@ -20,6 +20,7 @@ from cluster.profile.rules import Accounts, find_kind
 from cluster.run.run_folder import CellFolder
 from cluster.slurm.queue import QueuedJob, counted
 from jobs.cell.cell import Cell
+from jobs.grid.array_options import ArrayOptions
 from jobs.grid.reconcile import Reconciled
 
 SLOT_S = 3600.0
@@ -32,24 +33,6 @@ SPARE = 4
 """The last round has a slot for each so many of the first's."""
 ARRAY = 1001
 """Elements of one array, where the profile knows no better: Slurm's own `MaxArraySize`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What the user says of a grid's jobs."""
-
-    throttle: int | None = None
-    """Slots of an array that may run at once."""
-    slots: int | None = None
-    """Slots that share the cells of one kind."""
-    gpus: int | None = None
-    """Of one slot of an evaluation; None is as few as the cluster gives."""
-    answer_gpu: str | None = None
-    """Word for the GPU or slice that answers; None is as for training."""
-    per_gpu: int = 1
-    """Cells that are answered at once on one GPU."""
-    more_memory: float = 1.0
-    """Times the memory that a job gets otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +60,7 @@ def plan_arrays(
     told: Mapping[str, Mapping[str, Any]],
     profile: SlurmProfile,
     accounts: Accounts | None,
-    wishes: Wishes,
+    options: ArrayOptions,
 ) -> list[SlotArray]:
     """The arrays that bring the missing cells about, in the order in which they are to be submitted.
 
@@ -86,7 +69,7 @@ def plan_arrays(
         told: what the job on each run is told, by its folder.
         profile: of the cluster.
         accounts: of the user.
-        wishes: of the user.
+        options: of the user.
 
     Raises:
         ClusterError: the cluster would not grant a job, or has no room for one.
@@ -97,11 +80,11 @@ def plan_arrays(
     ends: dict[str, tuple[int, ...]] = {}  # the last round that works on a run, by its folder
     for group in _groups(missing, levels, told):
         work = {} if group[0].job == "train" else _seconds(group)
-        resources = _resources(group, told, profile, accounts, wishes, sum(work.values()))
+        resources = _resources(group, told, profile, accounts, options, sum(work.values()))
         needs = {need for cell in group for need in cell.needs}
         after = tuple(sorted({place for need in needs for place in ends.get(need, ())}))
         jobs = jobs_of(needs - set(ends), found)
-        count = _slots(group, resources, wishes, profile, sum(work.values()))
+        count = _slots(group, resources, options, profile, sum(work.values()))
         arrays += _rounds(group, resources, count, profile, after, jobs, len(arrays))
         last = tuple(place for place, array in enumerate(arrays) if array.round == arrays[-1].round)
         ends.update(dict.fromkeys((cell.run for cell in group if cell.job == "train"), last))
@@ -141,33 +124,33 @@ def _resources(
     told: Mapping[str, Mapping[str, Any]],
     profile: SlurmProfile,
     accounts: Accounts | None,
-    wishes: Wishes,
+    options: ArrayOptions,
     work_s: float,
 ) -> Resources:
     """What one slot asks for; `units` is how often a cell may have to be taken up."""
     if group[0].job == "train":
         planned = plan_resources(profile, told[group[0].run]["config"]["gpus"], accounts=accounts)
     else:
-        planned = _evaluation_resources(profile, accounts, _hours(work_s), wishes)
-    return more_memory(planned, profile, wishes.more_memory)
+        planned = _evaluation_resources(profile, accounts, _hours(work_s), options)
+    return more_memory(planned, profile, options.more_memory)
 
 
 def _evaluation_resources(
-    profile: SlurmProfile, accounts: Accounts | None, hours: float, wishes: Wishes
+    profile: SlurmProfile, accounts: Accounts | None, hours: float, options: ArrayOptions
 ) -> Resources:
     """One GPU, or the fewest that the cluster gives, on one node: each task answers for itself."""
-    gpu = wishes.answer_gpu or profile.gpu
+    gpu = options.answer_gpu or profile.gpu
     alone = replace(profile, gpu=gpu, gpus=None, nodes=1, units=None, hours=None if profile.time else hours)
     kind, part = find_kind(alone, gpu)
     fewest = 1 if part else min(kind.per_node or (1,))
-    planned = plan_resources(alone, wishes.gpus or fewest, accounts=accounts)
-    cores = planned.cpus_per_task // wishes.per_gpu
+    planned = plan_resources(alone, options.answer_gpus or fewest, accounts=accounts)
+    cores = planned.cpus_per_task // options.per_gpu
     if not cores:
         raise ClusterError(
-            f"{wishes.per_gpu} cells on one GPU: each needs a core, and {planned.cpus_per_task} go with a GPU here; "
+            f"{options.per_gpu} cells on one GPU: each needs a core, and {planned.cpus_per_task} go with a GPU here; "
             f"the nearest is --per-gpu {planned.cpus_per_task} {profile.hardware.cite()}"
         )
-    tasks = planned.tasks_per_node * wishes.per_gpu
+    tasks = planned.tasks_per_node * options.per_gpu
     return replace(planned, units=1, tasks_per_node=tasks, cpus_per_task=cores)
 
 
@@ -194,11 +177,11 @@ def _seconds(group: Sequence[Cell]) -> dict[str, float]:
 
 
 def _slots(
-    group: Sequence[Cell], resources: Resources, wishes: Wishes, profile: SlurmProfile, work_s: float
+    group: Sequence[Cell], resources: Resources, options: ArrayOptions, profile: SlurmProfile, work_s: float
 ) -> int:
     """Jobs that share the cells of a group: short cells are packed several to one."""
-    if wishes.slots:
-        return min(wishes.slots, len(group))
+    if options.slots:
+        return min(options.slots, len(group))
     if group[0].job == "train":
         short = profile.hours is not None and profile.hours * 3600 < SLOT_S
         packed = max(1, math.floor(SLOT_S / (profile.hours * 3600))) if short and profile.hours else 1

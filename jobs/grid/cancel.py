@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cluster.errors import ClusterError
 from cluster.job.race import alternatives
@@ -14,41 +14,43 @@ from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Submission
 from jobs.grid.queue import last_submission
 from jobs.grid.reconcile import live_arrays
-from jobs.recipe.context import agreed, cluster_of, runs_of
-from jobs.recipe.names import Names
+from jobs.recipe.context import Where, profile_of
+from jobs.recipe.terminal import agreed
 
 
-def cancel_all(args: argparse.Namespace) -> int:
-    """Cancel the jobs of what is named.
+def cancel_all(found: Sequence[RunFolder | GridFolder], where: Where, yes: bool) -> None:
+    """Cancel the jobs of runs and grids.
+
+    Args:
+        found: the runs and grids.
+        where: the cluster; None is the one that they were submitted to.
+        yes: the user has agreed.
 
     Raises:
-        ClusterError: a name that is none, or Slurm does not answer.
+        ClusterError: Slurm does not answer, or a run is worked on by this machine.
     """
-    root = runs_of(args)
-    found = Names(root).each(args.names)
-    cluster_of(_where(found, args))
+    profile_of(replace(where, cluster=where.cluster or _submitted_to(found)))
     look = Look.now()
     jobs = [job for one in found for job in _jobs(one, look)]
     if not jobs:
         print("nothing of it is in the queue")
-        return 0
+        return
     for job in jobs:
         print(f"  {job.id} {job.name}: {job}")
-    if not agreed(f"cancel {counted(jobs)} jobs", args.yes):
-        return 0
+    if not agreed(f"cancel {counted(jobs)} jobs", yes):
+        return
     cancel(*dict.fromkeys(job.job if "[" in job.id else job.id for job in jobs))
-    forget(root)
+    forget(where.root())
     print("cancelled; what was computed stays, and the same launch command goes on from it")
-    return 0
 
 
-def _where(found: Sequence[RunFolder | GridFolder], args: argparse.Namespace) -> argparse.Namespace:
-    """The command, about the cluster that what is named was submitted to."""
-    told = argparse.Namespace(**vars(args))
+def _submitted_to(found: Sequence[RunFolder | GridFolder]) -> str | None:
+    """The cluster that runs and grids were submitted to: the first that one names."""
     for one in found:
         last = last_submission(one) if isinstance(one, GridFolder) else Submission.read(one.submission)
-        told.cluster = told.cluster or (last and last.profile)
-    return told
+        if last:
+            return last.profile
+    return None
 
 
 def _jobs(run: RunFolder | GridFolder, look: Look) -> list[QueuedJob]:

@@ -63,11 +63,8 @@ class Wanted:
     def worklist(self, cells: Iterable[Cell]) -> Worklist:
         """Some of the cells, with what their jobs are told."""
         chosen, plans = tuple(cells), self.plans()
-        told = {}
-        for run in dict.fromkeys(cell.run for cell in chosen):
-            plan = plans[run]
-            told[run] = {**plan.told(self.data), "parent": str(plan.weights) if plan.weights else None}
-        return Worklist(cells=chosen, runs=told)
+        runs = dict.fromkeys(cell.run for cell in chosen)
+        return Worklist(cells=chosen, runs={run: plans[run].told_to_train(self.data) for run in runs})
 
     def write(self) -> None:
         """Record it in the grid's folder."""

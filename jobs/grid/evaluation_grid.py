@@ -2,54 +2,67 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cluster.profile.load import SlurmProfile
 from cluster.run.grid_folder import GridFolder
 from jobs.cell.answers import by_benchmark, evaluation_cells, summary_of
-from jobs.grid.arrays import Wishes
+from jobs.grid.array_options import ArrayOptions
 from jobs.grid.desired import Wanted, WantedPoint, slug
 from jobs.grid.grid_file import Grid, Point
 from jobs.grid.queue import GridQueue
 from jobs.grid.reconcile import Reconciled, forgiven
-from jobs.recipe.context import Place
+from jobs.recipe.context import Context, How
 from jobs.recipe.plan import Plan
 from layalign.evaluation import table
 from layalign.languages import language
 
 
 def evaluate_run(
-    plan: Plan, benchmarks: Sequence[str], place: Place, args: argparse.Namespace, command: str
+    plan: Plan,
+    benchmarks: Sequence[str],
+    languages: Sequence[str] | None,
+    context: Context,
+    how: How,
+    command: str,
 ) -> int:
-    """Answer benchmarks with a run, through the queue or on this machine.
+    """Answer benchmarks with a run, through the queue, where it is not asked about, or on this machine.
 
     Args:
         plan: the run.
         benchmarks: names.
-        place: the cluster, and the folders.
-        args: of `launch.py evaluate`.
+        languages: names or codes; None is all.
+        context: the cluster, and the folders.
+        how: show, ask Slurm about, or do it.
         command: the command that trains the run.
 
     Returns:
         The exit status.
     """
-    wanted = _wanted(plan, benchmarks, place, args.languages)
-    profile = place.profile
-    wishes = Wishes(gpus=profile.gpus if isinstance(profile, SlurmProfile) else None)
-    queue = GridQueue(wanted.folder, wanted.worklist(wanted.cells), place, args, wishes)
+    wanted, profile = _wanted(plan, benchmarks, languages, context), context.profile
+    queue = GridQueue(
+        folder=wanted.folder,
+        wanted=wanted.worklist(wanted.cells),
+        context=context,
+        how=replace(how, yes=True),
+        options=ArrayOptions(answer_gpus=profile.gpus if isinstance(profile, SlurmProfile) else None),
+        record=wanted.write,
+    )
     found = forgiven(queue.look())
     if isinstance(profile, SlurmProfile):
-        return queue.submit(found, _untrained(plan, found, command), wanted.write)
-    if args.dry_run:
+        return queue.submit(found, _untrained(plan, found, command))
+    if how.dry_run:
         return 0
-    status = queue.run_here(found, wanted.write)
+    status = queue.run_here(found)
     if status == 0:
         _show(plan, wanted)
     return status
 
 
-def _wanted(plan: Plan, benchmarks: Sequence[str], place: Place, languages: Sequence[str] | None) -> Wanted:
+def _wanted(
+    plan: Plan, benchmarks: Sequence[str], languages: Sequence[str] | None, context: Context
+) -> Wanted:
     config, run = plan.config, plan.run
     point = Point(label=config.model.method, seed=config.seed, overrides=(), stages=())
     grid = Grid(
@@ -63,9 +76,9 @@ def _wanted(plan: Plan, benchmarks: Sequence[str], place: Place, languages: Sequ
         twin=None,
         title=f"answers of {run.path.name}",
     )
-    cells = evaluation_cells(run, config, benchmarks, languages, place.data)
-    folder = GridFolder(place.runs, grid.name)
-    return Wanted(grid, folder, (WantedPoint(point, (), plan),), tuple(cells), place.data)
+    cells = evaluation_cells(run, config, benchmarks, languages, context.data)
+    folder = GridFolder(context.runs, grid.name)
+    return Wanted(grid, folder, (WantedPoint(point, (), plan),), tuple(cells), context.data)
 
 
 def _untrained(plan: Plan, found: Reconciled, command: str) -> list[str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from cluster.errors import INTERRUPTED, ClusterError
 from cluster.job.unit import terms
@@ -23,29 +21,33 @@ from cluster.slurm.queue_cache import forget
 from cluster.slurm.script import SIGNAL_S, signal_seconds
 from cluster.slurm.submission import Submission
 from jobs.cell.cell import Cell, Worklist
-from jobs.grid.arrays import SlotArray, Wishes, jobs_of, plan_arrays
+from jobs.grid.array_options import ArrayOptions
+from jobs.grid.arrays import SlotArray, jobs_of, plan_arrays
 from jobs.grid.reconcile import Reconciled, reconcile
 from jobs.launch.queue import WATCH, Queue
-from jobs.recipe.context import Place, agreed, refused
+from jobs.recipe.context import Context, How
 from jobs.recipe.meter import many
+from jobs.recipe.terminal import agreed, refused
 from jobs.work.call import JobCall
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GridQueue:
     """How one command brings the cells of a grid about."""
 
     folder: GridFolder
     wanted: Worklist
     """All cells that are wanted, whatever of them is there."""
-    place: Place
-    args: argparse.Namespace
-    wishes: Wishes
+    context: Context
+    how: How
+    options: ArrayOptions
+    record: Callable[[], None] | None = None
+    """Writes the plan down, where it is a new one: called when everything is granted, before anything begins."""
 
     @property
     def profile(self) -> SlurmProfile:
-        assert isinstance(self.place.profile, SlurmProfile)
-        return self.place.profile
+        assert isinstance(self.context.profile, SlurmProfile)
+        return self.context.profile
 
     def look(self) -> Reconciled:
         """The grid as it is, by one look at the queue; a dry run may be where there is none.
@@ -53,44 +55,40 @@ class GridQueue:
         Raises:
             ClusterError: squeue does not answer.
         """
-        if not isinstance(self.place.profile, SlurmProfile):
+        if not isinstance(self.context.profile, SlurmProfile):
             return reconcile(self.folder, self.wanted.cells, Look())
         try:
             queue = Look.now()
         except ClusterError as error:
-            if not self.args.dry_run:
+            if not self.how.dry_run:
                 raise
             print(f"shown as if nothing were queued: {error}".partition("\n")[0], file=sys.stderr)
             queue = Look()
         return reconcile(self.folder, self.wanted.cells, queue)
 
-    def submit(self, found: Reconciled, obstacles: Iterable[str], ready: Any) -> int:
+    def submit(self, found: Reconciled, obstacles: Iterable[str] = ()) -> int:
         """Queue what is missing.
 
         Args:
             found: as `look` gives it.
             obstacles: why the missing cells would be refused.
-            ready: called when everything is granted, before the first array is submitted.
 
         Returns:
             The exit status.
         """
-        queue = Queue.of(self.place, self.args)
-        arrays = plan_arrays(found, self.wanted.runs, self.profile, queue.accounts, self.wishes)
+        queue = Queue.of(self.context, self.how)
+        arrays = plan_arrays(found, self.wanted.runs, self.profile, queue.accounts, self.options)
         show_arrays(arrays, self.profile)
-        if refused([*queue.obstacles, *obstacles] if arrays else []) and not self.args.dry_run:
+        if refused([*queue.obstacles, *obstacles] if arrays else []) and not self.how.dry_run:
             return 2
-        if self.args.dry_run or self.args.test_only:
+        if self.how.dry_run or self.how.test_only:
             return self._rehearse(arrays, [*queue.obstacles, *obstacles])
-        if (arrays or found.unwanted) and not agreed(
-            self._question(arrays, found), getattr(self.args, "yes", True)
-        ):
+        if (arrays or found.unwanted) and not agreed(self._question(arrays, found), self.how.yes):
             return 0
         self.folder.create()
         with self.folder.lease():
             self._check_alone(found)
             self._check_parents(arrays, found)
-            ready()
             self._prepare(found)
             self._submit_all(arrays)
         if not arrays:
@@ -141,6 +139,8 @@ class GridQueue:
 
     def _prepare(self, found: Reconciled) -> None:
         """Bring the folders into the state in which slots may begin, and take back what nobody wants."""
+        if self.record:
+            self.record()
         withdraw(self.folder, found)
         for cell in found.missing():
             run = RunFolder(Path(cell.run))
@@ -174,7 +174,7 @@ class GridQueue:
         snapshot = Snapshot.of(self.folder.root)
         for number, array in enumerate(arrays):
             after = [*(f"JOB-OF-ARRAY-{place + 1}" for place in array.after), *array.after_jobs]
-            if self.args.test_only:
+            if self.how.test_only:
                 drafted = self._draft(array, [], "test", snapshot)
                 print(f"array {number + 1}, {drafted.name}: {ask_controller(drafted)}")
             else:
@@ -186,7 +186,7 @@ class GridQueue:
     def _draft(self, array: SlotArray, after: Sequence[str], wave: str, snapshot: Snapshot) -> Draft:
         keep = self.folder.list_path if wave in ("dry", "test") else self.folder.write_list
         path = keep(self._worklist(array.cells).to_dict())
-        resources = replace(array.resources, parallel=self.wishes.throttle or array.resources.units)
+        resources = replace(array.resources, parallel=self.options.throttle or array.resources.units)
         trains = array.cells[0].job == "train"
         signal_s = (
             signal_seconds(CHECKPOINT_BYTES, resources.time_min)
@@ -218,15 +218,17 @@ class GridQueue:
     def _worklist(self, cells: Sequence[Cell]) -> Worklist:
         return Worklist(cells=tuple(cells), runs={cell.run: self.wanted.runs[cell.run] for cell in cells})
 
-    def run_here(self, found: Reconciled, ready: Any) -> int:
-        """Do what is missing on this machine, one cell after another.
+    def run_here(self, found: Reconciled) -> int:
+        """Do what is missing on this machine, one cell after another; a dry run only names it.
 
         Returns:
             The exit status.
         """
+        if self.how.dry_run:
+            print("".join(f"to be done here: {cell.name}\n" for cell in found.missing()), end="")
+            return 0
         self.folder.create()
         with self.folder.lease():
-            ready()
             self._prepare(found)
             return self._run_cells(found.missing())
 
@@ -241,8 +243,8 @@ class GridQueue:
             path = self.folder.write_list(self._worklist(cells).to_dict())
             told = {"root": str(self.folder.root), "grid": self.folder.name, "list": str(path)}
             call = JobCall("slot", {**told, "first": 0, "slots": 1})
-            inline = self.args.inline
-            result = run_inline(call) if inline else submit_local(call, self.folder, self.place.profile)
+            inline = self.how.inline
+            result = run_inline(call) if inline else submit_local(call, self.folder, self.context.profile)
             if result.get("interrupted"):
                 print(f"interrupted by {result['interrupted']}; the same command goes on")
                 return INTERRUPTED

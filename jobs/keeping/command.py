@@ -1,8 +1,7 @@
-"""The commands about what runs leave on disk: what can go, what must stay, and what is carried elsewhere."""
+"""What runs leave on disk: what can go, what must stay, and what is carried elsewhere."""
 
 from __future__ import annotations
 
-import argparse
 import getpass
 import os
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cluster.errors import FAILED, ClusterError
-from cluster.profile.load import SlurmProfile
+from cluster.profile.load import Profile, SlurmProfile
 from cluster.quota import check_room, read_quotas
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder, RunIndex
@@ -24,43 +23,64 @@ from cluster.storage.portable import anonymous, grid_files, run_files, settle_gr
 from cluster.storage.unpack import Archive, differences
 from jobs.keeping.carrying import Parcel, carried, check, folders_of, is_finished, obstacle, parcel_of
 from jobs.keeping.cleaning import has_submitted, show_waste, sum_of, waste_of
-from jobs.recipe.context import agreed, cluster_of, runs_of
 from jobs.recipe.meter import human_size, many, meter
-from jobs.recipe.names import Names, chosen, runs_of_grid
+from jobs.recipe.names import chosen, runs_of_grid
+from jobs.recipe.terminal import agreed
 
 T = TypeVar("T")
 
 
-def clean_command(args: argparse.Namespace) -> int:
-    """Show what is safe to delete, and delete it if the user agrees."""
-    root, look = runs_of(args), Look.attempt()
-    waste = waste_of(root, args.names, look)
+def clean(root: Path, names: Sequence[str], yes: bool) -> int:
+    """Show what is safe to delete, and delete it if the user agrees.
+
+    Args:
+        root: folder of all runs.
+        names: of runs and grids; none is everything.
+        yes: the user has agreed.
+
+    Returns:
+        The exit status.
+    """
+    look = Look.attempt()
+    waste = waste_of(root, names, look)
     if look.silence and has_submitted(root):
         print(f"what was submitted is left alone: {look.silence}")
     if not waste:
         print(f"nothing that is safe to delete below {root}")
         return 0
     show_waste(waste)
-    if not args.yes and not sys.stdin.isatty():
+    if not yes and not sys.stdin.isatty():
         print("nothing was deleted; to delete it, give the command again with --yes")
         return 0
-    if not agreed("delete all of this", args.yes):
+    if not agreed("delete all of this", yes):
         return 0
-    if not args.yes:  # time has passed: something may have begun
+    if not yes:  # time has passed: something may have begun
         shown = {one.path for one in waste}
-        waste = [one for one in waste_of(root, args.names, Look.attempt()) if one.path in shown]
+        waste = [one for one in waste_of(root, names, Look.attempt()) if one.path in shown]
     errors = _each(waste, remove)
     gone = [one for one in waste if not os.path.lexists(one.path)]
     print(f"deleted: {sum_of(gone)}")
     return _told(errors)
 
 
-def keep_command(args: argparse.Namespace) -> int:
-    """Copy what is finished to storage that nothing purges."""
-    root = runs_of(args)
-    store = Store(_store_folder(args, root))
-    runs, grids = chosen(root, args.names)
-    orders, errors = _orders(store, runs, grids, bool(args.names))
+def keep(root: Path, names: Sequence[str], folder: Path) -> int:
+    """Copy what is finished to storage that nothing purges.
+
+    Args:
+        root: folder of all runs.
+        names: of runs and grids; none is everything that is finished.
+        folder: where to, outside of `root`.
+
+    Returns:
+        The exit status.
+    """
+    if folder.resolve().is_relative_to(root.resolve()):
+        raise ClusterError(
+            f"{folder} lies in the folder of all runs, {root}: keep them elsewhere with --to FOLDER"
+        )
+    store = Store(folder)
+    runs, grids = chosen(root, names)
+    orders, errors = _orders(store, runs, grids, bool(names))
     size, files = sum(order.bytes for order in orders), sum(len(order.todo) for order in orders)
     kept: list[Order] = []
     if files:
@@ -81,12 +101,21 @@ def keep_command(args: argparse.Namespace) -> int:
     return _told(errors)
 
 
-def export_command(args: argparse.Namespace) -> int:
-    """Put a run or a grid into one archive."""
-    found, look = Names(runs_of(args)).run_or_grid(args.name), Look.attempt()
+def export_archive(found: RunFolder | GridFolder, to: Path | None, checkpoints: bool) -> None:
+    """Put a run or a grid into one archive.
+
+    Args:
+        found: the run or grid.
+        to: the archive, or its folder; None is this folder.
+        checkpoints: also what is needed to train on.
+
+    Raises:
+        ClusterError: it cannot be carried, or there is no room.
+    """
+    look = Look.attempt()
     grid = found if isinstance(found, GridFolder) else None
     every = runs_of_grid(found) if isinstance(found, GridFolder) else [found]
-    reasons = [obstacle(run, look, args.checkpoints) for run in every]
+    reasons = [obstacle(run, look, checkpoints) for run in every]
     runs = [run for run, reason in zip(every, reasons) if reason is None]
     unfit = [reason for reason in reasons if reason]
     if not runs:
@@ -94,21 +123,27 @@ def export_command(args: argparse.Namespace) -> int:
     parcel = Parcel(tuple(carried(run) for run in runs), grid.name if grid else None)
     files = grid_files(grid) if grid else {}
     for run in runs:
-        files |= anonymous(run, run_files(run, args.checkpoints))
+        files |= anonymous(run, run_files(run, checkpoints))
     size = sum(size_of(content) for content in files.values())
-    target = _target(args.to, found)
+    target = _target(to, found)
     check_room(target.parent, size, 1, read_quotas(), "choose another place with --to")
     with meter("export", 2 * size) as tell:
         manifest = write_archive(target, parcel.about(), files, tell)
     print(f"exported: {target}, {many(len(manifest.files), 'file')}, {human_size(manifest.size)}")
     _tell_of_export(parcel, runs, unfit)
-    return 0
 
 
-def import_command(args: argparse.Namespace) -> int:
-    """Take runs out of an archive, once all of it has been checked."""
-    root = runs_of(args)
-    archive = Archive(Path(args.archive).expanduser().absolute())
+def import_archive(path: Path, root: Path) -> None:
+    """Take runs out of an archive, once all of it has been checked.
+
+    Args:
+        path: of the archive.
+        root: folder of all runs.
+
+    Raises:
+        ClusterError: it is damaged, not what it says, or something else is there already.
+    """
+    archive = Archive(path)
     parcel = parcel_of(archive.manifest, archive.path)
     present = _present(archive, parcel, root)
     data = os.environ.get("LAYALIGN_DATA")
@@ -135,7 +170,24 @@ def import_command(args: argparse.Namespace) -> int:
     for name in names:
         print(f"imported: {root / name}")
     _tell_of_import(parcel, root)
-    return 0
+
+
+def project_folder(profile: Profile) -> Path:
+    """Where a cluster keeps what lasts.
+
+    Raises:
+        ClusterError: it has no project storage, or nobody knows whose.
+    """
+    if not isinstance(profile, SlurmProfile):
+        raise ClusterError(f"{profile.name} has no project storage: say where to keep runs with --to FOLDER")
+    if "{account}" in profile.storage.project.path and not profile.account:
+        raise ClusterError("whose project storage? give -o cluster.account=NAME, or --to FOLDER")
+    project = profile.storage.project.folder(os.environ, profile.account)
+    if not project.is_dir():
+        raise ClusterError(
+            f"there is no project storage {project} here: give --to FOLDER, or another account"
+        )
+    return project / "layalign" / getpass.getuser()
 
 
 def _each(things: Iterable[T], act: Callable[[T], None]) -> list[str]:
@@ -154,31 +206,6 @@ def _told(errors: Sequence[str]) -> int:
     for text in errors:
         print(f"error: {text}", file=sys.stderr)
     return FAILED if errors else 0
-
-
-def _store_folder(args: argparse.Namespace, root: Path) -> Path:
-    """Where what is kept goes."""
-    if args.to:
-        folder = Path(args.to).expanduser().absolute()
-    else:
-        profile = cluster_of(args)[0]
-        if not isinstance(profile, SlurmProfile):
-            raise ClusterError(
-                f"{profile.name} has no project storage: say where to keep runs with --to FOLDER"
-            )
-        if "{account}" in profile.storage.project.path and not profile.account:
-            raise ClusterError("whose project storage? give -o cluster.account=NAME, or --to FOLDER")
-        project = profile.storage.project.folder(os.environ, profile.account)
-        if not project.is_dir():
-            raise ClusterError(
-                f"there is no project storage {project} here: give --to FOLDER, or another account"
-            )
-        folder = project / "layalign" / getpass.getuser()
-    if folder.resolve().is_relative_to(root.resolve()):
-        raise ClusterError(
-            f"{folder} lies in the folder of all runs, {root}: keep them elsewhere with --to FOLDER"
-        )
-    return folder
 
 
 def _orders(
@@ -204,9 +231,9 @@ def _orders(
     return orders, errors
 
 
-def _target(to: str | None, found: RunFolder | GridFolder) -> Path:
+def _target(to: Path | None, found: RunFolder | GridFolder) -> Path:
     """The archive's file."""
-    target = Path(to or f"{found.path.name}.tar").expanduser().absolute()
+    target = to or Path(f"{found.path.name}.tar").absolute()
     if target.is_dir():
         target = target / f"{found.path.name}.tar"
     if not target.parent.is_dir():

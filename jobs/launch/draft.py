@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from cluster.errors import ClusterError
 from cluster.job.race import ends_of, standing_of_run
 from cluster.job.unit import terms
-from cluster.launch.submit import Draft, draft, signal_of, submit_slurm
+from cluster.launch.submit import Draft, ask_controller, draft, signal_of, submit_slurm
 from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.resources import Resources, more_memory, summary
 from cluster.run.grid_folder import all_grids
@@ -19,7 +18,8 @@ from cluster.slurm.queue import job_is_alive
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Submission, recorded
 from jobs.cell.cell import wanted_cells
-from jobs.recipe.context import agreed, place_again
+from jobs.recipe.context import How, Where, context_again
+from jobs.recipe.terminal import agreed
 from jobs.work.call import JobCall
 
 MORE = 1.5
@@ -28,7 +28,6 @@ MORE = 1.5
 
 def training_draft(
     run: RunFolder,
-    config: Mapping[str, Any],
     told: Mapping[str, Any],
     profile: SlurmProfile,
     resources: Resources,
@@ -39,17 +38,15 @@ def training_draft(
 
     Args:
         run: the run.
-        config: of it, as plain data.
-        told: `data` and `parent`, as its first submission recorded them.
+        told: what the job is told (`Plan.told_to_train`); of it the record keeps what no file of the run has.
         profile: of the cluster.
         resources: of one unit, and the number of units.
         dependency: when it may start.
         record: where it is recorded; None is as the one that counts.
     """
     signal_s = signal_of(run, resources)
-    every = {"run": str(run.path), "config": dict(config), **told}
     return draft(
-        JobCall("train", {**every, "terms": terms(profile, resources, signal_s)}),
+        JobCall("train", {**told, "terms": terms(profile, resources, signal_s)}),
         run,
         profile,
         resources,
@@ -57,7 +54,7 @@ def training_draft(
         name=f"{run.name}-s{run.stage}",
         signal_s=signal_s,
         dependency=dependency,
-        told=told,
+        told={"data": told["data"], "parent": told["parent"]},
     )
 
 
@@ -75,27 +72,32 @@ def _parent_of(submission: Submission) -> RunFolder | None:
     return RunFolder(bridge.parent) if FOLDER.fullmatch(bridge.parent.name) else None
 
 
-def retry_run(run: RunFolder, args: argparse.Namespace) -> int:
-    """Queue the training of a run again as it was submitted, with more memory if asked.
+def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) -> int:
+    """Queue the training of a run again as it was submitted.
+
+    Args:
+        run: the run.
+        where: what is said here counts more than what the submission said.
+        how: show, ask about, or submit.
+        more_mem: ask for half as much memory again.
+
+    Returns:
+        The exit status.
 
     Raises:
         ClusterError: it was never in a queue, or it is there still.
     """
-    place = place_again(args, recorded(run.submission))
+    context = context_again(where, how, recorded(run.submission))
     standing = standing_of_run(run)
     if standing is None:
-        grids = [
-            grid.name for grid in all_grids(run.root) if run.path in {Path(c.run) for c in wanted_cells(grid)}
-        ]
-        how = f"retry {grids[0]}, the grid that it belongs to" if grids else "the train command that began it"
-        raise ClusterError(f"{run.title} was never in a queue by itself: give {how}")
+        raise ClusterError(f"{run.title} was never in a queue by itself: give {_instead(run)}")
     if standing.alive:
         raise ClusterError(f"{run.title} is in the queue: {standing}; there is nothing to retry")
     if run.done.exists():
         print(f"already done: {run.path}")
         return 0
-    profile, resources = slurm_only(place.profile), standing.submission.resources
-    if args.more_mem:
+    profile, resources = slurm_only(context.profile), standing.submission.resources
+    if more_mem:
         resources = more_memory(resources, profile, MORE)
     if run.failed.exists():
         print(f"{run.path.name}: {run.reason()}")
@@ -105,12 +107,15 @@ def retry_run(run: RunFolder, args: argparse.Namespace) -> int:
     )
     if parent and not waits and not parent.done.exists():
         raise ClusterError(lost_parent(run, parent))
-    told = standing.submission.told
-    drafted = training_draft(run, run.read_config(), told, profile, resources, waits)
-    if args.dry_run:
+    told = {"run": str(run.path), "config": run.read_config(), **standing.submission.told}
+    drafted = training_draft(run, told, profile, resources, waits)
+    if how.dry_run:
         print(drafted.text)
         return 0
-    if not agreed(f"submit {run.path.name} again", args.yes):
+    if how.test_only:
+        print(f"{run.path.name}: {ask_controller(drafted)}")
+        return 0
+    if not agreed(f"submit {run.path.name} again", how.yes):
         return 0
     run.forgive()
     submission = submit_slurm(drafted)
@@ -118,3 +123,11 @@ def retry_run(run: RunFolder, args: argparse.Namespace) -> int:
     print(f"queued: job {submission.job} {submission.name}: {run.path}")
     print(summary(resources, profile))
     return 0
+
+
+def _instead(run: RunFolder) -> str:
+    """The command that queues a run again which was never queued by itself."""
+    for grid in all_grids(run.root):
+        if run.path in {Path(cell.run) for cell in wanted_cells(grid)}:
+            return f"retry {grid.name}, the grid that it belongs to"
+    return "the train command that began it"

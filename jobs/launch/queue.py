@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.job.lifecycle import last_end
@@ -25,170 +23,196 @@ from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Standing
 from jobs.launch.draft import lost_parent, training_draft
 from jobs.launch.race import rivals_of
-from jobs.recipe.context import Place, describe, refused
+from jobs.recipe.context import Context, How
 from jobs.recipe.plan import Plan, training_obstacles
+from jobs.recipe.terminal import describe, refused
 
 WATCH = 'squeue --me -o "%.18i %.30j %.10T %.10M %k"'
 UNKNOWN = "JOB-OF-STAGE-1"
 """What stands in a dry run for a job that has no id yet."""
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Item:
     """One job that a command wants in the queue."""
 
     plan: Plan
-    told: dict[str, Any]
-    """What the job is told beside its config: `data` and `parent`."""
     standing: Standing | None = None
     """Of an earlier submission."""
     settled: str = ""
     """Why there is nothing to submit."""
-    obstacles: list[str] = field(default_factory=list)
-    requests: list[tuple[SlurmProfile, Resources]] = field(default_factory=list)
+    obstacles: tuple[str, ...] = ()
+    requests: tuple[tuple[SlurmProfile, Resources], ...] = ()
     """What it asks for, once for each alternative: the first to start has the run."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Queue:
     """How one command submits."""
 
     profile: SlurmProfile
-    place: Place
-    args: argparse.Namespace
+    context: Context
+    how: How
     accounts: Accounts | None
-    obstacles: list[str]
+    obstacles: tuple[str, ...]
     """What concerns every job."""
+    force: bool
+    """Make runs anew that are there already."""
+    race: str | None
+    """Alternatives that are asked for at once."""
 
     @classmethod
-    def of(cls, place: Place, args: argparse.Namespace) -> Queue:
-        profile = slurm_only(place.profile)
-        accounts = None if args.dry_run and profile.account else _accounts()
+    def of(cls, context: Context, how: How, force: bool = False, race: str | None = None) -> Queue:
+        profile = slurm_only(context.profile)
+        accounts = None if how.dry_run and profile.account else _accounts()
         wrong_account = account_obstacle(profile, accounts)
         found = [
-            None if args.dry_run else _no_slurm(profile),
+            None if how.dry_run else _no_slurm(profile),
             wrong_account or _no_account(profile),
-            folder_obstacle(profile, place.runs, os.environ),
+            folder_obstacle(profile, context.runs, os.environ),
             _no_environment(profile),
         ]
         if wrong_account:  # so that the rest of the request can be told nevertheless
             profile, accounts = replace(profile, account=None), None
-        return cls(profile, place, args, accounts, [text for text in found if text])
+        return cls(
+            profile=profile,
+            context=context,
+            how=how,
+            accounts=accounts,
+            obstacles=tuple(text for text in found if text),
+            force=force,
+            race=race,
+        )
 
-    def request(self, item: Item, gpus: int) -> None:
-        """Find out what an item asks for, or why it cannot."""
+    def item(self, plan: Plan, before: Sequence[Item], command: str) -> Item:
+        """What is to become of a run: it is done or queued, or it is asked for, or something stands in the way.
+
+        Args:
+            plan: the run.
+            before: what the same command wants before it.
+            command: the user's command less its stage.
+        """
+        run, found = plan.run, list[str]()
+        if run.done.exists() and not self.force:
+            return Item(plan=plan, settled=f"already done: {run.path} (--force makes it anew)")
+        standing = None
         try:
-            for rival in rivals_of(self.profile, getattr(self.args, "race", None)):
-                item.requests.append((rival, plan_resources(rival, gpus, accounts=self.accounts)))
+            standing = self.standing(run)
         except ClusterError as error:
-            item.obstacles.append(str(error))
+            found.append(str(error))
+        if standing and standing.alive:
+            end = f"scancel {' '.join(standing.ids)}"
+            if not self.force:
+                state = "running" if standing.runs else "queued"
+                told = f"already {state}: {standing}, {run.path}; to take it back: {end}"
+                return Item(plan=plan, standing=standing, settled=told)
+            if standing.runs:
+                found.append(f"run {run.path.name} is running: {standing}; end it first: {end}")
+        self._look_back(run, standing)
+        first, lost = self._parent_first(plan, before)
+        found += lost
+        found += training_obstacles(plan, self.context.data, os.environ, first, command, job_is_alive)
+        requests = []
+        try:
+            for rival in rivals_of(self.profile, self.race):
+                requests.append((rival, plan_resources(rival, plan.config.gpus, accounts=self.accounts)))
+        except ClusterError as error:
+            found.append(str(error))
+        return Item(plan=plan, standing=standing, obstacles=tuple(found), requests=tuple(requests))
 
     def standing(self, run: RunFolder) -> Standing | None:
         """What is known of a run's submission; a dry run may be where nobody can be asked."""
-        return None if self.args.dry_run and not client.installed("squeue") else standing_of_run(run)
+        return None if self._unasked() else standing_of_run(run)
 
     def dependency(self, run: RunFolder | None) -> str | None:
         """What waits for the training of a run that is in the queue; None if there is nothing to wait for."""
-        unasked = self.args.dry_run and not client.installed("squeue")
-        if run is None or run.done.exists() or unasked:
+        if run is None or run.done.exists() or self._unasked():
             return None
         return "?".join(f"afterok:{end}" for end in ends_of(run)) or None
 
-    def comes_first(self, item: Item, items: Sequence[Item]) -> bool:
-        """Whether what an item starts from is brought about before it, by another item or by what is in the queue."""
-        parent = item.plan.parent
+    def _unasked(self) -> bool:
+        return self.how.dry_run and not client.installed("squeue")
+
+    def _parent_first(self, plan: Plan, before: Sequence[Item]) -> tuple[bool, list[str]]:
+        """Whether what a run starts from is brought about before it, by another item or by what is in the queue.
+
+        Also why that cannot be waited for, where it is so.
+        """
+        parent = plan.parent
         if parent is None or parent.done.exists():
-            return False
-        if any(one.plan.run.path == parent.path and not one.settled for one in items) or self.dependency(
-            parent
-        ):
-            return True
+            return False, []
+        made = any(one.plan.run.path == parent.path and not one.settled for one in before)
+        if made or self.dependency(parent):
+            return True, []
         standing = self.standing(parent)
-        if standing and standing.alive:
-            item.obstacles.append(
-                f"{item.plan.run.title} starts from {parent.title}, whose last unit {standing.submission.last} is no "
-                f"longer in the queue ({standing}), so that it cannot be waited for: once those have ended, submit "
-                "that run again first"
-            )
-        return bool(standing and standing.alive)
-
-    def settle(self, item: Item, force: bool) -> None:
-        """Find out whether an item is in the queue already."""
-        try:
-            item.standing = standing = self.standing(item.plan.run)
-        except ClusterError as error:
-            item.obstacles.append(str(error))
-            return
         if standing is None or not standing.alive:
-            return
-        end = f"scancel {' '.join(standing.ids)}"
-        if not force:
-            state = "running" if standing.runs else "queued"
-            item.settled = f"already {state}: {standing}, {item.plan.run.path}; to take it back: {end}"
-        elif standing.runs:
-            item.obstacles.append(
-                f"run {item.plan.run.path.name} is running: {standing}; end it first: {end}"
-            )
+            return False, []
+        told = (
+            f"{plan.run.title} starts from {parent.title}, whose last unit {standing.submission.last} is no longer in "
+            f"the queue ({standing}), so that it cannot be waited for: once those have ended, submit that run again "
+            "first"
+        )
+        return True, [told]
 
-    def look_back(self, item: Item) -> None:
+    def _look_back(self, run: RunFolder, standing: Standing | None) -> None:
         """Say how the run's last job ended, before another is queued."""
-        idle = item.standing is not None and not item.standing.jobs
-        if idle and not self.args.dry_run and not self.args.test_only and (told := last_end(item.plan.run)):
+        idle = standing is not None and not standing.jobs
+        if idle and not self.how.dry_run and not self.how.test_only and (told := last_end(run)):
             print(told)
 
-    def conclude(self, items: Sequence[Item], waits_for: Sequence[RunFolder | None]) -> int:
-        """Show, ask about, or submit the items, each after the run that it waits for.
+    def conclude(self, items: Sequence[Item]) -> int:
+        """Show, ask about, or submit the items, each after the run that it starts from.
 
         Returns:
             The exit status.
         """
         todo = [item for item in items if not item.settled]
         obstacles = [text for item in todo for text in (*self.obstacles, *item.obstacles)]
-        for item, parent in zip(items, waits_for):
-            if self.args.dry_run:
-                self._show(item, parent)
-        if obstacles or self.args.dry_run:
+        for item in items if self.how.dry_run else ():
+            self._show(item)
+        if obstacles or self.how.dry_run:
             return refused(obstacles)
-        for item, parent in zip(items, waits_for):
+        for item in items:
             if item.settled:
                 print(item.settled)
-            elif self.args.test_only:
+            elif self.how.test_only:
                 for profile, resources in item.requests:
-                    told = ask_controller(_draft(item, profile, resources, None))
+                    told = ask_controller(self._draft(item, profile, resources, None))
                     print(f"{item.plan.run.path.name}: {told}")
             else:
-                self._submit(item, parent)
-        forget(self.place.runs)
-        if todo and not self.args.test_only:
+                self._submit(item)
+        forget(self.context.runs)
+        if todo and not self.how.test_only:
             print(f"watch: {WATCH}")
         return 0
 
-    def _show(self, item: Item, parent: RunFolder | None) -> None:
-        describe(item.plan, self.place, item.settled)
-        for profile, resources in item.requests if not item.settled else []:
+    def _show(self, item: Item) -> None:
+        describe(item.plan, self.context, item.settled)
+        parent = item.plan.parent
+        for profile, resources in item.requests:
             known = self.dependency(parent)
             last = f"_{resources.units - 1}" if resources.units > 1 else ""
             waits = known or (f"afterok:{UNKNOWN}{last}" if parent and not parent.done.exists() else None)
             print(summary(resources, profile))
-            text = _draft(item, profile, resources, waits).text
+            text = self._draft(item, profile, resources, waits).text
             print(f"  {'script':<12} what sbatch gets\n{text}")
 
-    def _submit(self, item: Item, parent: RunFolder | None) -> None:
-        run, standing = item.plan.run, item.standing
+    def _submit(self, item: Item) -> None:
+        run, standing, parent = item.plan.run, item.standing, item.plan.parent
         waits = self.dependency(parent)
         if parent and not waits and not parent.done.exists():
             raise ClusterError(lost_parent(run, parent))
         if standing and standing.jobs:
             cancel(*standing.ids)
             print(f"cancelled: {standing}")
-        if getattr(self.args, "force", False) and run.path.exists():
+        if self.force and run.path.exists():
             print(f"moved aside: {run.move_aside()}")
         run.create(item.plan.config.to_dict())
         forget_race(run)
         submission = None
         for profile, resources in item.requests:
             record = run.submission if submission is None else new_rival(run)
-            submission = submit_slurm(_draft(item, profile, resources, waits, record))
+            submission = submit_slurm(self._draft(item, profile, resources, waits, record))
             after = f", after {submission.dependency}" if submission.dependency else ""
             print(f"queued: job {submission.job} {submission.name}{after}: {run.path}")
             print(summary(resources, profile))
@@ -196,45 +220,43 @@ class Queue:
         changes = " with changes" if submission.dirty else ""
         print(f"  {'code':<12} {submission.tree}, commit {submission.commit or 'unknown'}{changes}")
 
+    def _draft(
+        self,
+        item: Item,
+        profile: SlurmProfile,
+        resources: Resources,
+        dependency: str | None,
+        record: Path | None = None,
+    ) -> Draft:
+        told = item.plan.told_to_train(self.context.data)
+        return training_draft(item.plan.run, told, profile, resources, dependency, record)
 
-def _draft(
-    item: Item,
-    profile: SlurmProfile,
-    resources: Resources,
-    dependency: str | None,
-    record: Path | None = None,
-) -> Draft:
-    plan = item.plan
-    config = plan.config.to_dict()
-    return training_draft(plan.run, config, item.told, profile, resources, dependency, record)
 
-
-def queue_training(plans: Sequence[Plan], place: Place, args: argparse.Namespace, command: str) -> int:
+def queue_training(
+    plans: Sequence[Plan],
+    context: Context,
+    how: How,
+    command: str,
+    force: bool = False,
+    race: str | None = None,
+) -> int:
     """Submit the stages of a recipe, each to start when the one before is done.
 
     Args:
         plans: of the stages.
-        place: the cluster, and the folders.
-        args: of `launch.py train`.
+        context: the cluster, and the folders.
+        how: show, ask about, or submit.
         command: the user's command less its stage.
+        force: make them anew.
+        race: alternatives that are asked for at once (`jobs.launch.race`).
 
     Returns:
         The exit status.
     """
-    queue, items = Queue.of(place, args), list[Item]()
+    queue, items = Queue.of(context, how, force, race), list[Item]()
     for plan in plans:
-        parent = str(plan.weights) if plan.weights else None
-        item = Item(plan, {"data": str(place.data) if place.data else None, "parent": parent})
-        items.append(item)
-        if plan.run.done.exists() and not args.force:
-            item.settled = f"already done: {plan.run.path} (--force makes it anew)"
-            continue
-        queue.settle(item, args.force)
-        queue.look_back(item)
-        first = queue.comes_first(item, items)
-        item.obstacles += training_obstacles(plan, place.data, os.environ, first, command, job_is_alive)
-        queue.request(item, plan.config.gpus)
-    return queue.conclude(items, [plan.parent for plan in plans])
+        items.append(queue.item(plan, items, command))
+    return queue.conclude(items)
 
 
 def _accounts() -> Accounts | None:

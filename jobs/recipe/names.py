@@ -55,7 +55,7 @@ class Names:
         if found := self.grids.get(name):
             return found
         aside = ", only a run" if self._called(name) else ""
-        raise self._unknown("grid", name, aside, {grid: grid for grid in self.grids})
+        raise self._unknown("grid", name, {grid: grid for grid in self.grids}, aside)
 
     def run_or_grid(self, name: str) -> RunFolder | GridFolder:
         """The run or grid of this name: the folder of a run comes before a grid, a grid before other names of runs."""
@@ -71,8 +71,10 @@ class Names:
             return self._run(name, "run")
         run = self._run(cell["run"].rstrip("/"), "run")
         found = run.cell(cell["benchmark"], cell["language"], int(cell["shard"]))
-        shares = [] if found.path.is_dir() else self._shares(run)
-        if found.path.is_dir() or cell["share"] in shares:
+        if found.path.is_dir():
+            return found
+        shares = self._shares(run)
+        if cell["share"] in shares:
             return found
         empty = "nothing of it is answered or wanted by a grid yet: begin with evaluate --run"
         hint = _hint(cell["share"], {share: share for share in shares}, shares, empty)
@@ -96,14 +98,16 @@ class Names:
             )
         if called:
             return called[0]
+        if name in self.grids:
+            told = f"only a grid; its runs are those of status --grid {name}"
+            raise ClusterError(f"there is no {what} {name!r} below {self.root}, {told}")
         words: dict[str, str] = {}
         for run in sorted(self.runs, key=lambda run: -run.stage):  # first the one that its name means
             for word in (run.path.name, run.name, f"{run.name}-s{run.stage}"):
                 words.setdefault(word, run.path.name)
         if what == "run or grid":
             words |= {grid: f"the grid {grid}" for grid in self.grids}
-        aside = f", only a grid: its runs are in status --grid {name}" if name in self.grids else ""
-        raise self._unknown(what, name, aside, words)
+        raise self._unknown(what, name, words)
 
     def _folder(self, name: str) -> Path | None:
         """The folder of a run by its name, or by its path from here; one of ours as it is called from our root."""
@@ -133,7 +137,7 @@ class Names:
         ]
         return list(dict.fromkeys([*begun, *wanted]))
 
-    def _unknown(self, what: str, name: str, aside: str, words: Mapping[str, str]) -> ClusterError:
+    def _unknown(self, what: str, name: str, words: Mapping[str, str], aside: str = "") -> ClusterError:
         """The refusal of a name that nothing has; `words` are those that there are, each with what is to be told."""
         kind, command = ("grids", "ablate") if what == "grid" else ("runs", "train")
         empty = f"it holds no {kind}: make one with {command}, or say where they are with --runs FOLDER"

@@ -40,6 +40,10 @@ class Plan:
             "data": str(data) if data else None,
         }
 
+    def told_to_train(self, data: Path | None) -> dict[str, Any]:
+        """What a training of the run is told."""
+        return {**self.told(data), "parent": str(self.weights) if self.weights else None}
+
     @property
     def weights(self) -> Path | None:
         """The bridge that the run starts from; None is a fresh one."""

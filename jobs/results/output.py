@@ -1,8 +1,7 @@
-"""The command `results`, and what a grid's last job calls: tables beside the paper's, and the report. Light."""
+"""Tables beside the paper's, and the report: shown by `results`, written by a grid's last job. Light."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from cluster.provenance import provenance
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from cluster.run.work_folder import now
-from jobs.recipe.context import runs_of
 from jobs.recipe.names import Names
 from jobs.results.collect import Results, collect
 from jobs.results.points import answering_runs, points_of_grid, points_of_runs
@@ -35,25 +33,40 @@ SHOWN = 12
 """Missing cells that the terminal lists."""
 
 
-def results_command(args: argparse.Namespace) -> int:
-    """Show the tables of grids or runs, and write them where there is a place for them."""
-    root = runs_of(args)
-    grids, runs = _named(root, args.names)
-    out = Path(args.out).expanduser().absolute() if args.out else None
+def show_results(
+    root: Path,
+    names: Sequence[str] = (),
+    benchmarks: Collection[str] | None = None,
+    rule: str = "strict",
+    out: Path | None = None,
+) -> None:
+    """Show the tables of grids or runs, and write them where there is a place for them.
+
+    Args:
+        root: folder of all runs.
+        names: of grids and runs; none is every run that has answers.
+        benchmarks: some of those that were answered; None is all.
+        rule: by which answers are read and methods compared.
+        out: folder to write to; None is a grid's own, and none for runs.
+
+    Raises:
+        ClusterError: a name that is none, nothing to show, or the folder cannot be written.
+        ValueError: a benchmark that nobody has answered, or a place that the paper lacks.
+    """
+    grids, runs = _named(root, names)
     several = len(grids) + bool(runs) > 1
     for grid in grids:
-        collected = collect(points_of_grid(grid), args.benchmark)
-        _show(collected, args.rule, _place(out, grid.name, several) or grid.results)
+        show_grid(grid, benchmarks, rule, _place(out, grid.name, several))
     if runs:
-        title = ", ".join(run.path.name for run in runs) if args.names else f"all runs in {root}"
-        collected = collect(points_of_runs(runs, title), args.benchmark)
-        _show(collected, args.rule, _place(out, "runs", several))
-    return 0
+        title = ", ".join(run.path.name for run in runs) if names else f"all runs in {root}"
+        _show(collect(points_of_runs(runs, title), benchmarks), rule, _place(out, "runs", several))
 
 
-def show_results(grid: GridFolder) -> None:
-    """Print the tables of a grid, and write them and the report."""
-    _show(collect(points_of_grid(grid)), "strict", grid.results)
+def show_grid(
+    grid: GridFolder, benchmarks: Collection[str] | None = None, rule: str = "strict", out: Path | None = None
+) -> None:
+    """Print the tables of a grid, and write them and the report; arguments and errors as of `write_results`."""
+    _show(collect(points_of_grid(grid), benchmarks), rule, out or grid.results)
 
 
 def write_results(

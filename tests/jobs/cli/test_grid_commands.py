@@ -421,6 +421,9 @@ def test_retry_of_a_run_that_a_chain_trained(go, slurm, tmp_path):
     slurm.set("queue")
     run.fail("out of memory: job 7_0\n")
     first = Submission.read(run.submission)
+    for option, told in (("--dry-run", "#!/bin/bash"), ("--test-only", "Job 7 to start at noon")):
+        status, printed = go("retry", run.path.name, option)
+        assert (status, told in printed, Submission.read(run.submission)) == (0, True, first)
     assert go("retry", run.path.name, "--more-mem")[0] == 0
     again = Submission.read(run.submission)
     assert (again.job, again.units, again.told) == ("8", 3, first.told)

@@ -141,7 +141,7 @@ def test_a_name_that_nothing_has_is_refused_in_the_same_words_everywhere(make, t
 
 def test_the_name_of_another_kind_is_told_as_what_it_is(make, names):
     make_grid(make("math", 2), "parts")
-    with pytest.raises(ClusterError, match=r"no run 'parts' below .*, only a grid: .*status --grid parts"):
+    with pytest.raises(ClusterError, match=r"no run 'parts' below .*, only a grid; .*status --grid parts"):
         names.run("parts")
     with pytest.raises(ClusterError, match=r"no grid 'math' below .*, only a run; it holds parts"):
         names.grid("math")

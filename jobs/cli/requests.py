@@ -1,0 +1,283 @@
+"""What each command is asked for: one frozen request, which `jobs.cli.parse` makes of what was typed.
+
+The fields of a request, and of what it is composed of, have the names of its options (`jobs.cli.options`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cluster.errors import ClusterError
+from jobs.grid.array_options import ArrayOptions
+from jobs.recipe.context import How, Where
+
+DEFAULT_RECIPE = "math"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest:
+    """Train one stage of a recipe, or all."""
+
+    where: Where
+    how: How
+    stage: Literal["1", "2", "all"]
+    recipe: str = DEFAULT_RECIPE
+    name: str | None = None
+    """Of new runs."""
+    force: bool = False
+    """Make them anew."""
+    race: str | None = None
+    """`gpu=a100,h100`: alternatives that are asked for at once."""
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Their numbers, in order."""
+        return (1, 2) if self.stage == "all" else (int(self.stage),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRequest:
+    """Answer benchmarks with a run that is named, or with that of a recipe."""
+
+    where: Where
+    how: How
+    run: str | None = None
+    recipe: str | None = None
+    name: str | None = None
+    """Of a run of the recipe that is new."""
+    benchmarks: tuple[str, ...] = ()
+    """None is the recipe's."""
+    languages: tuple[str, ...] | None = None
+    """Names or codes; None is all."""
+    limit: int | None = None
+    """First items of each language; None is the recipe's."""
+
+    def __post_init__(self) -> None:
+        if self.run and (self.recipe or self.name):
+            raise ClusterError(
+                "--run names a run that exists, --recipe and --name tell of another: leave one out"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoRequest:
+    """The whole main job in the miniature."""
+
+    where: Where
+    seeds: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateRequest:
+    """Bring a grid to the state that its file says."""
+
+    where: Where
+    how: How
+    options: ArrayOptions
+    grid: str
+    """Name of a grid's file, or its path."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineRequest:
+    """Both stages of a recipe, its answers and its tables."""
+
+    where: Where
+    how: How
+    options: ArrayOptions
+    recipe: str = DEFAULT_RECIPE
+    name: str | None = None
+    """Of the grid and its runs."""
+    benchmarks: tuple[str, ...] = ()
+    """None is the recipe's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingRequest:
+    """List what of grids is not done, or queue it."""
+
+    where: Where
+    how: How
+    options: ArrayOptions
+    names: tuple[str, ...] = ()
+    """Of grids; none is all."""
+    csv: str | None = None
+    """File to write the list to."""
+    submit: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryRequest:
+    """Queue again what has failed."""
+
+    where: Where
+    how: How
+    options: ArrayOptions
+    names: tuple[str, ...] = ()
+    """Of runs and grids."""
+    failed: bool = False
+    """Everything, where nothing is named."""
+    more_mem: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.names or self.failed):
+            raise ClusterError(
+                "retry what? name runs or grids, or give --failed for everything that has failed"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelRequest:
+    """Take runs or grids out of the queue."""
+
+    where: Where
+    names: tuple[str, ...] = ()
+    yes: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise ClusterError("cancel what? name runs or grids")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusRequest:
+    """Show every run and cell, once or live."""
+
+    where: Where
+    names: tuple[str, ...] = ()
+    """Parts of names of runs or grids; none is all."""
+    states: tuple[str, ...] = ()
+    """None is all."""
+    grid: str | None = None
+    """Whose cells alone are shown."""
+    svg: Path | None = None
+    """Where the board is drawn too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogsRequest:
+    """Show what a run or a cell prints."""
+
+    where: Where
+    name: str
+    follow: bool = False
+    rank: int = 0
+    errors: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhyRequest:
+    """Tell what keeps a run or a cell from going on."""
+
+    where: Where
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EfficiencyRequest:
+    """Tell what runs asked for and what they used."""
+
+    where: Where
+    names: tuple[str, ...] = ()
+    """None is all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultsRequest:
+    """Tables of grids or runs, and a report."""
+
+    where: Where
+    names: tuple[str, ...] = ()
+    """None is all runs that have answers."""
+    benchmarks: tuple[str, ...] | None = None
+    """None is all."""
+    rule: Literal["strict", "official"] = "strict"
+    out: Path | None = None
+    """Folder; None is that of each grid."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanRequest:
+    """Show what is safe to delete, and delete it."""
+
+    where: Where
+    names: tuple[str, ...] = ()
+    """Of runs and grids; none is everything."""
+    yes: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepRequest:
+    """Copy what is finished to storage that lasts."""
+
+    where: Where
+    names: tuple[str, ...] = ()
+    """Of runs and grids; none is all that are done."""
+    to: Path | None = None
+    """None is the project storage of the cluster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """Put a run or a grid into one archive."""
+
+    where: Where
+    name: str
+    to: Path | None = None
+    """File or folder; None is this folder."""
+    checkpoints: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportRequest:
+    """Take runs out of an archive."""
+
+    where: Where
+    archive: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefetchRequest:
+    """Fetch models and data sets of a recipe, or of all points of a grid."""
+
+    where: Where
+    recipe: str | None = None
+    grid: str | None = None
+    update: bool = False
+    """Move on from commits that were fetched before."""
+
+    def __post_init__(self) -> None:
+        if self.grid and self.recipe:
+            raise ClusterError("--grid has a recipe of its own: leave --recipe out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvRequest:
+    """Tell how jobs come by their Python, or build it."""
+
+    where: Where
+    build: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorRequest:
+    """Compare a profile with its cluster."""
+
+    where: Where
+    compute: bool = False
+    """Also on a compute node."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxRequest:
+    """Start, end or tell of a throwaway Slurm on this machine."""
+
+    action: Literal["up", "down", "status"]
+    like: str = "sandbox"
+    """Cluster to imitate."""
+    nodes: int = 4
+    """Of each kind."""
+    no_accounting: bool = False
+    warn_preempted: bool = False

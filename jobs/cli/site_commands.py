@@ -1,0 +1,82 @@
+"""The commands about a cluster before anything runs on it: models and data, environment, profile, sandbox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from cluster.errors import FAILED
+from cluster.hub.cache import hub_cache
+from cluster.profile.load import load_profile, slurm_only
+from jobs.cli.requests import DEFAULT_RECIPE, DoctorRequest, EnvRequest, PrefetchRequest, SandboxRequest
+from jobs.recipe.context import profile_of
+
+
+def prefetch_command(request: PrefetchRequest) -> int:
+    """Bring what a recipe needs from the hub into the cache that jobs read."""
+    from jobs.recipe.prefetch import prefetch
+
+    profile = profile_of(request.where)
+    print(f"cache: {hub_cache(os.environ)}")
+    for recipe, overrides in _fetched(request):
+        prefetch(recipe, overrides, profile, dict(os.environ), request.update)
+    return 0
+
+
+def _fetched(request: PrefetchRequest) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
+    """What is to be fetched: a recipe with its overrides, for a grid once for each set of models and data."""
+    from jobs.grid.grid_file import load_grid
+    from jobs.recipe.plan import load_recipe
+    from jobs.recipe.prefetch import wanted
+    from layalign.config import resolve
+
+    _, overrides = request.where.split()
+    if not request.grid:
+        yield load_recipe(request.recipe or DEFAULT_RECIPE), overrides
+        return
+    grid = load_grid(request.grid)
+    recipe, seen = load_recipe(grid.recipe), set()
+    for point in grid.points:
+        configs = [resolve(recipe, stage, point.overrides) for stage in (1, 2)]
+        needs = frozenset(one for config in configs for one in wanted(config))
+        if needs not in seen:
+            seen.add(needs)
+            yield recipe, (*point.overrides, *overrides)
+
+
+def env_command(request: EnvRequest) -> int:
+    """Tell how jobs come by their Python, or build it."""
+    from cluster.site.environment import build, describe
+
+    profile = slurm_only(profile_of(request.where))
+    if request.build:
+        build(profile, os.environ)
+    print(*describe(profile, os.environ), sep="\n")
+    return 0
+
+
+def doctor_command(request: DoctorRequest) -> int:
+    """Compare a profile with its cluster."""
+    from cluster.site.doctor import examine
+
+    profile = slurm_only(profile_of(request.where))
+    findings = examine(profile, os.environ, request.compute)
+    print(*(finding.line(profile.name) for finding in findings), sep="\n")
+    return FAILED if any(finding.mark == "differs" for finding in findings) else 0
+
+
+def sandbox_command(request: SandboxRequest) -> int:
+    """Start or end a throwaway Slurm on this machine, or tell of it."""
+    from cluster.sandbox import sandbox as slurm
+    from cluster.sandbox.shape import shape_of
+
+    root = slurm.sandbox_root(os.environ)
+    if request.action == "down":
+        print(f"removed: {root}" if slurm.down(root) else f"no sandbox in {root}")
+        return 0
+    if request.action == "up":
+        profile = load_profile(request.like)
+        slurm.up(root, shape_of(profile, request.nodes, not request.no_accounting, request.warn_preempted))
+    print(slurm.status(root))
+    return 0

@@ -1,0 +1,53 @@
+"""What commands tell of a run, of what stands in the way, and what they ask."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from cluster.errors import MISTAKE, ClusterError
+from cluster.profile.load import SlurmProfile
+from jobs.recipe.context import Context
+from jobs.recipe.plan import Plan
+
+
+def describe(plan: Plan, context: Context, note: str) -> None:
+    """What a dry run prints of one run."""
+    config, bridge, training, profile = plan.config, plan.config.bridge, plan.config.training, context.profile
+    gate = f" with {bridge.gate} gates" if bridge.aligner != "none" else ""
+    switches = f"adapter {bridge.adapter}, aligner {bridge.aligner}{gate}, text {bridge.text}"
+    rows = {
+        "run": f"{plan.run.path} ({note or plan.run.state()})",
+        "method": f"{config.model.method}: {switches}",
+        "models": f"{config.model.encoder} and {config.model.decoder} in {config.model.precision}",
+        "data": f"{config.data.path} ({config.data.reader}), {len(config.data.languages)} languages",
+        "training": f"lr {training.lr:g}, epochs {training.epochs}, max_steps {training.max_steps or 'none'}, "
+        f"batch {training.batch_size}, seed {config.seed}; the steps are counted when the data is read",
+        "starts from": plan.weights or "a fresh bridge",
+    }
+    if not isinstance(profile, SlurmProfile):
+        rows["cluster"] = f"{profile.name}: processes {profile.tasks}, threads of each {profile.threads()}"
+    print(f"stage {config.stage} of {config.name}")
+    for key, value in rows.items():
+        print(f"  {key:<12} {value}")
+
+
+def refused(obstacles: Iterable[str]) -> int:
+    """Tell each thing that stands in the way, once; the exit status."""
+    every = list(dict.fromkeys(obstacles))
+    for text in every:
+        print(f"error: {text}", file=sys.stderr)
+    return MISTAKE if every else 0
+
+
+def agreed(question: str, yes: bool) -> bool:
+    """Whether the user wants it.
+
+    Raises:
+        ClusterError: there is nobody to ask.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise ClusterError(f"to {question}, an answer is needed, and there is no terminal: add --yes")
+    return input(f"{question}? [y/N] ").strip().lower() in ("y", "yes")
