@@ -32,12 +32,10 @@ echo "squeue $*" >> asked
 [ -f silent ] && { echo "slurm_load_jobs error: Unable to contact slurm controller (connect failure)" >&2; exit 1; }
 [ -f unknown ] && { echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1; }
 jobs=$(sed -n 's/.*--jobs=\([0-9_,]*\).*/\1/p' <<< "$*")
-rows=queue
-[[ $* == *--array* && -f array ]] && rows=array
-[ -f $rows ] && awk -F'\t' -v jobs=",$jobs," -v states="$SQUEUE_STATES" '
+[ -f queue ] && awk -F'\t' -v jobs=",$jobs," -v states="$SQUEUE_STATES" '
   states != "" && $3 != states { next }
   jobs == ",," || index(jobs, "," $2 ",") || index(jobs, "," $1 ",") || ($1 ~ /\[/ && index(jobs, "," $2 "_"))
-' $rows
+' queue
 exit 0
 """
 SACCT = r"""

@@ -127,18 +127,6 @@ CUT = [
 """Lists as squeue cuts them where its environment was taken away; in the middle of a number, too."""
 
 
-@pytest.mark.parametrize("id", CUT)
-def test_a_list_that_is_cut_is_asked_for_element_by_element(slurm, id):
-    slurm.set("queue", row(id, "12", "PENDING", "Priority", "a", "/x.sh"))
-    slurm.set(
-        "array", "".join(row(f"12_{n}", "12", "PENDING", "Priority", "a", "/x.sh") for n in range(0, 40, 2))
-    )
-    jobs = Look.now().jobs
-    assert counted(jobs) == "20"
-    assert any(job.holds("12_38") for job in jobs)
-    assert not any(job.holds("12_39") for job in jobs)
-
-
 @pytest.mark.parametrize(("id", "least"), zip(CUT, (8, 7, 7, 4, 1)))
 def test_a_list_that_stays_cut_is_never_counted_as_whole(slurm, id, least):
     slurm.set("queue", row(id, "12", "PENDING", "Priority", "a", "/x.sh"))
