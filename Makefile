@@ -3,8 +3,6 @@ SHELL := bash
 PYTHON := .venv/bin/python
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
-# DeepSpeed compiles an extension once; two versions of it must not share one folder.
-export TORCH_EXTENSIONS_DIR = $(CURDIR)/.venv/torch_extensions
 
 .PHONY: demo test test-slow test-slurm test-ci-slurm test-debian13 test-alliance lint format clean
 
@@ -29,7 +27,6 @@ test-ci-slurm: .venv
 test-debian13: .venv
 	.ci/debian13 $(PYTHON) -m pytest -q -m slurm $(ARGS)
 
-test-alliance: export TORCH_EXTENSIONS_DIR = $(CURDIR)/.venv-alliance/torch_extensions
 test-alliance:
 	envs/venv.sh .venv-alliance envs/alliance.txt
 	.venv-alliance/bin/python -m pytest -q -n 2 -m "core and not slow"

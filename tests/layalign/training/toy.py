@@ -207,9 +207,8 @@ def spawn(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # DeepSpeed looks for ninja
     common = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    common |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": path, **(env or {})}
+    common |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **(env or {})}
     return [
         subprocess.Popen(
             [sys.executable, __file__, json.dumps(jobs)],
