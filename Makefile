@@ -3,6 +3,8 @@ SHELL := bash
 PYTHON := .venv/bin/python
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
+# A worker keeps the tests of a file, which share what is made for them, until the other has nothing left to do.
+PARALLEL = -q -n 2 --dist worksteal
 
 .PHONY: demo test test-slow test-slurm test-ci-slurm test-debian13 test-alliance lint format clean
 
@@ -10,10 +12,10 @@ demo: .venv
 	$(PYTHON) launch.py demo
 
 test: .venv
-	$(PYTHON) -m pytest -q -n 2 $(ARGS)
+	$(PYTHON) -m pytest $(PARALLEL) $(ARGS)
 
 test-slow: .venv
-	$(PYTHON) -m pytest -q -n 2 --timeout 1500 -m "slow and not slurm" $(ARGS)
+	$(PYTHON) -m pytest $(PARALLEL) --timeout 1500 -m "slow and not slurm" $(ARGS)
 
 # Every cause of interruption with every way of going on; as root, with the packages that the sandbox names.
 test-slurm: .venv
@@ -29,7 +31,7 @@ test-debian13: .venv
 
 test-alliance:
 	envs/venv.sh .venv-alliance envs/alliance.txt
-	.venv-alliance/bin/python -m pytest -q -n 2 -m "core and not slow"
+	.venv-alliance/bin/python -m pytest $(PARALLEL) -m "core and not slow"
 
 lint: .venv
 	.venv/bin/ruff format --check .
