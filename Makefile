@@ -3,8 +3,8 @@ SHELL := bash
 PYTHON := .venv/bin/python
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
-# DeepSpeed compiles an extension once; two versions of it must not share one folder.
-export TORCH_EXTENSIONS_DIR = $(CURDIR)/.venv/torch_extensions
+# A worker keeps the tests of a file, which share what is made for them, until the other has nothing left to do.
+PARALLEL = -q -n 2 --dist worksteal
 
 .PHONY: demo test test-slow test-slurm test-ci-slurm test-debian13 test-alliance lint format clean
 
@@ -12,10 +12,10 @@ demo: .venv
 	$(PYTHON) launch.py demo
 
 test: .venv
-	$(PYTHON) -m pytest -q -n 2 $(ARGS)
+	$(PYTHON) -m pytest $(PARALLEL) $(ARGS)
 
 test-slow: .venv
-	$(PYTHON) -m pytest -q -n 2 --timeout 1500 -m "slow and not slurm" $(ARGS)
+	$(PYTHON) -m pytest $(PARALLEL) --timeout 1500 -m "slow and not slurm" $(ARGS)
 
 # Every cause of interruption with every way of going on; as root, with the packages that the sandbox names.
 test-slurm: .venv
@@ -29,10 +29,9 @@ test-ci-slurm: .venv
 test-debian13: .venv
 	.ci/debian13 $(PYTHON) -m pytest -q -m slurm $(ARGS)
 
-test-alliance: export TORCH_EXTENSIONS_DIR = $(CURDIR)/.venv-alliance/torch_extensions
 test-alliance:
 	envs/venv.sh .venv-alliance envs/alliance.txt
-	.venv-alliance/bin/python -m pytest -q -n 2 -m "core and not slow"
+	.venv-alliance/bin/python -m pytest $(PARALLEL) -m "core and not slow"
 
 lint: .venv
 	.venv/bin/ruff format --check .

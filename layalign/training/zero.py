@@ -167,8 +167,10 @@ def _join(processes: Processes) -> None:
     if not dist.is_initialized():
         backend = "nccl" if processes.device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
-    from deepspeed import comm
+    from deepspeed import comm, ops
 
+    if processes.device.type == "cpu":  # else it compiles, for a minute, an operator that only its inference calls
+        ops.__compatible_ops__["deepspeed_shm_comm"] = False
     comm.init_distributed(auto_mpi_discovery=False, verbose=False)
 
 

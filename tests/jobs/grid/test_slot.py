@@ -21,7 +21,7 @@ from cluster.run.run_folder import RunFolder
 from jobs.cell.cell import Cell, Worklist, wanted_cells
 from jobs.grid import slot
 from tests.jobs.work.test_train import send
-from tests.world import launch, write_recipe
+from tests.world import launch, until, write_recipe
 
 VARIANTS = {
     "LayAlign": None,
@@ -68,16 +68,15 @@ def test_a_grid_runs_on_this_machine_from_one_command_to_its_table(grid, world, 
 
 def test_an_interrupted_grid_goes_on_where_it_stopped(grid, world, tmp_path):
     process = ablate(tmp_path, world, "--tasks", "2", wait=False)
-    deadline = time.monotonic() + 200
-    while process.poll() is None and time.monotonic() < deadline:
-        begun = [read_jsonl(path) for path in (tmp_path / "runs").glob("*/metrics.jsonl")]
-        if any(len(records) > 3 for records in begun):
-            break
-        time.sleep(0.02)
+
+    def begun() -> bool:
+        return any(len(read_jsonl(path)) > 3 for path in (tmp_path / "runs").glob("*/metrics.jsonl"))
+
+    until(lambda: begun() or process.poll() is not None)
     send(signal.SIGTERM, process.pid)
-    printed = process.communicate(timeout=300)[0]
-    assert process.returncode == 130, printed
-    assert "the same command goes on" in printed
+    process.wait()
+    assert process.returncode == 130, process.told
+    assert "the same command goes on" in process.told
     told = ablate(tmp_path, world, "--tasks", "2")
     assert told.returncode == 0, told.told
     assert all(cell.done() for cell in wanted_cells(grid))

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from cluster.job.interrupt import Interrupts
 from jobs.work.evaluate import Answerer
 from layalign.config import read_recipe, resolve
 from tests.jobs.work.test_train import send
-from tests.world import launch, write_recipe
+from tests.world import launch, until, write_recipe
 
 ITEMS = 48
 
@@ -28,7 +27,7 @@ def trained(world, tmp_path_factory):
     recipe = write_recipe(world, tmp_path_factory.mktemp("trained"))
     told = launch(
         "train", "--recipe", recipe, "--stage", "all", "--runs", "runs", "--inline",
-        "-o", "training.epochs=12", cwd=recipe.parent,
+        "-o", "training.micro_batch=16", cwd=recipe.parent,
     )  # fmt: skip
     assert told.returncode == 0, told.told
     return recipe.parent
@@ -69,7 +68,9 @@ def undisturbed(trained, world):
     told = evaluate(trained, world, "--inline", "-o", "evaluation.batch_size=48")
     assert told.returncode == 0, told.told
     assert "layalign" in told.told
-    return outputs(answers(trained)), scores(trained)
+    found = outputs(answers(trained))
+    assert len(set(found.values())) > 4, "an answer that belongs to another item would be noticed"
+    return found, scores(trained)
 
 
 def test_tables_carry_their_origin(trained, world, undisturbed):
@@ -96,10 +97,9 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(
 ):
     clear(trained)
     process = evaluate(trained, world, "--tasks", str(before), wait=False)
-    while process.poll() is None and len(answers(trained)) < 7 + before:
-        time.sleep(0.01)
+    until(lambda: process.poll() is not None or len(answers(trained)) >= 7 + before)
     send(number, process.pid)
-    process.communicate(timeout=300)
+    process.wait()
     assert process.returncode != 0
     assert 0 < len(answers(trained)) < ITEMS
     told = evaluate(trained, world, "--tasks", str(after))

@@ -13,7 +13,7 @@ import yaml
 from transformers import LlamaConfig, LlamaForCausalLM, MT5Config, MT5EncoderModel
 
 from cluster.files import read_jsonl
-from tests.world import ROOT, launch
+from tests.world import ROOT, launch_anew
 
 DATA = Path(os.environ.get("LAYALIGN_DATA") or ROOT.parent / "shared/data")
 LANGUAGES = ["Bengali", "Thai", "Swahili", "Japanese", "Chinese", "German", "French", "Russian", "Spanish"]
@@ -95,19 +95,19 @@ def recipe(tmp_path_factory) -> Path:
 
 def test_stage_1_learns_from_real_pairs_and_mgsm_runs_to_its_table(recipe: Path) -> None:
     common = ("--data", DATA, "--runs", "runs")
-    told = launch("train", "--recipe", recipe, "--stage", "1", *common, cwd=recipe.parent)
-    assert told.returncode == 0, told.told
+    told = launch_anew("train", "--recipe", recipe, "--stage", "1", *common, cwd=recipe.parent)
+    assert told.returncode == 0, told.stdout
     (run,) = (recipe.parent / "runs").glob("real-layalign-s1-*")
     losses = [r["dev_loss"] for r in read_jsonl(run / "metrics.jsonl") if "dev_loss" in r]
-    print(told.told[-600:])
+    print(told.stdout[-600:])
     assert losses[-1] < losses[0] < 9.0
 
     words = ("-o", "evaluation.max_new_tokens=24", "evaluation.batch_size=100")
-    told = launch(
+    told = launch_anew(
         "evaluate", "--run", "real-layalign", "--benchmark", "mgsm", *common, *words, cwd=recipe.parent
     )
-    assert told.returncode == 0, told.told
-    print(told.told[-1500:])
+    assert told.returncode == 0, told.stdout
+    print(told.stdout[-1500:])
     answered = [record for path in run.glob("results/mgsm/*/answers.jsonl") for record in read_jsonl(path)]
     assert len(answered) == 2500
     assert len({record["id"] for record in answered}) == 2500

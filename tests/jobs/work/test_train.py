@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,25 @@ import torch
 from safetensors.torch import load_file
 
 from cluster.files import read_jsonl
-from tests.world import launch, write_recipe
+from tests.warm import children
+from tests.world import launch, launch_anew, made_once, until, write_recipe
 
 STEPS = 9
+"""Of an epoch."""
+EPOCHS = 4
+"""Of a run that is interrupted in its second or third: what ends it comes with many steps to spare."""
 
 
-def train(recipe: Path, *words: str, **kwargs):
-    return launch(
+def train(recipe: Path, *words: str, by=launch, **kwargs):
+    return by(
         "train", "--recipe", recipe, "--runs", recipe.parent / "runs", *words, cwd=recipe.parent, **kwargs
     )
+
+
+@pytest.fixture
+def recipe(world, tmp_path):
+    """One epoch per stage, two micro-batches per step."""
+    return write_recipe(world, tmp_path, micro_batch=8)
 
 
 def folder(recipe: Path, stage: int) -> Path:
@@ -94,30 +103,41 @@ def test_a_stage_of_no_steps_that_starts_from_nothing_has_the_weights_of_its_see
 
 
 def test_tensorboard_has_the_curves_when_asked(recipe):
-    assert train(recipe, "--stage", "1", "--inline", "-o", "training.tensorboard=true").returncode == 0
+    """From a fresh start, as nothing else here."""
+    words = ("--stage", "1", "--inline", "-o", "training.tensorboard=true")
+    told = train(recipe, *words, by=launch_anew)
+    assert told.returncode == 0, told.stdout
     assert list(folder(recipe, 1).glob("trackers/tensorboard/events*"))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(world, tmp_path_factory):
+def undisturbed(world, shared):
     """Weights and samples of both stages, trained by one process without interruption."""
-    recipe = write_recipe(world, tmp_path_factory.mktemp("undisturbed"), epochs=6)
-    told = train(recipe, "--stage", "all", "--inline")
-    assert told.returncode == 0, told.told
+
+    def make(place: Path) -> None:
+        told = train(write_recipe(world, place, EPOCHS, micro_batch=8), "--stage", "all", "--inline")
+        assert told.returncode == 0, told.told
+
+    recipe = made_once(shared / "undisturbed", make) / "tiny.yaml"
     return {stage: (weights(folder(recipe, stage)), trajectory(folder(recipe, stage))) for stage in (1, 2)}
+
+
+def on(tasks: int) -> tuple[str, ...]:
+    """Words for a number of processes, each with two micro-batches per step."""
+    return ("--stage", "all", "--tasks", str(tasks), "-o", f"training.micro_batch={8 // tasks}")
 
 
 def interrupt(recipe: Path, number: signal.Signals, stage: int, step: int, tasks: int):
     """Train on `tasks` processes; send a signal when `stage` has done `step`."""
-    process = train(recipe, "--stage", "all", "--tasks", str(tasks), wait=False)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
+    process = train(recipe, *on(tasks), wait=False)
+
+    def reached() -> bool:
         runs = list((recipe.parent / "runs").glob(f"*-s{stage}-*"))
-        if runs and len(trajectory(runs[0])) >= step:
-            break
-        time.sleep(0.02)
+        return bool(runs) and len(trajectory(runs[0])) >= step
+
+    until(lambda: reached() or process.poll() is not None)
     send(number, process.pid)
-    process.told = process.communicate(timeout=300)[0]
+    process.wait()
     return process
 
 
@@ -134,13 +154,9 @@ def processes_of_the_job(launcher: int) -> list[int]:
     return children(controller)
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-EVERYDAY = [(signal.SIGKILL, 1, 23, 1, 1), (signal.SIGTERM, 2, 17, 2, 1), (signal.SIGUSR2, 1, 31, 1, 2)]
+EVERYDAY = [(signal.SIGKILL, 1, 13, 1, 1), (signal.SIGTERM, 2, 17, 2, 1), (signal.SIGUSR2, 1, 11, 1, 2)]
 ALL = [
-    (number, stage, 9 * stage + 5 * before + 2 * after, before, after)
+    (number, stage, 4 * stage + 5 * before + 2 * after, before, after)
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR2)
     for stage in (1, 2)
     for before, after in ((1, 1), (2, 2), (2, 1), (1, 2))
@@ -148,11 +164,11 @@ ALL = [
 
 
 def resumes(world, tmp_path, undisturbed, number, stage, step, before, after):
-    recipe = write_recipe(world, tmp_path, epochs=6)
+    recipe = write_recipe(world, tmp_path, EPOCHS, micro_batch=8)
     stopped = interrupt(recipe, number, stage, step, before)
     assert stopped.returncode != 0, stopped.told
     assert not (folder(recipe, stage) / "DONE").exists()
-    told = train(recipe, "--stage", "all", "--tasks", str(after))
+    told = train(recipe, *on(after))
     assert told.returncode == 0, told.told
     (resumed,) = events(folder(recipe, stage), "resumed")
     if number is signal.SIGKILL:
@@ -187,20 +203,19 @@ def test_every_interruption_on_any_number_of_processes(
 def test_a_second_start_on_a_run_is_refused_and_a_stale_lease_is_not(world, tmp_path):
     recipe = write_recipe(world, tmp_path, epochs=40)
     first = train(recipe, "--stage", "1", wait=False)
-    while not list((tmp_path / "runs").glob("*-s1-*/metrics.jsonl")):
-        time.sleep(0.05)
+    until(lambda: list((tmp_path / "runs").glob("*-s1-*/metrics.jsonl")))
     second = train(recipe, "--stage", "1")
     assert second.returncode == 2
     assert "error: " in second.told
     assert "Traceback" not in second.told
     send(signal.SIGKILL, first.pid)
-    first.communicate(timeout=300)
+    first.wait()
     third = train(recipe, "--stage", "1", wait=False)
-    while third.poll() is None and len(read_jsonl(folder(recipe, 1) / "starts.jsonl")) < 2:
-        time.sleep(0.05)
+    starts = folder(recipe, 1) / "starts.jsonl"
+    until(lambda: third.poll() is not None or len(read_jsonl(starts)) == 2)
     assert third.poll() is None
     third.send_signal(signal.SIGTERM)
-    third.communicate(timeout=300)
+    third.wait()
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,34 +11,30 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, MT5EncoderModel
 
 from layalign.mini import CONTENTS, Settings, folder
-from layalign.mini.build import build
+from layalign.mini.build import BACKBONES, build
 from layalign.mini.world import HIGH, LANGUAGES, LOW, NAMES, World
+from tests.warm import children, running
+from tests.world import start_builder, until
 
 TINY = Settings.tiny()
-ROOT = Path(__file__).parents[3]
-BUILD = """
-import sys
-from pathlib import Path
-from layalign.mini import Settings
-from layalign.mini.build import build
-build(Path(sys.argv[1]), Settings.tiny(), lambda *told: print(*told, flush=True))
-"""
-
-
-def start_builder(root):
-    return subprocess.Popen(
-        [sys.executable, "-c", BUILD, str(root)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
 
 
 @pytest.fixture(scope="module")
-def told():
-    return []
+def builder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("worlds")
+    builder = start_builder(root)
+    assert builder.wait() == 0, builder.told
+    return root, [json.loads(line) for line in builder.told.splitlines()]
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory, told):
-    return build(tmp_path_factory.mktemp("worlds"), TINY, lambda *record: told.append(record))
+def tiny(builder):
+    return folder(builder[0], TINY)
+
+
+@pytest.fixture(scope="module")
+def told(builder):
+    return builder[1]
 
 
 def lines(path):
@@ -115,11 +109,9 @@ def test_no_problem_is_both_trained_on_and_tested(tiny):
 
 
 def test_a_failing_report_leaves_nothing(tmp_path):
-    def report(*record):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        build(tmp_path, TINY, report)
+    builder = start_builder(tmp_path, fails=True)
+    assert builder.wait() != 0
+    assert "KeyboardInterrupt" in builder.told
     assert not list(tmp_path.iterdir())
 
 
@@ -131,21 +123,22 @@ def test_a_failing_backbone_is_named(tmp_path, monkeypatch):
 
 
 def test_a_killed_builder_leaves_no_half_world(tmp_path):
-    builder = start_builder(tmp_path)
-    builder.stdout.readline()
-    os.kill(builder.pid, signal.SIGKILL)
+    endless = {"encoder_steps": 10**6, "decoder_steps": 10**6}
+    builder = start_builder(tmp_path, **endless)
+    until(lambda: "\n" in builder.told)
+    backbones = children(builder.pid)
+    assert len(backbones) == len(BACKBONES)
+    builder.kill()
     builder.wait()
-    assert not folder(tmp_path, TINY).exists()
+    assert not folder(tmp_path, dataclasses.replace(TINY, **endless)).exists()
     (left,) = tmp_path.iterdir()
-    deadline = time.time() + 30
-    while running_in(left) and time.time() < deadline:
-        time.sleep(0.1)
-    assert not running_in(left), "a backbone outlived its builder"
+    until(lambda: not any(map(running, backbones)))
 
     young = tmp_path / ".world-of-a-living-builder"
     young.mkdir()
     os.utime(left, (0, 0))
-    built = build(tmp_path, TINY, lambda *record: None)
+    assert start_builder(tmp_path).wait() == 0
+    built = folder(tmp_path, TINY)
     assert set(tmp_path.iterdir()) == {built, young}, "what was left a day ago is taken away"
 
 
@@ -153,19 +146,8 @@ def test_a_killed_builder_leaves_no_half_world(tmp_path):
 @pytest.mark.timeout(900)
 def test_two_builders_make_one_world(tmp_path):
     builders = [start_builder(tmp_path) for _ in range(2)]
-    for builder in builders:
-        builder.communicate()
-    assert [builder.returncode for builder in builders] == [0, 0]
+    assert [builder.wait() for builder in builders] == [0, 0]
     assert [path.name for path in tmp_path.iterdir()] == [folder(tmp_path, TINY).name]
-
-
-def running_in(place):
-    """Processes whose command line names a folder."""
-    return [
-        path
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if str(place).encode() in (path.read_bytes() if path.exists() else b"")
-    ]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,8 +24,8 @@ from layalign.config import TrainingConfig
 from layalign.training.checkpoint import Checkpoints
 from layalign.training.distributed import Processes
 from layalign.training.fit import Callbacks, FitResult, TrainData, fit
+from tests.warm import ROOT, Python
 
-ROOT = Path(__file__).parents[3]
 WORDS, WIDTH = 23, 8
 DTYPES = {"fp32": torch.float32, "fp64": torch.float64, "bf16": torch.bfloat16}
 
@@ -196,9 +195,7 @@ def losses(folder: Path) -> list[float]:
     return list({r["step"]: r["loss"] for r in records if "loss" in r}.values())
 
 
-def spawn(
-    world: int, jobs: list[dict[str, Any]], env: dict[str, str] | None = None
-) -> list[subprocess.Popen]:
+def spawn(world: int, jobs: list[dict[str, Any]], env: dict[str, str] | None = None) -> list[Python]:
     """Start processes that do jobs one after another.
 
     A job is `train`'s arguments plus `kill` [signal, poll] of process `rank`, `stop`, `poisoned`, and
@@ -207,32 +204,26 @@ def spawn(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # DeepSpeed looks for ninja
     common = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    common |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": path, **(env or {})}
+    environ = {**os.environ, **common, **(env or {})}
     return [
-        subprocess.Popen(
-            [sys.executable, __file__, json.dumps(jobs)],
-            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+        Python(
+            __file__, json.dumps(jobs), cwd=ROOT, env={**environ, "RANK": str(rank), "LOCAL_RANK": str(rank)}
         )
         for rank in range(world)
     ]
 
 
-def finish(running: list[subprocess.Popen], seconds: float = 200) -> list[tuple[int, str]]:
-    """Exit status and stderr of each. When one dies by a signal the others are killed, as Slurm would."""
+def finish(running: list[Python], seconds: float = 200) -> list[tuple[int, str]]:
+    """Exit status of each, and what it said. When one dies by a signal the others are killed, as Slurm would."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and any(process.poll() is None for process in running):
         if any((process.poll() or 0) < 0 for process in running):
             break
         time.sleep(0.05)
     for process in running:
-        if process.poll() is None:
-            process.kill()
-    return [(process.wait(), process.stderr.read()) for process in running if process.stderr]
+        process.kill()
+    return [(process.wait(), process.told) for process in running]
 
 
 def run_all(world: int, jobs: list[dict[str, Any]], env: dict[str, str] | None = None) -> None:
