@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
+from layalign.data.faults import Fault
 from layalign.languages import Language, find
 
 _SPACE = re.compile(r"\s*")
@@ -16,11 +18,6 @@ _ARRAY = re.compile(r'\s*(\{\s*"data"\s*:\s*)?\[')
 _HEAD = 4096
 _UTF8 = "data files are UTF-8"
 _JSON = "a row is one JSON object"
-
-
-def fault(path: Path | str, line: int, what: str, rule: str) -> ValueError:
-    """The error for one bad line: `file:line: what; rule`."""
-    return ValueError(f"{path}:{line}: {what}; {rule}")
 
 
 def locate(path: str, folder: Path | None) -> Path:
@@ -101,46 +98,76 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of each line, without its end. Only a line feed ends a line.
+def each_line(path: Path) -> Iterator[tuple[int, str | Fault]]:
+    """Number (from 1) and text of each line, without its end; a fault where it is not UTF-8.
 
-    Raises:
-        ValueError: a line is not UTF-8.
+    Only a line feed ends a line. A file that ends in `.gz` is unpacked.
     """
-    with path.open("rb") as file:
+    with _opened(path) as file:
         for number, raw in enumerate(file, 1):
             try:
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                raise fault(path, number, f"byte {error.start + 1} is not UTF-8", _UTF8) from None
-            yield number, text.rstrip("\r\n")
+                yield number, Fault(path, number, f"byte {error.start + 1} is not UTF-8", _UTF8)
+            else:
+                yield number, text.rstrip("\r\n")
 
 
-def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line and content of each JSON object of a list, of `{"data": list}`, or of a file with one per line.
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """As `each_line`.
 
     Raises:
-        ValueError: text that is no UTF-8 or no JSON, or a row that is no object.
+        ValueError: a line is not UTF-8.
     """
-    with path.open("rb") as file:
+    for number, line in each_line(path):
+        if isinstance(line, Fault):
+            raise ValueError(str(line))
+        yield number, line
+
+
+def objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | Fault | None]]:
+    """Line and content of each JSON object of a list, of `{"data": list}`, or of a file with one per line.
+
+    What is no UTF-8, no JSON or no object is a fault in its place; a blank line is None. A list ends with the
+    first item that is no JSON: where the next one begins is not known.
+    """
+    with _opened(path) as file:
         head = file.read(_HEAD).decode("utf-8-sig", errors="replace")
-    for line, row in _items(path) if _ARRAY.match(head) else _json_lines(path):
-        if not isinstance(row, dict):
-            raise fault(path, line, f"found {type(row).__name__}", _JSON)
-        yield line, row
+    yield from _items(path) if _ARRAY.match(head) else _json_lines(path)
 
 
-def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    for number, line in lines(path):
-        try:
-            yield number, json.loads(line)
-        except json.JSONDecodeError as error:
-            raise fault(path, number, f"invalid JSON, {error.msg} at column {error.colno}", _JSON) from None
+def _object(path: Path, line: int, value: Any) -> dict[str, Any] | Fault:
+    return value if isinstance(value, dict) else Fault(path, line, f"found {type(value).__name__}", _JSON)
 
 
-def _items(path: Path) -> Iterator[tuple[int, Any]]:
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | Fault | None]]:
+    for number, line in each_line(path):
+        if isinstance(line, Fault):
+            yield number, line
+        elif not line.strip():
+            yield number, None
+        else:
+            try:
+                yield number, _object(path, number, json.loads(line))
+            except json.JSONDecodeError as error:
+                what = f"invalid JSON, {error.msg} at column {error.colno}"
+                yield number, Fault(path, number, what, _JSON)
+
+
+def _items(path: Path) -> Iterator[tuple[int, dict[str, Any] | Fault]]:
     """Items of a list one by one: the text is in memory, never all of its objects."""
-    text = _text(path)
+    with _opened(path) as file:
+        raw = file.read()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        yield line, Fault(path, line, "text that is not UTF-8", _UTF8)
+        return
     opening = _ARRAY.match(text)
     assert opening is not None
     decoder, line, counted = json.JSONDecoder(), 1, 0
@@ -151,25 +178,23 @@ def _items(path: Path) -> Iterator[tuple[int, Any]]:
         try:
             row, position = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
-            raise fault(path, error.lineno, f"invalid JSON, {error.msg}", _JSON) from None
-        yield line, row
+            yield error.lineno, Fault(path, error.lineno, f"invalid JSON, {error.msg}", _JSON)
+            return
+        yield line, _object(path, line, row)
         position = _skip(text, position)
         if text[position : position + 1] == ",":
             position = _skip(text, position + 1)
         elif text[position : position + 1] != "]":
-            raise fault(path, line, "invalid JSON after this row", "rows of a list are separated by commas")
+            rule = "rows of a list are separated by commas"
+            yield line, Fault(path, line, "invalid JSON after this row", rule)
+            return
+    after = text[_skip(text, position + 1) :]
+    if after and not (opening[1] and after[0] in "},"):
+        line += text.count("\n", counted, position)
+        yield line, Fault(path, line, f"text after the list: {after[:20]!r}", "a file holds one list")
 
 
 def _skip(text: str, position: int) -> int:
     space = _SPACE.match(text, position)
     assert space is not None
     return space.end()
-
-
-def _text(path: Path) -> str:
-    raw = path.read_bytes()
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise fault(path, line, "text that is not UTF-8", _UTF8) from None
