@@ -66,7 +66,7 @@ class Counts:
             unknown: how many of some tokens are unknown.
         """
         tallies = self.of(kind)
-        for code, length, row in zip(codes, whole, ids, strict=True):
+        for code, length, row in zip(codes, whole, ids):
             tallies.setdefault(code, Tally()).add(length, row, unknown(row))
 
     @property
@@ -136,8 +136,8 @@ def _refusal_of_unknown(kind: Kind, tallies: Mapping[str, Tally], data: DataConf
     listed = _listed({language(code).name: _share(t.unknown, t.tokens) for code, t in lost.items()})
     return (
         f"{owner} tokenizer cannot write the {kind}s of {listed}: different texts become the same tokens; at most "
-        f"{_percent(data.max_unknown)} may be unknown (data.max_unknown); take the language out of data.languages, or "
-        "choose a model whose vocabulary has it"
+        f"{_percent(data.max_unknown)} may be unknown (data.max_unknown); leave the language out, or choose a model "
+        "whose vocabulary has it"
     )
 
 

@@ -24,7 +24,7 @@ import pyarrow
 from transformers import PreTrainedTokenizerBase
 
 from layalign.config import PROMPT_TOKENS, DataConfig
-from layalign.data.counts import Counts
+from layalign.data.counts import Counts, Kind
 from layalign.data.sources import Example, checksums, read
 from layalign.data.unknown import count_unknown
 from layalign.languages import language
@@ -170,6 +170,46 @@ def encode_texts(texts: Sequence[str], tokenizer: Tokenizer, limit: int) -> tupl
     return [ids[:limit] for ids in whole], sum(len(ids) > limit for ids in whole)
 
 
+def count_questions(
+    sources: Sequence[str],
+    prompts: Sequence[str],
+    codes: Sequence[str],
+    data: DataConfig,
+    encoder_tokenizer: Tokenizer,
+    decoder_tokenizer: Tokenizer,
+) -> Counts:
+    """What becomes of questions that are to be answered, by the rule of training.
+
+    Args as in `prepare`; `sources` and `prompts` are `[n]`, or nothing where the model does not read them.
+
+    Raises:
+        ValueError: as `encode_sources`.
+    """
+    counts = Counts()
+    _count_sources(counts, sources, codes, data, encoder_tokenizer)
+    _count_texts(counts, "prompt", prompts, codes, data.max_prompt or PROMPT_TOKENS, decoder_tokenizer)
+    return counts
+
+
+def _count_sources(
+    counts: Counts, texts: Sequence[str], codes: Sequence[str], data: DataConfig, tokenizer: Tokenizer
+) -> list[Ids]:
+    """Tokens of sources, counted."""
+    ids, whole = _sources(texts, codes[: len(texts)], tokenizer, data.max_source)
+    counts.add("source", codes, whole, ids, partial(count_unknown, tokenizer))
+    return ids
+
+
+def _count_texts(
+    counts: Counts, kind: Kind, texts: Sequence[str], codes: Sequence[str], limit: int, tokenizer: Tokenizer
+) -> list[Ids]:
+    """Tokens of what the LLM reads, counted."""
+    whole = _ids(texts, tokenizer, add_special_tokens=False) if texts else []
+    ids = [row[:limit] for row in whole]
+    counts.add(kind, codes, map(len, whole), ids, partial(count_unknown, tokenizer))
+    return ids
+
+
 def _ids(texts: Sequence[str], tokenizer: Tokenizer, **options: Any) -> list[Ids]:
     told: list[Ids] = tokenizer(list(texts), return_attention_mask=False, verbose=False, **options)[
         "input_ids"
@@ -185,22 +225,17 @@ def _columns(
     counts: Counts,
 ) -> Iterator[dict[str, list[Any]]]:
     """Columns of `CHUNK` examples after another; what was cut and what is unknown is added to `counts`."""
-    written = partial(count_unknown, encoder_tokenizer), partial(count_unknown, decoder_tokenizer)
+    limits = data.max_prompt or PROMPT_TOKENS, data.max_target - 1
     while chunk := list(islice(examples, CHUNK)):
         codes = [example.language for example in chunk]
-        sources, whole = _sources([e.source for e in chunk], codes, encoder_tokenizer, data.max_source)
-        counts.add("source", codes, whole, sources, written[0])
-        prompts: list[Ids] = [[]] * len(chunk)
-        if asked := [example.prompt for example in chunk if example.prompt is not None]:
-            every = _ids(asked, decoder_tokenizer, add_special_tokens=False)
-            prompts = [ids[: data.max_prompt or PROMPT_TOKENS] for ids in every]
-            counts.add("prompt", codes, map(len, every), prompts, written[1])
-        answers = _ids([example.target for example in chunk], decoder_tokenizer, add_special_tokens=False)
-        targets = [ids[: data.max_target - 1] for ids in answers]
-        counts.add("target", codes, map(len, answers), targets, written[1])
+        sources = _count_sources(counts, [e.source for e in chunk], codes, data, encoder_tokenizer)
+        asked = [example.prompt for example in chunk if example.prompt is not None]
+        prompts = _count_texts(counts, "prompt", asked, codes, limits[0], decoder_tokenizer)
+        answers = [example.target for example in chunk]
+        targets = _count_texts(counts, "target", answers, codes, limits[1], decoder_tokenizer)
         yield {
             "source_ids": sources,
-            "prompt_ids": prompts,
+            "prompt_ids": prompts or [[]] * len(chunk),
             "target_ids": [[*ids, decoder_tokenizer.eos_token_id] for ids in targets],
             "language": codes,
             **{name: [getattr(example, name) for example in chunk] for name in GROUPING},
