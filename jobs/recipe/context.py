@@ -17,7 +17,7 @@ from cluster.profile.load import Profile, SlurmProfile, detect, load_profile, sp
 from cluster.run.run_folder import runs_root
 from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
 from cluster.slurm.submission import Submission
-from jobs.recipe.plan import Plan
+from jobs.recipe.plan import Plan, data_check
 
 SHORT = ("tasks", "account", "time", "nodes", "gpus", "gpu", "mem", "units", "hours")
 """Options that are short for `-o cluster.<option>=`."""
@@ -115,6 +115,9 @@ def describe(plan: Plan, place: Place, note: str) -> None:
         f"batch {training.batch_size}, seed {config.seed}; the steps are counted when the data is read",
         "starts from": plan.weights or "a fresh bridge",
     }
+    counted = str(data_check(config, place.data))
+    if counted:
+        rows["rows"] = counted
     if not isinstance(profile, SlurmProfile):
         rows["cluster"] = f"{profile.name}: processes {profile.tasks}, threads of each {profile.threads()}"
     print(f"stage {config.stage} of {config.name}")

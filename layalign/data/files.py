@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import json
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -66,21 +68,23 @@ def twins(folder: Path, source: Language, target: Language) -> tuple[Path, Path]
     """Two files of one stem that end in codes of the two languages: `train.sw` and `train.en`.
 
     Raises:
-        ValueError: not exactly one such pair, or line counts that differ.
+        ValueError: not exactly one such pair.
     """
     paths = listing(folder)
     rule = f"one file must end in a code of {source.name}, e.g. .{source.code}"
     first = one_file([path for path in paths if find(path.suffix[1:]) is source], folder, rule)
     rule = f"{first.name} must have one twin that ends in a code of {target.name}, e.g. .{target.code}"
     same_stem = [path for path in paths if path.stem == first.stem and find(path.suffix[1:]) is target]
-    second = one_file(same_stem, folder, rule)
-    counts = count_lines(first), count_lines(second)
+    return first, one_file(same_stem, folder, rule)
+
+
+def check_lengths(twins: tuple[Path, Path], counts: tuple[int, int]) -> None:
+    """Raises ValueError where two files have other numbers of lines."""
     if counts[0] != counts[1]:
         raise ValueError(
-            f"{first} has {counts[0]} lines, {second} has {counts[1]}; "
+            f"{twins[0]} has {counts[0]} lines, {twins[1]} has {counts[1]}; "
             "line n of one must be the translation of line n of the other"
         )
-    return first, second
 
 
 def count_lines(path: Path) -> int:
@@ -98,12 +102,13 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def each_line(path: Path) -> Iterator[tuple[int, str | Fault]]:
+def each_line(path: Path, head: int = 0) -> Iterator[tuple[int, str | Fault]]:
     """Number (from 1) and text of each line, without its end; a fault where it is not UTF-8.
 
-    Only a line feed ends a line. A file that ends in `.gz` is unpacked.
+    Only a line feed ends a line. A file that ends in `.gz` is unpacked. `head` is how many bytes of it are read, 0
+    all: the last line may be a part of one.
     """
-    with _opened(path) as file:
+    with _opened(path, head) as file:
         for number, raw in enumerate(file, 1):
             try:
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -125,27 +130,36 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
         yield number, line
 
 
-def objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | Fault | None]]:
+def objects(path: Path, head: int = 0) -> Iterator[tuple[int, dict[str, Any] | Fault | None]]:
     """Line and content of each JSON object of a list, of `{"data": list}`, or of a file with one per line.
 
     What is no UTF-8, no JSON or no object is a fault in its place; a blank line is None. A list ends with the
-    first item that is no JSON: where the next one begins is not known.
+    first item that is no JSON: where the next one begins is not known. `head` is as in `each_line`.
     """
-    with _opened(path) as file:
-        head = file.read(_HEAD).decode("utf-8-sig", errors="replace")
-    yield from _items(path) if _ARRAY.match(head) else _json_lines(path)
+    return _items(path, head) if is_list(path) else _json_lines(path, head)
+
+
+def is_list(path: Path) -> bool:
+    """Whether a JSON file is a list, or `{"data": list}`."""
+    with _opened(path, _HEAD) as file:
+        return bool(_ARRAY.match(file.read().decode("utf-8-sig", errors="replace")))
 
 
 def _object(path: Path, line: int, value: Any) -> dict[str, Any] | Fault:
     return value if isinstance(value, dict) else Fault(path, line, f"found {type(value).__name__}", _JSON)
 
 
-def _opened(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+def _opened(path: Path, head: int = 0) -> BinaryIO:
+    unpacked = gzip.open if path.suffix == ".gz" else open
+    file = cast(BinaryIO, unpacked(path, "rb"))
+    if not head:
+        return file
+    with file:
+        return BytesIO(file.read(head))
 
 
-def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | Fault | None]]:
-    for number, line in each_line(path):
+def _json_lines(path: Path, head: int) -> Iterator[tuple[int, dict[str, Any] | Fault | None]]:
+    for number, line in each_line(path, head):
         if isinstance(line, Fault):
             yield number, line
         elif not line.strip():
@@ -158,12 +172,12 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | Fault | None
                 yield number, Fault(path, number, what, _JSON)
 
 
-def _items(path: Path) -> Iterator[tuple[int, dict[str, Any] | Fault]]:
+def _items(path: Path, head: int) -> Iterator[tuple[int, dict[str, Any] | Fault]]:
     """Items of a list one by one: the text is in memory, never all of its objects."""
-    with _opened(path) as file:
+    with _opened(path, head) as file:
         raw = file.read()
     try:
-        text = raw.decode("utf-8-sig")
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(raw, final=not head)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         yield line, Fault(path, line, "text that is not UTF-8", _UTF8)

@@ -29,11 +29,21 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from layalign.config import DataConfig
 from layalign.data.faults import Fault, Faults
-from layalign.data.files import checksum, each_line, listing, locate, objects, one_file, twins
+from layalign.data.files import (
+    check_lengths,
+    checksum,
+    count_lines,
+    each_line,
+    listing,
+    locate,
+    objects,
+    one_file,
+    twins,
+)
 from layalign.data.hub import hub_files, hub_rows, snapshot
 from layalign.data.rows import Blank, Fields, Found, Row, named_row
 from layalign.data.tsv import tsv_rows
@@ -94,7 +104,7 @@ def read(
         ValueError: a missing file, an unknown language, a language without rows; after the last row, and with no
             example after the first of them, all rows that are malformed or blank on one side.
     """
-    reader, languages = READERS[data.reader], _languages(data)
+    reader, languages = READERS[data.reader], asked_languages(data)
     place, faults = reader.place(data, folder), Faults()
     prompt = PROMPTS.get(data.prompt or "", reader.prompt) if text else None
     used = {entry.code: 0 for entry in languages}
@@ -109,9 +119,9 @@ def read(
             continue
         if code:
             places[code] += 1
-        if isinstance(row, Blank) or not (_seen(row.source) or _seen(row.target)):
+        if isinstance(row, Blank) or not (seen(row.source) or seen(row.target)):
             blank[row.path.name] = blank.get(row.path.name, 0) + 1
-        elif bad := _unusable(row):
+        elif bad := unusable(row):
             faults.add(bad)
         else:
             used[row.language.code] += 1
@@ -127,14 +137,18 @@ def checksums(data: DataConfig, folder: Path | None) -> list[str]:
     """SHA-256 of each file that `read` reads, wherever the data folder lies.
 
     Raises:
-        ValueError: a missing file, line counts that differ, an unknown language.
+        ValueError: a missing file, an unknown language.
     """
-    reader, languages = READERS[data.reader], _languages(data)
+    reader, languages = READERS[data.reader], asked_languages(data)
     return [checksum(path) for path in reader.files(reader.place(data, folder), languages)]
 
 
-def _languages(data: DataConfig) -> list[Language]:
-    """The languages of a config, once each."""
+def asked_languages(data: DataConfig) -> list[Language]:
+    """The languages of a config, once each.
+
+    Raises:
+        ValueError: one is unknown, stands twice, or is English beside pairs with English.
+    """
     languages = [language(name) for name in data.languages]
     for entry in languages:
         if languages.count(entry) > 1:
@@ -144,15 +158,15 @@ def _languages(data: DataConfig) -> list[Language]:
     return languages
 
 
-def _seen(text: str) -> bool:
+def seen(text: str) -> bool:
     """Whether a text has anything but spaces, those without width among them."""
     return not _BLANK.fullmatch(text)
 
 
-def _unusable(row: Row) -> Fault | None:
+def unusable(row: Row) -> Fault | None:
     """What is wrong with a row that has text on one side at least."""
     for side, text in (("source", row.source), ("target", row.target)):
-        if not _seen(text):
+        if not seen(text):
             return Fault(row.path, row.line, f"empty {side}", "source and target must have text")
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
             return Fault(row.path, row.line, f"half a character in the {side}", "text is valid Unicode")
@@ -207,13 +221,14 @@ def _twin_files(find_twins: Callable[[Path, Language], tuple[Path, Path]]) -> Re
     def rows(place: Path, data: DataConfig, languages: list[Language]) -> Iterator[Found]:
         for entry in languages:
             source, target = find_twins(place, entry)
+            check_lengths((source, target), (count_lines(source), count_lines(target)))
             for (number, foreign), (_, english) in zip(each_line(source), each_line(target), strict=True):
                 if isinstance(foreign, Fault):
                     yield foreign
                 elif isinstance(english, Fault):
                     yield english
                 else:
-                    yield Row(target if _seen(foreign) else source, number, entry, foreign, english)
+                    yield Row(target if seen(foreign) else source, number, entry, foreign, english)
 
     return Reader(_locate, files, rows, _translation)
 
@@ -241,20 +256,27 @@ def _single(place: Path, languages: list[Language]) -> list[Path]:
     return [place]
 
 
-def _jsonl_rows(place: Path, data: DataConfig, languages: list[Language]) -> Iterator[Found]:
-    return _objects(place, Fields(*data.columns, prompt="prompt", group="group"), languages)
+def named_fields(data: DataConfig) -> Fields:
+    """What the objects of a `jsonl` or `math` file call the parts of a row."""
+    if data.reader == "math":
+        return Fields("query", "response", "lang")
+    return Fields(*data.columns, prompt="prompt", group="group")
 
 
-def _math_rows(place: Path, data: DataConfig, languages: list[Language]) -> Iterator[Found]:
-    return _objects(place, Fields("query", "response", "lang"), languages)
-
-
-def _objects(path: Path, fields: Fields, languages: list[Language]) -> Iterator[Found]:
+def _object_rows(path: Path, data: DataConfig, languages: list[Language]) -> Iterator[Found]:
     for line, record in objects(path):
-        if isinstance(record, Fault):
-            yield record
-        else:
-            yield Blank(path, line) if record is None else named_row(path, line, record, fields, languages)
+        yield object_row(path, line, record, data, languages)
+
+
+def object_row(
+    path: Path, line: int, record: dict[str, Any] | Fault | None, data: DataConfig, languages: list[Language]
+) -> Found:
+    """What an object of a `jsonl` or `math` file is."""
+    if isinstance(record, Fault):
+        return record
+    if record is None:
+        return Blank(path, line)
+    return named_row(path, line, record, named_fields(data), languages)
 
 
 def _translation(row: Row) -> str:
@@ -274,7 +296,7 @@ READERS: dict[str, Reader] = {
     "lego": _twin_files(_lego_twins),
     "pairs": _twin_files(_pair_twins),
     "tsv": Reader(_locate, _tsv_files, _tsv_rows, _translation),
-    "jsonl": Reader(_file, _single, _jsonl_rows, _translation),
-    "math": Reader(_file, _single, _math_rows, _math),
+    "jsonl": Reader(_file, _single, _object_rows, _translation),
+    "math": Reader(_file, _single, _object_rows, _math),
     "hub": Reader(snapshot, hub_files, hub_rows, _translation),
 }

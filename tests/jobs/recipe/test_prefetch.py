@@ -189,7 +189,7 @@ def test_training_is_refused_naming_what_is_missing(hub, recipe, environ, tmp_pa
     plan = plan_run(told, 1, pins(told, [], environ), tmp_path / "runs")
     commit = hub.branches["models", "meta/tiny", "main"]
     (snapshot(environ, "meta/tiny", commit) / "model-00001-of-00002.safetensors").unlink()
-    (tmp_path / "a.jsonl").touch()
+    (tmp_path / "a.jsonl").write_text('{"src": "moja", "tgt": "one"}\n')
     [refusal] = training_obstacles(plan, tmp_path, environ, False, "")
     assert f"model meta/tiny at {commit}: model-00001-of-00002.safetensors; " in refusal
     assert "launch.py prefetch" in refusal
