@@ -136,7 +136,7 @@ def objects(path: Path, head: int = 0) -> Iterator[tuple[int, dict[str, Any] | F
     What is no UTF-8, no JSON or no object is a fault in its place; a blank line is None. A list ends with the
     first item that is no JSON: where the next one begins is not known. `head` is as in `each_line`.
     """
-    return _items(path, head) if is_list(path) else _json_lines(path, head)
+    yield from _items(path, head) if is_list(path) else _json_lines(path, head)
 
 
 def is_list(path: Path) -> bool:
