@@ -117,6 +117,34 @@ def test_a_run_does_not_go_on_with_other_data(labels):
     assert first_stage(labels).returncode == 0
 
 
+def test_an_evaluation_cuts_and_refuses_prompts_as_a_training_does(recipe, world):
+    words = (
+        "evaluate",
+        "--recipe",
+        recipe,
+        "--data",
+        world / "data",
+        "--benchmark",
+        "mini",
+        "--cluster",
+        "local",
+    )
+    switches = ("model.method=llm", "data.max_prompt=9")
+
+    def evaluate(*more):
+        return launch(*words, "--languages", "en", "--inline", "-o", *switches, *more, cwd=recipe.parent)
+
+    told = evaluate()
+    assert told.returncode != 0
+    assert "prompts are longer than data.max_prompt (9) and would lose their end" in told.told
+    told = evaluate("data.max_prompt_cut=1")
+    assert told.returncode == 0, told.told
+    answers = [
+        r for path in recipe.parent.glob("runs/*/results/mini/en-0/answers.jsonl") for r in read_jsonl(path)
+    ]
+    assert {record["truncated"] for record in answers} == {True}
+
+
 def last_loss(run: Path) -> float:
     return [record["loss"] for record in read_jsonl(run / "metrics.jsonl") if "loss" in record][-1]
 
