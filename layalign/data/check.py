@@ -19,9 +19,10 @@ from pathlib import Path
 
 from layalign.config import DataConfig
 from layalign.data.faults import Fault, Faults
-from layalign.data.files import check_lengths, count_lines, is_list, objects
+from layalign.data.files import count_lines, is_list, objects
 from layalign.data.rows import Row
 from layalign.data.sources import READERS, asked_languages, object_row, read, seen, unusable
+from layalign.data.twins import check_lengths
 
 WHOLE = 2 << 20
 """Bytes of a data set that is read as in a training."""

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 SHARED = 3
-"""Questions that a target has on average, from which on the targets of a data set are answers."""
+"""Questions that a target has on average, from which on the targets of a data set are answers; of few targets 2."""
 PARALLEL = 0.95
 """Share of a language's rows whose answer is that of their place, from which on it is parallel to the others."""
 USUAL = 0.9
 """Share of the groups whose size is usual."""
 FEW = 20
-"""Answers that are told one by one."""
+"""Answers that are few: they are told one by one."""
 
 
 Rule = Literal["question", "target"]
@@ -139,7 +139,7 @@ def _shared(rows: _Rows) -> np.ndarray:
         np.unique(beside * questions + rows.question) // questions
     )  # a target of a language, once per question
     targets, counts = np.unique(every, return_counts=True)
-    if len(spoken) >= SHARED * len(targets):
+    if len(spoken) >= (SHARED if answers > FEW else 2) * len(targets):
         return np.ones(len(rows.answer), dtype=bool)
     many = counts > np.maximum(SHARED - 1, np.sqrt(asked[targets // answers]))
     return np.isin(rows.answer, targets[many] % answers)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from layalign.data.faults import Fault
-from layalign.languages import Language, find
 
 _SPACE = re.compile(r"\s*")
 _ARRAY = re.compile(r'\s*(\{\s*"data"\s*:\s*)?\[')
@@ -54,37 +53,14 @@ def one_file(candidates: list[Path], folder: Path, rule: str) -> Path:
 
 
 def listing(folder: Path) -> list[Path]:
-    """What a folder holds, by name.
+    """What a folder holds, by name, without what is hidden: systems and editors leave `._train.sw` and the like.
 
     Raises:
         ValueError: it is no folder.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; this reader wants the one that holds a file per language")
-    return sorted(folder.iterdir())
-
-
-def twins(folder: Path, source: Language, target: Language) -> tuple[Path, Path]:
-    """Two files of one stem that end in codes of the two languages: `train.sw` and `train.en`.
-
-    Raises:
-        ValueError: not exactly one such pair.
-    """
-    paths = listing(folder)
-    rule = f"one file must end in a code of {source.name}, e.g. .{source.code}"
-    first = one_file([path for path in paths if find(path.suffix[1:]) is source], folder, rule)
-    rule = f"{first.name} must have one twin that ends in a code of {target.name}, e.g. .{target.code}"
-    same_stem = [path for path in paths if path.stem == first.stem and find(path.suffix[1:]) is target]
-    return first, one_file(same_stem, folder, rule)
-
-
-def check_lengths(twins: tuple[Path, Path], counts: tuple[int, int]) -> None:
-    """Raises ValueError where two files have other numbers of lines."""
-    if counts[0] != counts[1]:
-        raise ValueError(
-            f"{twins[0]} has {counts[0]} lines, {twins[1]} has {counts[1]}; "
-            "line n of one must be the translation of line n of the other"
-        )
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def count_lines(path: Path) -> int:
@@ -111,11 +87,17 @@ def each_line(path: Path, head: int = 0) -> Iterator[tuple[int, str | Fault]]:
     with _opened(path, head) as file:
         for number, raw in enumerate(file, 1):
             try:
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
             except UnicodeDecodeError as error:
                 yield number, Fault(path, number, f"byte {error.start + 1} is not UTF-8", _UTF8)
+                continue
+            if number == 1 and "\r" in text and not raw.endswith(b"\n"):
+                yield (
+                    number,
+                    Fault(path, number, "no line feed but carriage returns", "a line feed ends a line"),
+                )
             else:
-                yield number, text.rstrip("\r\n")
+                yield number, text
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -145,7 +127,18 @@ def is_list(path: Path) -> bool:
         return bool(_ARRAY.match(file.read().decode("utf-8-sig", errors="replace")))
 
 
+class _Twice(dict[str, Any]):
+    """An object in which a key stands twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    return made if len(made) == len(pairs) else _Twice(made)
+
+
 def _object(path: Path, line: int, value: Any) -> dict[str, Any] | Fault:
+    if isinstance(value, _Twice):
+        return Fault(path, line, "a key that stands twice", "an object has each key once")
     return value if isinstance(value, dict) else Fault(path, line, f"found {type(value).__name__}", _JSON)
 
 
@@ -166,7 +159,7 @@ def _json_lines(path: Path, head: int) -> Iterator[tuple[int, dict[str, Any] | F
             yield number, None
         else:
             try:
-                yield number, _object(path, number, json.loads(line))
+                yield number, _object(path, number, json.loads(line, object_pairs_hook=_once))
             except json.JSONDecodeError as error:
                 what = f"invalid JSON, {error.msg} at column {error.colno}"
                 yield number, Fault(path, number, what, _JSON)
@@ -184,7 +177,7 @@ def _items(path: Path, head: int) -> Iterator[tuple[int, dict[str, Any] | Fault]
         return
     opening = _ARRAY.match(text)
     assert opening is not None
-    decoder, line, counted = json.JSONDecoder(), 1, 0
+    decoder, line, counted = json.JSONDecoder(object_pairs_hook=_once), 1, 0
     position = _skip(text, opening.end())
     while text[position : position + 1] != "]":
         line += text.count("\n", counted, position)

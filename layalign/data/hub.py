@@ -17,6 +17,7 @@ from layalign.data.delimited import records
 from layalign.data.faults import Fault
 from layalign.data.files import objects
 from layalign.data.rows import LANGUAGE, Blank, Fields, Found, named_row
+from layalign.data.tsv import AGAIN
 from layalign.languages import Language, find
 
 Told = tuple[Path, int, Mapping[str, Any] | Fault | None]
@@ -107,6 +108,8 @@ def _split(place: Path, data: DataConfig, name: str | None) -> Iterator[Told]:
         yield from (told for path in paths for told in _opened(path, objects(path)))
     elif endings <= {".csv", ".tsv"}:
         yield from (told for path in paths for told in _opened(path, _table(path, config)))
+    elif hasattr(config, "sep"):
+        raise ValueError(f"{paths[0]} is a packed table, which is not read; give its rows as jsonl instead")
     else:
         yield from _loaded(place, data, name)
 
@@ -161,6 +164,8 @@ def _table(path: Path, config: Any) -> Iterator[tuple[int, Mapping[str, Any] | F
             names = cells
         elif len(set(names)) < len(names) or len(names) != len(cells):
             yield line, Fault(path, line, f"{len(cells)} column(s)", f"they are called {', '.join(names)}")
+        elif cells == names:
+            yield line, Fault(path, line, "the header once more", AGAIN)
         else:
             yield line, dict(zip(names, cells))
 

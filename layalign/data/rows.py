@@ -23,6 +23,8 @@ class Row(NamedTuple):
     target: str
     prompt: str | None = None
     group: str | None = None
+    targets: Path | None = None
+    """The file that the target stands in, where that is another one."""
 
 
 class Blank(NamedTuple):
@@ -61,7 +63,8 @@ def named_row(
         entry = _language(record, fields.language, languages)
         source = _needed(record, fields.source, fields, entry)
         target = _needed(record, fields.target, fields, entry)
-        prompt, group = (key and _text(record, key, entry) for key in (fields.prompt, fields.group))
+        prompt = _text(record, fields.prompt, entry) if fields.prompt else None
+        group = _group(record, fields.group) if fields.group else None
     except _BadField as error:
         return Fault(path, line, *error.args)
     return Row(path, line, entry, source, target, prompt, group)
@@ -96,6 +99,12 @@ def _text(record: Mapping[str, Any], key: str, entry: Language | None) -> str | 
     if value is not None and not isinstance(value, str):
         raise _BadField(f"`{key}` is {value!r}"[:80], "it must be text")
     return value
+
+
+def _group(record: Mapping[str, Any], key: str) -> str | None:
+    """A name or a number."""
+    value = _value(record, key, None)
+    return str(value) if type(value) is int else _text(record, key, None)
 
 
 def _value(record: Mapping[str, Any], key: str, entry: Language | None) -> Any:

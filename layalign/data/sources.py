@@ -30,27 +30,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from layalign.config import DataConfig
 from layalign.data.faults import Fault, Faults
-from layalign.data.files import (
-    check_lengths,
-    checksum,
-    count_lines,
-    each_line,
-    listing,
-    locate,
-    objects,
-    one_file,
-    twins,
-)
+from layalign.data.files import checksum, listing, locate, objects, one_file
 from layalign.data.hub import hub_files, hub_rows, snapshot
 from layalign.data.rows import Blank, Fields, Found, Row, named_row
 from layalign.data.tsv import tsv_rows
+from layalign.data.twins import lego_twins, pair_twins, twin_rows
 from layalign.languages import Language, find, language
 from layalign.prompts import math_prompt, translation_prompt
 
-ENGLISH = language("English")
 _BLANK = re.compile(r"[\s\u00ad\u200b-\u200f\u2060\ufeff]*")
 """Spaces, and what has no width."""
 
@@ -70,7 +61,7 @@ class Example:
     group: str
     """Hash of the group that the file says the row is in, else of the target."""
     question: str
-    """Hash of the source."""
+    """Hash of the source, whichever way its accents are written."""
     answer: str
     """Hash of the target."""
     place: int
@@ -153,7 +144,7 @@ def asked_languages(data: DataConfig) -> list[Language]:
     for entry in languages:
         if languages.count(entry) > 1:
             raise ValueError(f"data.languages names {entry.name} more than once")
-    if ENGLISH in languages and data.reader in ("lego", "pairs"):
+    if language("English") in languages and data.reader in ("lego", "pairs"):
         raise ValueError(f"data.languages names English, but {data.reader} pairs are translated into English")
     return languages
 
@@ -165,11 +156,14 @@ def seen(text: str) -> bool:
 
 def unusable(row: Row) -> Fault | None:
     """What is wrong with a row that has text on one side at least."""
-    for side, text in (("source", row.source), ("target", row.target)):
+    sides = (("source", row.source, row.path), ("target", row.target, row.targets or row.path))
+    for side, text, path in sides:
         if not seen(text):
-            return Fault(row.path, row.line, f"empty {side}", "source and target must have text")
+            return Fault(path, row.line, f"empty {side}", "source and target must have text")
+        if "\0" in text:
+            return Fault(path, row.line, f"a zero byte in the {side}", "it is no text: copy the file again")
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-            return Fault(row.path, row.line, f"half a character in the {side}", "text is valid Unicode")
+            return Fault(path, row.line, f"half a character in the {side}", "text is valid Unicode")
     return None
 
 
@@ -181,7 +175,7 @@ def _example(row: Row, prompt: Callable[[Row], str] | None, place: int) -> Examp
         prompt=(row.prompt or prompt(row)) if prompt else None,
         language=row.language.code,
         group=_hash(row.group) if row.group else answer,
-        question=_hash(row.source),
+        question=_hash(normalize("NFC", row.source)),
         answer=answer,
         place=place,
     )
@@ -203,15 +197,6 @@ def _file(data: DataConfig, folder: Path | None) -> Path:
     return place
 
 
-def _lego_twins(place: Path, entry: Language) -> tuple[Path, Path]:
-    named = [path for path in listing(place) if path.name[:3] == "en-" and find(path.name[3:]) is entry]
-    return twins(one_file(named, place, f"one folder must be named en-{entry.code}"), entry, ENGLISH)
-
-
-def _pair_twins(place: Path, entry: Language) -> tuple[Path, Path]:
-    return twins(place, entry, ENGLISH)
-
-
 def _twin_files(find_twins: Callable[[Path, Language], tuple[Path, Path]]) -> Reader:
     """The reader of two files per language, however they are found."""
 
@@ -220,15 +205,7 @@ def _twin_files(find_twins: Callable[[Path, Language], tuple[Path, Path]]) -> Re
 
     def rows(place: Path, data: DataConfig, languages: list[Language]) -> Iterator[Found]:
         for entry in languages:
-            source, target = find_twins(place, entry)
-            check_lengths((source, target), (count_lines(source), count_lines(target)))
-            for (number, foreign), (_, english) in zip(each_line(source), each_line(target), strict=True):
-                if isinstance(foreign, Fault):
-                    yield foreign
-                elif isinstance(english, Fault):
-                    yield english
-                else:
-                    yield Row(target if seen(foreign) else source, number, entry, foreign, english)
+            yield from twin_rows(find_twins(place, entry), entry)
 
     return Reader(_locate, files, rows, _translation)
 
@@ -293,8 +270,8 @@ PROMPTS: dict[str, Callable[[Row], str]] = {
     "source": lambda row: row.source,
 }
 READERS: dict[str, Reader] = {
-    "lego": _twin_files(_lego_twins),
-    "pairs": _twin_files(_pair_twins),
+    "lego": _twin_files(lego_twins),
+    "pairs": _twin_files(pair_twins),
     "tsv": Reader(_locate, _tsv_files, _tsv_rows, _translation),
     "jsonl": Reader(_file, _single, _object_rows, _translation),
     "math": Reader(_file, _single, _object_rows, _math),

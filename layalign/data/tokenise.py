@@ -178,13 +178,8 @@ def count_questions(
     encoder_tokenizer: Tokenizer,
     decoder_tokenizer: Tokenizer,
 ) -> Counts:
-    """What becomes of questions that are to be answered, by the rule of training.
-
-    Args as in `prepare`; `sources` and `prompts` are `[n]`, or nothing where the model does not read them.
-
-    Raises:
-        ValueError: as `encode_sources`.
-    """
+    """What becomes of questions that are to be answered, by the rule of training: of `[n]` sources and `[n]` prompts,
+    or none where a model does not read them. Raises as `encode_sources`."""
     counts = Counts()
     _count_sources(counts, sources, codes, data, encoder_tokenizer)
     _count_texts(counts, "prompt", prompts, codes, data.max_prompt or PROMPT_TOKENS, decoder_tokenizer)

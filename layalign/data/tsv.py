@@ -28,6 +28,7 @@ class _Layout(NamedTuple):
     width: int
 
 
+AGAIN = "it is no row: take it out, or keep the files apart that were joined"
 PLAIN = _Layout(0, 0, 1, 2)
 
 
@@ -44,11 +45,14 @@ def tsv_rows(path: Path, entry: Language, columns: tuple[str, str]) -> Iterator[
         yield layout
         return
     shape = Shape(layout.width, "a line is source TAB target" if layout.width == 2 else "")
+    header: list[str] | None = None
     for line, cells in records(path, "\t", shape):
-        if line == layout.header:
-            continue
         if isinstance(cells, Fault):
             yield cells
+        elif line == layout.header:
+            header = cells
+        elif cells and cells == header:
+            yield Fault(path, line, "the header once more", AGAIN)
         elif cells:
             yield Row(path, line, entry, cells[layout.source], cells[layout.target])
         else:

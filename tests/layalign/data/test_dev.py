@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from unicodedata import normalize
 
 import datasets
 import pytest
@@ -139,7 +140,7 @@ def test_where_no_source_is_repeated_the_split_is_the_old_one(tmp_path):
 
 
 def test_a_group_of_the_file_counts_before_the_target(tmp_path):
-    rows = [(f"sw {n}", f"english {n}", "sw", f"story {n // 4}") for n in range(200)]
+    rows = [(f"sw {n}", f"english {n}", "sw", n // 4) for n in range(200)]
     told = Set("jsonl", jsonl(tmp_path / "rows.jsonl", rows), ("sw",))
     assert told.straddling("group") == set()
     assert len(told.dev) == 12
@@ -156,6 +157,23 @@ def test_the_last_question_of_an_answer_stays_in_training(tmp_path):
         ValueError, match=r"data.dev is 59, but of 61 examples in 61 groups only 58 can be set aside"
     ):
         Set("jsonl", jsonl(tmp_path / "rows.jsonl", rows), ("sw",), dev=59)
+
+
+def test_even_two_questions_of_each_label_are_told_from_a_translation(tmp_path):
+    for seed in range(5):
+        rows = [(f"sw {n}", LABELS[n % 3]) for n in range(6)]
+        told = Set("jsonl", jsonl(tmp_path / "rows.jsonl", rows), ("sw",), dev=2, seed=seed)
+        assert len(told.dev) == 2
+        assert {row["target"] for row in told.train} == set(LABELS)
+
+
+def test_a_source_is_the_same_whichever_way_its_accents_are_written(tmp_path):
+    forms = ("NFC", "NFD")
+    rows = [(normalize(forms[k], f"swáli é{n}"), f"english {n} {k}") for n in range(100) for k in (0, 1)]
+    told = Set("jsonl", jsonl(tmp_path / "rows.jsonl", rows), ("sw",), dev=20)
+    assert {normalize("NFC", row["source"]) for row in told.train}.isdisjoint(
+        normalize("NFC", row["source"]) for row in told.dev
+    )
 
 
 def test_a_common_answer_among_many_others_is_split_by_question(tmp_path):

@@ -1,6 +1,8 @@
 import gzip
+import io
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import pyarrow.parquet
@@ -217,6 +219,38 @@ def test_a_header_names_the_columns_of_a_wider_tsv(tmp_path):
     fails(config("tsv", tmp_path, columns=("question", "answer")), "sw.tsv:1: a header of question, answr; ")
 
 
+def test_a_header_that_comes_again_is_no_row(tmp_path, hub):
+    write(tmp_path / "sw.tsv", "question\tanswer", "moja\tone", "question\tanswer", "mbili\ttwo")
+    fails(config("tsv", tmp_path), "sw.tsv:3: the header once more; ")
+    hub(**{"train.csv": "src,tgt\nmoja,one\nsrc,tgt\n"})
+    fails(words(), "train.csv:3: the header once more; ")
+
+
+def test_hidden_files_are_no_data(lego):
+    for name in ("._train_100k.sw", ".train_100k.en.swp", "._train_100k.en"):
+        write(lego / "en-sw" / name, "of a system or an editor")
+    assert len(pairs(config("lego", lego))) == 2
+
+
+def test_carriage_returns_alone_end_no_line(tmp_path):
+    for ending in ("sw", "en"):
+        (tmp_path / f"train.{ending}").write_bytes(b"moja\rmbili\r")
+    fails(config("pairs", tmp_path), "train.sw:1: no line feed but carriage returns; a line feed ends a line")
+
+
+def test_zero_bytes_and_double_keys_are_no_text(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"src": "moja", "tgt": "a\\u0000"}\n{"src": "moja", "tgt": "one", "tgt": "two"}\n')
+    fails(
+        config("jsonl", path),
+        "rows.jsonl:1: a zero byte in the target",
+        "rows.jsonl:2: a key that stands twice",
+    )
+    write(tmp_path / "train.sw", "mo\0ja")
+    write(tmp_path / "train.en", "one")
+    fails(config("pairs", tmp_path), "train.sw:1: a zero byte in the source")
+
+
 def test_a_tsv_without_a_header_keeps_its_first_row(tmp_path):
     write(tmp_path / "fr.tsv", "question\tquestion", '"Oui"\t"Yes"', "a\tb")
     read_back = [("question", "question"), ('"Oui"', '"Yes"'), ("a", "b")]
@@ -391,6 +425,34 @@ def test_parquet_of_the_hub_has_types_of_its_own(hub, tmp_path):
     hub(**{"train.parquet": path.read_bytes()})
     assert pairs(words(columns=("translation.sw", "translation.en"))) == [("sw", "moja", "one")]
     fails(words(columns=("translation.sw", "n")), "someone/words:1: `n` is 7; it must be text")
+
+
+def test_shards_and_packed_files_of_the_hub(hub):
+    rows = [
+        json.dumps({"src": source, "tgt": target}) for source, target in (("moja", "one"), ("mbili", "two"))
+    ]
+    hub(**{f"data/train-0000{n}-of-00002.jsonl": row for n, row in enumerate(rows)})
+    assert pairs(words()) == [("sw", "moja", "one"), ("sw", "mbili", "two")]
+
+
+def test_a_packed_table_is_refused_for_it_would_change_its_text(hub):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("train.csv", "src,tgt\nmoja,007\n")
+    hub(**{"train.csv.zip": packed.getvalue()})
+    fails(words(), "train.csv.zip is a packed table, which is not read; ")
+
+
+def test_what_a_card_says_of_a_table(hub):
+    card = "---\nconfigs:\n- config_name: default\n  data_files: a.csv\n  {}\n---\n"
+    hub(**{"README.md": card.format('sep: ";"'), "a.csv": "src;tgt\nmoja;one, uno\n"})
+    assert pairs(words()) == [("sw", "moja", "one, uno")]
+
+
+def test_a_table_whose_columns_the_card_names(hub):
+    card = "---\nconfigs:\n- config_name: default\n  data_files: a.csv\n  names: [src, tgt]\n---\n"
+    hub(**{"README.md": card, "a.csv": "moja,one\nmbili,two\n"})
+    assert pairs(words()) == [("sw", "moja", "one"), ("sw", "mbili", "two")]
 
 
 def test_what_the_hub_cannot_give_is_named(hub, tmp_path):
