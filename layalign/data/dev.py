@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from layalign.data.batching import split_dev
+from layalign.data.batching import groups, split_dev
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -114,7 +114,7 @@ class _Rows(NamedTuple):
         coded = {name: table[name].combine_chunks().dictionary_encode() for name in names}
         codes = {name: column.indices.to_numpy() for name, column in coded.items()}
         texts = {name: np.asarray(column.dictionary.to_pylist()) for name, column in coded.items()}
-        group_names, answer_names = texts["group"][codes["group"]], texts["answer"][codes["answer"]]
+        group_names, answer_names = groups(dataset), texts["answer"][codes["answer"]]
         return cls(
             group_names=group_names,
             question_names=texts["question"][codes["question"]],
