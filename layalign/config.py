@@ -29,6 +29,10 @@ from layalign.strict import build, loader, merge, nested, plain, read_mapping
 Layers = Literal["all", "last", "mean"] | tuple[int, ...]
 NO_EFFECT = {"result": False}
 """Metadata of a field that changes how a result is reached, never the result: not part of the signature."""
+LATER = {"later": True}
+"""Metadata of a field that came later: part of the signature unless it has its default, what runs before it had."""
+PROMPT_TOKENS = 2048
+"""Longest prompt where a recipe says nothing: half the context of LLaMA 2, and above any question of a benchmark."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +85,28 @@ class DataConfig:
     max_target: int
     """Tokens of the answer, end token included."""
     max_prompt: int | None = None
-    """Tokens of the LLM's prompt; None is `max_source` as in the official code."""
+    """Tokens of the LLM's prompt, whose end asks for the answer; None is 2048. Under `model.compat: official` None
+    is `max_source`, where the official code cuts, and any share may be cut."""
+    max_prompt_cut: float = field(default=0.01, metadata=NO_EFFECT)
+    """Share of a language's prompts that may be longer than `max_prompt` and lose their end."""
+    max_unknown: float = field(default=0.05, metadata=NO_EFFECT)
+    """Share of a language's source, prompt or target tokens that may be unknown to the tokenizer that made them."""
     limit: int | None = None
     """First rows of each language that are used; None is all."""
     dev: int = 0
-    """Examples set aside for the dev loss; whole groups, so that parallel translations stay together."""
+    """Examples set aside for the dev loss at least, in whole groups of one question: rows of the same source, of the
+    same `group` in the file or else of the same target, as parallel translations have. A target that many questions
+    share is an answer (a label, a letter, a number) and groups rows only where the languages are parallel row by row.
+    The last example of an answer and groups far larger than the others stay in training."""
     columns: tuple[str, str] = ("src", "tgt")
-    """Names of source and target in `jsonl` and `hub`."""
+    """Names of source and target in `jsonl` and `hub`, and in the header of a `tsv`; `translation.sw` is a field of an
+    object, and `{language}` stands for any code or name of the language."""
     revision: str | None = None
     """Commit of a hub data set."""
+    config: str | None = field(default=None, metadata=LATER)
+    """Configuration of a hub data set; with `{language}` in it, as in `en-{language}`, each language has its own."""
+    split: str = field(default="train", metadata=LATER)
+    """Split of a hub data set."""
     prompt: Literal["math", "translation", "source"] | None = None
     """What the LLM reads as text: an instruction around the source, or the source itself; None is the reader's own."""
 
@@ -181,6 +198,16 @@ class RunConfig:
         """The stage of the same recipe whose weights it starts from."""
         follows = self.stage == 2 and self.bridge.trains and self.training.init == "previous"
         return 1 if follows else None
+
+    @property
+    def reads(self) -> DataConfig:
+        """`data` with the limit of the prompt that it stands for: the same in training and evaluation."""
+        data = self.data
+        if self.bridge.compat == "official":
+            return dataclasses.replace(
+                data, max_prompt=data.max_prompt or data.max_source, max_prompt_cut=1.0
+            )
+        return dataclasses.replace(data, max_prompt=data.max_prompt or PROMPT_TOKENS)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as written to `config.yaml`; `from_dict` reads it back."""
@@ -286,7 +313,17 @@ def _check(config: RunConfig) -> None:
         (training.loss_chunk > 0, "training.loss_chunk", training.loss_chunk, "must be at least 1"),
         (data.max_source > 1, "data.max_source", data.max_source, "must be at least 2"),
         (data.max_target > 1, "data.max_target", data.max_target, "must be at least 2"),
+        (
+            data.max_prompt is None or data.max_prompt > 0,
+            "data.max_prompt",
+            data.max_prompt,
+            "must be at least 1",
+        ),
+        (0 <= data.max_prompt_cut <= 1, "data.max_prompt_cut", data.max_prompt_cut, "is a share, 0 to 1"),
+        (0 <= data.max_unknown <= 1, "data.max_unknown", data.max_unknown, "is a share, 0 to 1"),
         (data.dev >= 0, "data.dev", data.dev, "must not be negative"),
+        (data.config is None or data.reader == "hub", "data.config", data.config, "is of reader hub alone"),
+        (data.split == "train" or data.reader == "hub", "data.split", data.split, "is of reader hub alone"),
         (bool(data.languages), "data.languages", data.languages, "must name a language"),
         (
             answering.max_new_tokens > 0,
@@ -314,7 +351,8 @@ def _result_fields(value: Any) -> dict[str, Any]:
     """The fields of a config that change the result, nested."""
     told = {}
     for f in fields(value):
-        if f.metadata.get("result", True):
-            inner = getattr(value, f.name)
+        inner = getattr(value, f.name)
+        unsaid = "later" in f.metadata and inner == f.default
+        if f.metadata.get("result", True) and not unsaid:
             told[f.name] = _result_fields(inner) if dataclasses.is_dataclass(inner) else inner
     return told

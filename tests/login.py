@@ -28,7 +28,7 @@ def empty_recipe(folder: Path, name: str = "tiny", **changes: Any) -> Path:
     write_model(folder / "encoder", "mt5")
     write_model(folder / "decoder", "llama")
     (folder / "data").mkdir(exist_ok=True)
-    (folder / "data" / "pairs.jsonl").write_text("")
+    (folder / "data" / "pairs.jsonl").write_text('{"src": "moja", "tgt": "one"}\n')
     data = {"reader": "jsonl", "path": "pairs.jsonl", "languages": ["sw"], "max_source": 8, "max_target": 8}
     values = {
         "name": name,

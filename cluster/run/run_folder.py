@@ -32,6 +32,8 @@ class RunFolder(JobHome):
         self.signature = match["signature"]
         self.config = path / "config.yaml"
         self.metrics = path / "metrics.jsonl"
+        self.data = path / "data.json"
+        """What its training reads and how: files, counts, dev split."""
         self.checkpoints = path / "checkpoints"
         self.bridge = path / "bridge"
         """Finished weights."""

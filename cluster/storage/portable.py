@@ -34,7 +34,7 @@ def run_files(run: RunFolder, checkpoints: bool = False) -> dict[str, Content]:
     Raises:
         ClusterError: a link among them; its target may mean nothing elsewhere.
     """
-    single = (run.config, run.starts, run.events, run.metrics)
+    single = (run.config, run.starts, run.events, run.metrics, run.data)
     folders = (run.bridge, run.results, *((run.checkpoints,) if checkpoints else ()))
     found = [path for path in single if path.is_file()]
     found += [path for folder in folders for path in _below(folder, {run.leases.name, run.heartbeat.name})]

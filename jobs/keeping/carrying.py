@@ -219,7 +219,7 @@ def _sound(told: Carried) -> RunFolder:
 
 def _is_of_run(path: Path, run: RunFolder) -> bool:
     work = {run.leases.name, run.heartbeat.name}
-    single = (run.config, run.starts, run.events, run.metrics, run.done)
+    single = (run.config, run.starts, run.events, run.metrics, run.data, run.done)
     folders = (run.bridge, run.results, run.checkpoints)
     return path in single or (not work & {*path.parts} and any(folder in path.parents for folder in folders))
 

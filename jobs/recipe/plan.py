@@ -13,9 +13,8 @@ from typing import Any
 from cluster.run.run_folder import RunFolder, RunIndex
 from jobs.recipe.check import model_obstacles
 from layalign.config import RunConfig, read_recipe, resolve
-from layalign.data.files import locate
+from layalign.data.check import DataCheck, check_data
 from layalign.evaluation.benchmarks import find_benchmark
-from layalign.languages import language
 from layalign.mini import is_mini
 from layalign.strict import nearest
 
@@ -161,7 +160,7 @@ def training_obstacles(
     return (
         found
         + model_obstacles(plan.config, environ)
-        + _missing_data(plan.config, data)
+        + list(data_check(plan.config, data).obstacles)
         + (_worker(plan.run, job_is_alive) if leased else [])
     )
 
@@ -202,14 +201,7 @@ def _worker(run: RunFolder, job_is_alive: JobIsAlive | None) -> list[str]:
     return [lease.refusal(holder)] if holder else []
 
 
-def _missing_data(config: RunConfig, folder: Path | None) -> list[str]:
-    if config.training.max_steps == 0:
-        return []
-    try:
-        for name in config.data.languages:
-            language(name)
-        if config.data.reader != "hub" and not is_mini(config.data.path):
-            locate(config.data.path, folder)
-    except ValueError as error:
-        return [str(error)]
-    return []
+def data_check(config: RunConfig, folder: Path | None) -> DataCheck:
+    """What there is of the data that a training reads; the miniature's are made when they are wanted."""
+    unread = config.training.max_steps == 0 or is_mini(config.data.path)
+    return DataCheck() if unread else check_data(config.data, folder)

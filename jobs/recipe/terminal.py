@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from cluster.errors import MISTAKE, ClusterError
 from cluster.profile.load import SlurmProfile
 from jobs.recipe.context import Context
-from jobs.recipe.plan import Plan
+from jobs.recipe.plan import Plan, data_check
 
 
 def describe(plan: Plan, context: Context, note: str) -> None:
@@ -25,6 +25,9 @@ def describe(plan: Plan, context: Context, note: str) -> None:
         f"batch {training.batch_size}, seed {config.seed}; the steps are counted when the data is read",
         "starts from": plan.weights or "a fresh bridge",
     }
+    counted = str(data_check(config, context.data))
+    if counted:
+        rows["rows"] = counted
     if not isinstance(profile, SlurmProfile):
         rows["cluster"] = f"{profile.name}: processes {profile.tasks}, threads of each {profile.threads()}"
     print(f"stage {config.stage} of {config.name}")

@@ -19,7 +19,8 @@ from jobs.cell.answers import SHARD, add_answers, by_benchmark, evaluation_cells
 from jobs.cell.cell import Cell
 from jobs.work.start import data_folder, recorded, settled_environment, within_reach
 from jobs.work.usage import usage
-from layalign.config import ModelConfig, RunConfig
+from layalign.config import PROMPT_TOKENS, ModelConfig, RunConfig
+from layalign.data.tokenise import count_questions
 from layalign.evaluation import table
 from layalign.evaluation.benchmarks import Item, read_benchmark
 from layalign.evaluation.generate import Record, answer_items, remaining
@@ -83,6 +84,8 @@ class Answerer:
         if not mine:
             return True
         model, tokenizers = self._model(cell.run, local)
+        reads = config.reads
+        _check(items, config, tokenizers)
         progress = _Progress(cell, folder, len(items) - len(mine))
 
         def on_batch(records: list[Record]) -> None:
@@ -96,7 +99,8 @@ class Answerer:
             tokenizers.decoder,
             batch_size=config.evaluation.batch_size,
             max_new_tokens=cell.max_new_tokens,
-            max_source=config.data.max_source,
+            max_source=reads.max_source,
+            max_prompt=reads.max_prompt or PROMPT_TOKENS,
             text=config.bridge.text,
             on_batch=on_batch,
             should_stop=lambda: self.interrupts.cause is not None,
@@ -121,6 +125,22 @@ def _tokenizers(model: ModelConfig) -> Tokenizers:
 
 _loaded_once = functools.cache(load_tokenizers)
 """In this process, however many runs and benchmarks it answers."""
+
+
+def _check(items: Sequence[Item], config: RunConfig, tokenizers: Tokenizers) -> None:
+    """Say what is cut and unknown in all items of a cell, and refuse more of it than the recipe allows."""
+    bridge = config.bridge
+    counts = count_questions(
+        [item.source for item in items] if bridge.trains else [],
+        [item.prompt for item in items] if bridge.text else [],
+        [item.language for item in items],
+        config.reads,
+        tokenizers.encoder,
+        tokenizers.decoder,
+    )
+    for line in counts.told():
+        print(line, flush=True)
+    counts.check(config.reads)
 
 
 def items_of(cell: Cell, config: RunConfig, data: Path | None) -> list[Item]:

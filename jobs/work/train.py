@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+from cluster.files import read_json, write_json_atomic
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
 from cluster.run.run_folder import RunFolder
 from jobs.work.progress import TrainingProgress
 from jobs.work.start import cache_folder, data_folder, started, within_reach
-from layalign.config import RunConfig
-from layalign.data.batching import groups, split_dev
+from layalign.config import DataConfig, RunConfig
+from layalign.data.dev import Rule, Split, split
 from layalign.data.tokenise import Tokenised, prepare
 from layalign.model.layalign import LayAlign
 from layalign.model.store import Tokenizers, load_tokenizers, load_weights, put_weights, save_bridge
@@ -70,19 +72,61 @@ def _data(
     config: RunConfig, folder: Path | None, tokenizers: Tokenizers, processes: Processes, run: RunFolder
 ) -> TrainData:
     """Tokens of the stage: rank 0 makes them if need be, then the others find them in the cache."""
+    record: dict[str, Any] = processes.on_first(lambda: _recorded(run))
+    rule: Rule = record["rule"]
+    data = config.reads if rule == "question" else _read_before(config)
 
     def tokens() -> Tokenised:
         text = config.bridge.text
-        return prepare(config.data, folder, text, tokenizers.encoder, tokenizers.decoder, cache_folder())
+        return prepare(data, folder, text, tokenizers.encoder, tokenizers.decoder, cache_folder())
 
     made: list[Tokenised] = []
     processes.on_first(lambda: made.append(tokens()))
     tokenised = made[0] if made else tokens()
-    if processes.first and any(tokenised.truncated.values()):
+    tokenised.counts.check(data)
+    if record["files"] not in (None, tokenised.files):
+        raise ValueError(
+            f"the data files are not those that run {run.path.name} began with: put them back, or give --force, which "
+            "moves it aside and begins anew"
+        )
+
+    def answer(row: int) -> str:
+        ids = tokenised.dataset[row]["target_ids"]
+        return str(tokenizers.decoder.decode(ids[:-1])).strip()
+
+    parts = split(tokenised.dataset, data.dev, config.seed, answer, rule)
+    if processes.first:
+        _tell(run, tokenised, parts, rule)
+    return TrainData(tokenised.dataset, parts.train, parts.dev, *tokenizers.pads)
+
+
+def _recorded(run: RunFolder) -> dict[str, Any]:
+    """How a run that goes on has read its data: one that has no record began before there were any."""
+    if not Checkpoints(run.checkpoints).steps():
+        return {"rule": "question", "files": None}
+    return read_json(run.data) or {"rule": "target", "files": None}
+
+
+def _read_before(config: RunConfig) -> DataConfig:
+    """The data as a run has them that began before prompts had a limit of their own, and nothing was refused."""
+    limit = config.data.max_prompt or config.data.max_source
+    return dataclasses.replace(config.data, max_prompt=limit, max_prompt_cut=1.0, max_unknown=1.0)
+
+
+def _tell(run: RunFolder, tokenised: Tokenised, parts: Split, rule: Rule) -> None:
+    """Say and keep what is read, cut and set aside."""
+    if rule == "target":
+        print(
+            "begun when prompts were cut like sources and dev sets were of targets, and goes on so",
+            flush=True,
+        )
+    for line in (*tokenised.counts.told(), parts.line()):
+        if line:
+            print(line, flush=True)
+    if any(tokenised.truncated.values()):
         run.event("truncated", **tokenised.truncated)
-        print(f"longer than the limit and cut: {tokenised.truncated}", flush=True)
-    train, dev = split_dev(groups(tokenised.dataset), config.data.dev, config.seed)
-    return TrainData(tokenised.dataset, train, dev, *tokenizers.pads)
+    told = {"rule": rule, "files": tokenised.files}
+    write_json_atomic(run.data, {**told, **tokenised.counts.to_dict(), "split": parts.told})
 
 
 def _model(config: RunConfig, parent: str | None, processes: Processes) -> LayAlign:

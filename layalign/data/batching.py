@@ -75,35 +75,72 @@ class BatchPlan:
         return order
 
 
-def split_dev(member_of: Sequence[str] | np.ndarray, dev: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split_dev(
+    member_of: Sequence[str] | np.ndarray,
+    dev: int,
+    seed: int,
+    kept: np.ndarray | None = None,
+    largest: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Train and dev rows: whole groups, in an order of their hashes, until there are `dev` examples.
 
     Args:
         member_of: group of each row `[n]`.
         dev: examples to set aside at least; the last group may bring some more.
         seed: another seed chooses other groups.
+        kept: a number of each row `[n]`, -1 for none: of each number some row stays in training.
+        largest: rows of the largest group that may be set aside; None is any.
 
     Returns:
         Row indices of train and of dev, both ascending.
 
     Raises:
-        ValueError: no row is left to train on.
+        ValueError: no row is left to train on, or what must stay leaves fewer than `dev`.
     """
     if dev == 0:
         return np.arange(len(member_of)), np.arange(0)
     names, member, counts = np.unique(np.asarray(member_of), return_inverse=True, return_counts=True)
     hashes = [hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names]
     order = np.array(sorted(range(len(names)), key=hashes.__getitem__))
-    needed = int(np.searchsorted(np.cumsum(counts[order]), dev)) + 1
+    if largest is not None:
+        order = order[counts[order] <= largest]
+    chosen = _chosen(order, member, counts, dev, kept)
+    taken = int(counts[chosen].sum())
     in_dev = np.zeros(len(names), dtype=bool)
-    in_dev[order[:needed]] = True
-    chosen = in_dev[member]
-    if chosen.all():
+    in_dev[chosen] = True
+    rows = in_dev[member]
+    if rows.all():
         raise ValueError(
             f"data.dev is {dev}, which takes all {len(member_of)} examples ({len(names)} groups) and leaves none to "
             "train on; lower data.dev"
         )
-    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+    if (kept is not None or largest is not None) and taken < dev:
+        raise ValueError(
+            f"data.dev is {dev}, but of {len(member_of)} examples in {len(names)} groups only {taken} can be set "
+            "aside: training keeps an example of every answer, and groups far larger than the others; lower data.dev"
+        )
+    return np.flatnonzero(~rows), np.flatnonzero(rows)
+
+
+def _chosen(
+    order: np.ndarray, member: np.ndarray, counts: np.ndarray, dev: int, kept: np.ndarray | None
+) -> np.ndarray:
+    """The first groups of an order that have `dev` rows, without those that hold the last row of what is kept."""
+    if kept is None:
+        return order[: int(np.searchsorted(np.cumsum(counts[order]), dev)) + 1]
+    left = np.bincount(kept[kept >= 0], minlength=1)
+    begins = np.concatenate([[0], np.cumsum(counts)])
+    by_group = np.argsort(member, kind="stable")
+    chosen, taken = [], 0
+    for group in order:
+        if taken >= dev:
+            break
+        inside = kept[by_group[begins[group] : begins[group + 1]]]
+        held = np.bincount(inside[inside >= 0], minlength=len(left))
+        if (held < left)[held > 0].all():
+            chosen.append(group)
+            left, taken = left - held, taken + int(counts[group])
+    return np.array(chosen, dtype=np.int64)
 
 
 def micro_batches(

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import hashlib
 import json
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
-from layalign.languages import Language, find
+from layalign.data.faults import Fault
 
 _SPACE = re.compile(r"\s*")
 _ARRAY = re.compile(r'\s*(\{\s*"data"\s*:\s*)?\[')
 _HEAD = 4096
 _UTF8 = "data files are UTF-8"
 _JSON = "a row is one JSON object"
-
-
-def fault(path: Path | str, line: int, what: str, rule: str) -> ValueError:
-    """The error for one bad line: `file:line: what; rule`."""
-    return ValueError(f"{path}:{line}: {what}; {rule}")
 
 
 def locate(path: str, folder: Path | None) -> Path:
@@ -55,35 +53,14 @@ def one_file(candidates: list[Path], folder: Path, rule: str) -> Path:
 
 
 def listing(folder: Path) -> list[Path]:
-    """What a folder holds, by name.
+    """What a folder holds, by name, without what is hidden: systems and editors leave `._train.sw` and the like.
 
     Raises:
         ValueError: it is no folder.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; this reader wants the one that holds a file per language")
-    return sorted(folder.iterdir())
-
-
-def twins(folder: Path, source: Language, target: Language) -> tuple[Path, Path]:
-    """Two files of one stem that end in codes of the two languages: `train.sw` and `train.en`.
-
-    Raises:
-        ValueError: not exactly one such pair, or line counts that differ.
-    """
-    paths = listing(folder)
-    rule = f"one file must end in a code of {source.name}, e.g. .{source.code}"
-    first = one_file([path for path in paths if find(path.suffix[1:]) is source], folder, rule)
-    rule = f"{first.name} must have one twin that ends in a code of {target.name}, e.g. .{target.code}"
-    same_stem = [path for path in paths if path.stem == first.stem and find(path.suffix[1:]) is target]
-    second = one_file(same_stem, folder, rule)
-    counts = count_lines(first), count_lines(second)
-    if counts[0] != counts[1]:
-        raise ValueError(
-            f"{first} has {counts[0]} lines, {second} has {counts[1]}; "
-            "line n of one must be the translation of line n of the other"
-        )
-    return first, second
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def count_lines(path: Path) -> int:
@@ -101,49 +78,106 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def each_line(path: Path, head: int = 0) -> Iterator[tuple[int, str | Fault]]:
+    """Number (from 1) and text of each line, without its end; a fault where it is not UTF-8.
+
+    Only a line feed ends a line. A file that ends in `.gz` is unpacked. `head` is how many bytes of it are read, 0
+    all: the last line may be a part of one.
+    """
+    with _opened(path, head) as file:
+        for number, raw in enumerate(file, 1):
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                yield number, Fault(path, number, f"byte {error.start + 1} is not UTF-8", _UTF8)
+                continue
+            if number == 1 and "\r" in text and not raw.endswith(b"\n"):
+                yield (
+                    number,
+                    Fault(path, number, "no line feed but carriage returns", "a line feed ends a line"),
+                )
+            else:
+                yield number, text
+
+
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of each line, without its end. Only a line feed ends a line.
+    """As `each_line`.
 
     Raises:
         ValueError: a line is not UTF-8.
     """
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, 1):
-            try:
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise fault(path, number, f"byte {error.start + 1} is not UTF-8", _UTF8) from None
-            yield number, text.rstrip("\r\n")
+    for number, line in each_line(path):
+        if isinstance(line, Fault):
+            raise ValueError(str(line))
+        yield number, line
 
 
-def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def objects(path: Path, head: int = 0) -> Iterator[tuple[int, dict[str, Any] | Fault | None]]:
     """Line and content of each JSON object of a list, of `{"data": list}`, or of a file with one per line.
 
-    Raises:
-        ValueError: text that is no UTF-8 or no JSON, or a row that is no object.
+    What is no UTF-8, no JSON or no object is a fault in its place; a blank line is None. A list ends with the
+    first item that is no JSON: where the next one begins is not known. `head` is as in `each_line`.
     """
-    with path.open("rb") as file:
-        head = file.read(_HEAD).decode("utf-8-sig", errors="replace")
-    for line, row in _items(path) if _ARRAY.match(head) else _json_lines(path):
-        if not isinstance(row, dict):
-            raise fault(path, line, f"found {type(row).__name__}", _JSON)
-        yield line, row
+    yield from _items(path, head) if is_list(path) else _json_lines(path, head)
 
 
-def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    for number, line in lines(path):
-        try:
-            yield number, json.loads(line)
-        except json.JSONDecodeError as error:
-            raise fault(path, number, f"invalid JSON, {error.msg} at column {error.colno}", _JSON) from None
+def is_list(path: Path) -> bool:
+    """Whether a JSON file is a list, or `{"data": list}`."""
+    with _opened(path, _HEAD) as file:
+        return bool(_ARRAY.match(file.read().decode("utf-8-sig", errors="replace")))
 
 
-def _items(path: Path) -> Iterator[tuple[int, Any]]:
+class _Twice(dict[str, Any]):
+    """An object in which a key stands twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    return made if len(made) == len(pairs) else _Twice(made)
+
+
+def _object(path: Path, line: int, value: Any) -> dict[str, Any] | Fault:
+    if isinstance(value, _Twice):
+        return Fault(path, line, "a key that stands twice", "an object has each key once")
+    return value if isinstance(value, dict) else Fault(path, line, f"found {type(value).__name__}", _JSON)
+
+
+def _opened(path: Path, head: int = 0) -> BinaryIO:
+    unpacked = gzip.open if path.suffix == ".gz" else open
+    file = cast(BinaryIO, unpacked(path, "rb"))
+    if not head:
+        return file
+    with file:
+        return BytesIO(file.read(head))
+
+
+def _json_lines(path: Path, head: int) -> Iterator[tuple[int, dict[str, Any] | Fault | None]]:
+    for number, line in each_line(path, head):
+        if isinstance(line, Fault):
+            yield number, line
+        elif not line.strip():
+            yield number, None
+        else:
+            try:
+                yield number, _object(path, number, json.loads(line, object_pairs_hook=_once))
+            except json.JSONDecodeError as error:
+                what = f"invalid JSON, {error.msg} at column {error.colno}"
+                yield number, Fault(path, number, what, _JSON)
+
+
+def _items(path: Path, head: int) -> Iterator[tuple[int, dict[str, Any] | Fault]]:
     """Items of a list one by one: the text is in memory, never all of its objects."""
-    text = _text(path)
+    with _opened(path, head) as file:
+        raw = file.read()
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(raw, final=not head)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        yield line, Fault(path, line, "text that is not UTF-8", _UTF8)
+        return
     opening = _ARRAY.match(text)
     assert opening is not None
-    decoder, line, counted = json.JSONDecoder(), 1, 0
+    decoder, line, counted = json.JSONDecoder(object_pairs_hook=_once), 1, 0
     position = _skip(text, opening.end())
     while text[position : position + 1] != "]":
         line += text.count("\n", counted, position)
@@ -151,25 +185,23 @@ def _items(path: Path) -> Iterator[tuple[int, Any]]:
         try:
             row, position = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
-            raise fault(path, error.lineno, f"invalid JSON, {error.msg}", _JSON) from None
-        yield line, row
+            yield error.lineno, Fault(path, error.lineno, f"invalid JSON, {error.msg}", _JSON)
+            return
+        yield line, _object(path, line, row)
         position = _skip(text, position)
         if text[position : position + 1] == ",":
             position = _skip(text, position + 1)
         elif text[position : position + 1] != "]":
-            raise fault(path, line, "invalid JSON after this row", "rows of a list are separated by commas")
+            rule = "rows of a list are separated by commas"
+            yield line, Fault(path, line, "invalid JSON after this row", rule)
+            return
+    after = text[_skip(text, position + 1) :]
+    if after and not (opening[1] and after[0] in "},"):
+        line += text.count("\n", counted, position)
+        yield line, Fault(path, line, f"text after the list: {after[:20]!r}", "a file holds one list")
 
 
 def _skip(text: str, position: int) -> int:
     space = _SPACE.match(text, position)
     assert space is not None
     return space.end()
-
-
-def _text(path: Path) -> str:
-    raw = path.read_bytes()
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise fault(path, line, "text that is not UTF-8", _UTF8) from None

@@ -6,32 +6,44 @@
   language and its twin of the same stem that ends in a code of English (`train.sw`, `train.en`;
   `tatoeba.swh-eng.swh`, `tatoeba.swh-eng.eng`).
 - `tsv`: one file per language in one folder, whose stem is a code or ends in one after `_`, `-` or `.`
-  (`sw.tsv`, `train_sw.tsv`); each line is source TAB target.
-- `jsonl`: one file of objects with source and target under the names in `columns` and, where present,
-  `language` (name or code; may be left out where only one language is read), `prompt` (the LLM's text in
-  place of the translation prompt) and `group` (what parallel translations share, in place of the target).
+  (`sw.tsv`, `train_sw.tsv`); each line is source TAB target. A header with the names in `columns` may have
+  further columns; one of known words (`question TAB answer`, `sw TAB en`) is passed over.
+- `jsonl`: one file of objects with source and target under the names in `columns` (`translation.sw` is the
+  field `sw` of an object `translation`, `answers.0` the first of a list) and, where present, `language` (name or
+  code; may be left out where only one language is read), `prompt` (the LLM's text in place of the translation
+  prompt) and `group` (what parallel translations share).
 - `math`: one file of `{query, response, lang}` (MultilingualMath: a list, `{"data": list}`, or an object per
   line); `lang` as `language` above. The prompt is the math prompt.
-- `hub`: the split `train` of a hub data set that is in the cache, with the columns of `jsonl`.
+- `hub`: a split (`train`, or `data.split`) of a hub data set that is in the cache, of its one configuration or
+  of `data.config`, with the columns of `jsonl`. CSV, TSV and JSON are read as text (`layalign.data.delimited`).
 
 The encoder reads the source, the LLM learns the target, which is English in the paper. `limit` takes the
-first rows of each language in the order of the file; rows of languages not asked for are passed over.
+first rows of each language in the order of the file; rows of languages not asked for are passed over, and so
+are those that are blank on both sides. All rows that cannot be used are told at once.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from layalign.config import DataConfig
-from layalign.data.files import checksum, fault, lines, listing, locate, objects, one_file, twins
+from layalign.data.faults import Fault, Faults
+from layalign.data.files import checksum, listing, locate, objects, one_file
+from layalign.data.hub import hub_files, hub_rows, snapshot
+from layalign.data.rows import Blank, Fields, Found, Row, named_row
+from layalign.data.tsv import tsv_rows
+from layalign.data.twins import lego_twins, pair_twins, twin_rows
 from layalign.languages import Language, find, language
 from layalign.prompts import math_prompt, translation_prompt
 
-ENGLISH = language("English")
+_BLANK = re.compile(r"[\s\u00ad\u200b-\u200f\u2060\ufeff]*")
+"""Spaces, and what has no width."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +59,13 @@ class Example:
     language: str
     """Code of the source's language."""
     group: str
-    """Equal for parallel translations of one sentence or problem, so that a dev split keeps them together."""
-
-
-class Row(NamedTuple):
-    """A row and where it stands."""
-
-    path: Path
-    line: int
-    language: Language
-    source: str
-    target: str
-    prompt: str | None = None
-    group: str | None = None
+    """Hash of the group that the file says the row is in, else of the target."""
+    question: str
+    """Hash of the source, whichever way its accents are written."""
+    answer: str
+    """Hash of the target."""
+    place: int
+    """Which row of its language it is, counted from 1 in the order of the file."""
 
 
 class Reader(NamedTuple):
@@ -69,32 +75,51 @@ class Reader(NamedTuple):
     """The file or folder that is read."""
     files: Callable[[Path, list[Language]], list[Path]]
     """All files whose bytes decide what is read, in a fixed order."""
-    rows: Callable[[Path, DataConfig, list[Language]], Iterator[Row]]
+    rows: Callable[[Path, DataConfig, list[Language]], Iterator[Found]]
     prompt: Callable[[Row], str]
     """What the LLM reads where a row brings no prompt of its own."""
 
 
-def read(data: DataConfig, folder: Path | None, text: bool) -> Iterator[Example]:
+def read(
+    data: DataConfig, folder: Path | None, text: bool, passed_over: dict[str, int] | None = None
+) -> Iterator[Example]:
     """The examples of a data set, language by language or in the order of the file.
 
     Args:
         data: layout, place, languages and limit.
         folder: the data folder that a relative path is below.
         text: whether the LLM reads the prompt as text too.
+        passed_over: is told how many rows of each file are blank on both sides.
 
     Raises:
-        ValueError: a missing file, an unknown language, a malformed or empty row, a language without rows.
+        ValueError: a missing file, an unknown language, a language without rows; after the last row, and with no
+            example after the first of them, all rows that are malformed or blank on one side.
     """
-    reader, languages = READERS[data.reader], _languages(data)
-    place = reader.place(data, folder)
-    counts = {entry.code: 0 for entry in languages}
+    reader, languages = READERS[data.reader], asked_languages(data)
+    place, faults = reader.place(data, folder), Faults()
+    prompt = PROMPTS.get(data.prompt or "", reader.prompt) if text else None
+    used = {entry.code: 0 for entry in languages}
+    places = dict(used)
+    blank = passed_over if passed_over is not None else {}
     for row in reader.rows(place, data, languages):
-        code = row.language.code
-        if code not in counts or counts[code] == data.limit:
+        if isinstance(row, Fault):
+            faults.add(row)
             continue
-        counts[code] += 1
-        yield _example(row, PROMPTS.get(data.prompt or "", reader.prompt) if text else None)
-    missing = [entry.name for entry in languages if not counts[entry.code]]
+        code = row.language.code if isinstance(row, Row) else None
+        if code and (code not in used or used[code] == data.limit):
+            continue
+        if code:
+            places[code] += 1
+        if isinstance(row, Blank) or not (seen(row.source) or seen(row.target)):
+            blank[row.path.name] = blank.get(row.path.name, 0) + 1
+        elif bad := unusable(row):
+            faults.add(bad)
+        else:
+            used[row.language.code] += 1
+            if not faults.count:
+                yield _example(row, prompt, places[row.language.code])
+    faults.check()
+    missing = [entry.name for entry in languages if not used[entry.code]]
     if missing:
         raise ValueError(f"{place} has no rows for {', '.join(missing)}; take them off data.languages")
 
@@ -103,35 +128,62 @@ def checksums(data: DataConfig, folder: Path | None) -> list[str]:
     """SHA-256 of each file that `read` reads, wherever the data folder lies.
 
     Raises:
-        ValueError: a missing file, line counts that differ, an unknown language.
+        ValueError: a missing file, an unknown language.
     """
-    reader, languages = READERS[data.reader], _languages(data)
+    reader, languages = READERS[data.reader], asked_languages(data)
     return [checksum(path) for path in reader.files(reader.place(data, folder), languages)]
 
 
-def _languages(data: DataConfig) -> list[Language]:
-    """The languages of a config, once each."""
+def asked_languages(data: DataConfig) -> list[Language]:
+    """The languages of a config, once each.
+
+    Raises:
+        ValueError: one is unknown, stands twice, or is English beside pairs with English.
+    """
     languages = [language(name) for name in data.languages]
     for entry in languages:
         if languages.count(entry) > 1:
             raise ValueError(f"data.languages names {entry.name} more than once")
-    if ENGLISH in languages and data.reader in ("lego", "pairs"):
+    if language("English") in languages and data.reader in ("lego", "pairs"):
         raise ValueError(f"data.languages names English, but {data.reader} pairs are translated into English")
     return languages
 
 
-def _example(row: Row, prompt: Callable[[Row], str] | None) -> Example:
-    for side, value in (("source", row.source), ("target", row.target)):
-        if not value.strip():
-            raise fault(row.path, row.line, f"empty {side}", "source and target must have text")
-    group = row.group or " ".join(row.target.split())
+def seen(text: str) -> bool:
+    """Whether a text has anything but spaces, those without width among them."""
+    return not _BLANK.fullmatch(text)
+
+
+def unusable(row: Row) -> Fault | None:
+    """What is wrong with a row that has text on one side at least."""
+    sides = (("source", row.source, row.path), ("target", row.target, row.targets or row.path))
+    for side, text, path in sides:
+        if not seen(text):
+            return Fault(path, row.line, f"empty {side}", "source and target must have text")
+        if "\0" in text:
+            return Fault(path, row.line, f"a zero byte in the {side}", "it is no text: copy the file again")
+        if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+            return Fault(path, row.line, f"half a character in the {side}", "text is valid Unicode")
+    return None
+
+
+def _example(row: Row, prompt: Callable[[Row], str] | None, place: int) -> Example:
+    answer = _hash(row.target)
     return Example(
         source=row.source,
         target=row.target,
         prompt=(row.prompt or prompt(row)) if prompt else None,
         language=row.language.code,
-        group=hashlib.blake2b(group.encode(), digest_size=8).hexdigest(),
+        group=_hash(row.group) if row.group else answer,
+        question=_hash(normalize("NFC", row.source)),
+        answer=answer,
+        place=place,
     )
+
+
+def _hash(text: str) -> str:
+    """Equal for texts that differ in nothing but spaces."""
+    return hashlib.blake2b(" ".join(text.split()).encode(), digest_size=8).hexdigest()
 
 
 def _locate(data: DataConfig, folder: Path | None) -> Path:
@@ -145,43 +197,15 @@ def _file(data: DataConfig, folder: Path | None) -> Path:
     return place
 
 
-def _snapshot(data: DataConfig, folder: Path | None) -> Path:
-    """The folder in the hub's cache that holds one commit of a data set."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        told = snapshot_download(
-            data.path, repo_type="dataset", revision=data.revision, local_files_only=True
-        )
-    except (OSError, ValueError):
-        raise ValueError(
-            f"hub data set {data.path} at revision {data.revision or 'main'} is not in the cache; "
-            "fetch it with `prefetch` where there is internet"
-        ) from None
-    return Path(told)
-
-
-def _lego_twins(place: Path, entry: Language) -> tuple[Path, Path]:
-    named = [path for path in listing(place) if path.name[:3] == "en-" and find(path.name[3:]) is entry]
-    return twins(one_file(named, place, f"one folder must be named en-{entry.code}"), entry, ENGLISH)
-
-
-def _pair_twins(place: Path, entry: Language) -> tuple[Path, Path]:
-    return twins(place, entry, ENGLISH)
-
-
 def _twin_files(find_twins: Callable[[Path, Language], tuple[Path, Path]]) -> Reader:
     """The reader of two files per language, however they are found."""
 
     def files(place: Path, languages: list[Language]) -> list[Path]:
         return [path for entry in languages for path in find_twins(place, entry)]
 
-    def rows(place: Path, data: DataConfig, languages: list[Language]) -> Iterator[Row]:
+    def rows(place: Path, data: DataConfig, languages: list[Language]) -> Iterator[Found]:
         for entry in languages:
-            source, target = find_twins(place, entry)
-            for (number, foreign), (_, english) in zip(lines(source), lines(target), strict=True):
-                blamed = target if foreign.strip() else source
-                yield Row(blamed, number, entry, foreign, english)
+            yield from twin_rows(find_twins(place, entry), entry)
 
     return Reader(_locate, files, rows, _translation)
 
@@ -200,79 +224,36 @@ def _tsv_files(place: Path, languages: list[Language]) -> list[Path]:
     return [_tsv(place, entry) for entry in languages]
 
 
-def _tsv_rows(place: Path, data: DataConfig, languages: list[Language]) -> Iterator[Row]:
+def _tsv_rows(place: Path, data: DataConfig, languages: list[Language]) -> Iterator[Found]:
     for entry in languages:
-        path = _tsv(place, entry)
-        for number, line in lines(path):
-            cells = line.split("\t")
-            if len(cells) != 2:
-                raise fault(path, number, f"{len(cells)} column(s)", "a line is source TAB target")
-            yield Row(path, number, entry, cells[0], cells[1])
+        yield from tsv_rows(_tsv(place, entry), entry, data.columns)
 
 
 def _single(place: Path, languages: list[Language]) -> list[Path]:
     return [place]
 
 
-class Fields(NamedTuple):
-    """What a file calls the parts of a row."""
-
-    source: str
-    target: str
-    language: str
-    prompt: str | None = None
-    group: str | None = None
+def named_fields(data: DataConfig) -> Fields:
+    """What the objects of a `jsonl` or `math` file call the parts of a row."""
+    if data.reader == "math":
+        return Fields("query", "response", "lang")
+    return Fields(*data.columns, prompt="prompt", group="group")
 
 
-def _jsonl_rows(place: Path, data: DataConfig, languages: list[Language]) -> Iterator[Row]:
-    fields = Fields(*data.columns, "language", "prompt", "group")
-    for number, row in objects(place):
-        yield _row(place, number, row, fields, languages)
+def _object_rows(path: Path, data: DataConfig, languages: list[Language]) -> Iterator[Found]:
+    for line, record in objects(path):
+        yield object_row(path, line, record, data, languages)
 
 
-def _math_rows(place: Path, data: DataConfig, languages: list[Language]) -> Iterator[Row]:
-    fields = Fields("query", "response", "lang")
-    for number, row in objects(place):
-        yield _row(place, number, row, fields, languages)
-
-
-def _hub_rows(place: Path, data: DataConfig, languages: list[Language]) -> Iterator[Row]:
-    """Streamed from the files of the snapshot, so that no second copy comes to be in a cache."""
-    import datasets
-
-    fields = Fields(*data.columns, "language", "prompt", "group")
-    for number, row in enumerate(datasets.load_dataset(str(place), split="train", streaming=True), 1):
-        yield _row(Path(data.path), number, row, fields, languages)
-
-
-def _hub_files(place: Path, languages: list[Language]) -> list[Path]:
-    return sorted(path for path in place.rglob("*") if path.is_file())
-
-
-def _row(path: Path, line: int, row: Mapping[str, Any], fields: Fields, languages: list[Language]) -> Row:
-    """A row of a file with named fields."""
-    spoken = _text(path, line, row, fields.language)
-    if spoken is None and len(languages) > 1:
-        rule = "it may be left out only where one language is read"
-        raise fault(path, line, f"no `{fields.language}`", rule)
-    entry = languages[0] if spoken is None else find(spoken)
-    if entry is None:
-        raise fault(path, line, f"unknown language {spoken!r}", "layalign/languages.py lists them")
-    source, target = (_text(path, line, row, key) for key in (fields.source, fields.target))
-    if source is None or target is None:
-        missing = fields.target if target is None else fields.source
-        rule = f"a row has the texts `{fields.source}` and `{fields.target}`"
-        raise fault(path, line, f"no `{missing}`", rule)
-    prompt, group = (key and _text(path, line, row, key) for key in (fields.prompt, fields.group))
-    return Row(path, line, entry, source, target, prompt, group)
-
-
-def _text(path: Path, line: int, row: Mapping[str, Any], key: str) -> str | None:
-    """A field, or None where the row has none."""
-    value = row.get(key)
-    if value is not None and not isinstance(value, str):
-        raise fault(path, line, f"`{key}` is {value!r}", "it must be text")
-    return value
+def object_row(
+    path: Path, line: int, record: dict[str, Any] | Fault | None, data: DataConfig, languages: list[Language]
+) -> Found:
+    """What an object of a `jsonl` or `math` file is."""
+    if isinstance(record, Fault):
+        return record
+    if record is None:
+        return Blank(path, line)
+    return named_row(path, line, record, named_fields(data), languages)
 
 
 def _translation(row: Row) -> str:
@@ -289,10 +270,10 @@ PROMPTS: dict[str, Callable[[Row], str]] = {
     "source": lambda row: row.source,
 }
 READERS: dict[str, Reader] = {
-    "lego": _twin_files(_lego_twins),
-    "pairs": _twin_files(_pair_twins),
+    "lego": _twin_files(lego_twins),
+    "pairs": _twin_files(pair_twins),
     "tsv": Reader(_locate, _tsv_files, _tsv_rows, _translation),
-    "jsonl": Reader(_file, _single, _jsonl_rows, _translation),
-    "math": Reader(_file, _single, _math_rows, _math),
-    "hub": Reader(_snapshot, _hub_files, _hub_rows, _translation),
+    "jsonl": Reader(_file, _single, _object_rows, _translation),
+    "math": Reader(_file, _single, _object_rows, _math),
+    "hub": Reader(snapshot, hub_files, hub_rows, _translation),
 }

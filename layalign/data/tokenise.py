@@ -2,7 +2,7 @@
 
 The source goes through the encoder's tokenizer with its special tokens; prompt and target through the LLM's
 without (the model puts bos in front, the target ends in eos). A source, prompt or target beyond its limit is
-cut at its end, as in the official code, and counted.
+cut at its end, as in the official code, and counted, and so is what a tokenizer cannot write.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,22 +23,25 @@ import datasets
 import pyarrow
 from transformers import PreTrainedTokenizerBase
 
-from layalign.config import DataConfig
+from layalign.config import PROMPT_TOKENS, DataConfig
+from layalign.data.counts import Counts, Kind
 from layalign.data.sources import Example, checksums, read
+from layalign.data.unknown import count_unknown
 from layalign.languages import language
 
 Tokenizer = PreTrainedTokenizerBase
 Ids = list[int]
 
-VERSION = 1
-"""Raise it whenever the tokens of the same text change: older caches are then left alone."""
+VERSION = 2
+"""Raise it whenever the tokens of the same text or the columns change: older caches are then left alone."""
 CHUNK = 2000
 """Examples that are in memory as Python objects at one time."""
+GROUPING = ("group", "question", "answer", "place")
 SCHEMA = pyarrow.schema(
     [
         *((name, pyarrow.list_(pyarrow.int32())) for name in ("source_ids", "prompt_ids", "target_ids")),
-        ("language", pyarrow.string()),
-        ("group", pyarrow.string()),
+        *((name, pyarrow.string()) for name in ("language", *GROUPING[:3])),
+        ("place", pyarrow.int32()),
     ]
 )
 PROBE = "Tom has 5 pens. পাঁচ ห้า tano 五個 fünf пять ñ é"
@@ -48,9 +52,16 @@ class Tokenised:
     """A tokenised data set."""
 
     dataset: datasets.Dataset
-    """Columns `source_ids`, `prompt_ids`, `target_ids` (lists of int), `language` (code) and `group`."""
-    truncated: dict[str, int]
-    """How many of `source`, `prompt` and `target` were longer than their limit."""
+    """Columns `source_ids`, `prompt_ids`, `target_ids` (lists of int), `language` (code), `group`, `question`, `answer`
+    and `place` as in `sources.Example`."""
+    counts: Counts
+    files: list[str]
+    """SHA-256 of each file that was read."""
+
+    @property
+    def truncated(self) -> dict[str, int]:
+        """How many of `source`, `prompt` and `target` were longer than their limit."""
+        return self.counts.cut
 
 
 def prepare(
@@ -84,13 +95,14 @@ def prepare(
             "the LLM's tokenizer has no eos token; answers must end in one, so set its eos_token"
         )
     set_language(encoder_tokenizer, language(data.languages[0]).code)
-    done = cache / _fingerprint(data, folder, text, encoder_tokenizer, decoder_tokenizer)
+    files = checksums(data, folder)
+    done = cache / _fingerprint(data, files, text, encoder_tokenizer, decoder_tokenizer)
     if not done.exists():
-        truncated = {"source": 0, "prompt": 0, "target": 0}
-        examples = read(data, folder, text)
-        _write(done, _columns(examples, data, encoder_tokenizer, decoder_tokenizer, truncated), truncated)
+        counts = Counts()
+        examples = read(data, folder, text, counts.passed_over)
+        _write(done, _columns(examples, data, encoder_tokenizer, decoder_tokenizer, counts), counts)
     dataset = datasets.Dataset.from_file(str(done / "tokens.arrow"))
-    return Tokenised(dataset, json.loads((done / "truncated.json").read_text()))
+    return Tokenised(dataset, Counts.from_dict(json.loads((done / "counts.json").read_text())), files)
 
 
 def check_tokenizer(tokenizer: Tokenizer | None, owner: str) -> None:
@@ -130,25 +142,67 @@ def encode_sources(
     Raises:
         ValueError: the tokenizer does not know a language, or makes nothing of a text.
     """
+    ids, whole = _sources(texts, codes, tokenizer, limit)
+    return ids, sum(length > limit for length in whole)
+
+
+def _sources(
+    texts: Sequence[str], codes: Sequence[str], tokenizer: Tokenizer, limit: int
+) -> tuple[list[Ids], list[int]]:
+    """As `encode_sources`, with the number of tokens of each text before it was cut."""
     ids: list[Ids] = [[]] * len(texts)
-    cut = 0
+    lengths = [0] * len(texts)
     for code in dict.fromkeys(codes):
         set_language(tokenizer, code)
         places = [place for place, spoken in enumerate(codes) if spoken == code]
         for place, whole in zip(places, _ids([texts[place] for place in places], tokenizer)):
             if not whole:
                 raise ValueError(f"the encoder's tokenizer makes no token of {texts[place]!r}; leave it out")
-            ids[place] = whole
+            ids[place], lengths[place] = whole, len(whole)
             if len(whole) > limit:
-                cut += 1
                 ids[place] = tokenizer(texts[place], truncation=True, max_length=limit)["input_ids"]
-    return ids, cut
+    return ids, lengths
 
 
 def encode_texts(texts: Sequence[str], tokenizer: Tokenizer, limit: int) -> tuple[list[Ids], int]:
     """Tokens of what the LLM reads, without special tokens, and how many texts were cut to `limit`."""
     whole = _ids(texts, tokenizer, add_special_tokens=False)
     return [ids[:limit] for ids in whole], sum(len(ids) > limit for ids in whole)
+
+
+def count_questions(
+    sources: Sequence[str],
+    prompts: Sequence[str],
+    codes: Sequence[str],
+    data: DataConfig,
+    encoder_tokenizer: Tokenizer,
+    decoder_tokenizer: Tokenizer,
+) -> Counts:
+    """What becomes of questions that are to be answered, by the rule of training: of `[n]` sources and `[n]` prompts,
+    or none where a model does not read them. Raises as `encode_sources`."""
+    counts = Counts()
+    _count_sources(counts, sources, codes, data, encoder_tokenizer)
+    _count_texts(counts, "prompt", prompts, codes, data.max_prompt or PROMPT_TOKENS, decoder_tokenizer)
+    return counts
+
+
+def _count_sources(
+    counts: Counts, texts: Sequence[str], codes: Sequence[str], data: DataConfig, tokenizer: Tokenizer
+) -> list[Ids]:
+    """Tokens of sources, counted."""
+    ids, whole = _sources(texts, codes[: len(texts)], tokenizer, data.max_source)
+    counts.add("source", codes, whole, ids, partial(count_unknown, tokenizer))
+    return ids
+
+
+def _count_texts(
+    counts: Counts, kind: Kind, texts: Sequence[str], codes: Sequence[str], limit: int, tokenizer: Tokenizer
+) -> list[Ids]:
+    """Tokens of what the LLM reads, counted."""
+    whole = _ids(texts, tokenizer, add_special_tokens=False) if texts else []
+    ids = [row[:limit] for row in whole]
+    counts.add(kind, codes, map(len, whole), ids, partial(count_unknown, tokenizer))
+    return ids
 
 
 def _ids(texts: Sequence[str], tokenizer: Tokenizer, **options: Any) -> list[Ids]:
@@ -163,34 +217,30 @@ def _columns(
     data: DataConfig,
     encoder_tokenizer: Tokenizer,
     decoder_tokenizer: Tokenizer,
-    truncated: dict[str, int],
+    counts: Counts,
 ) -> Iterator[dict[str, list[Any]]]:
-    """Columns of `CHUNK` examples after another; what was cut is added to `truncated`."""
+    """Columns of `CHUNK` examples after another; what was cut and what is unknown is added to `counts`."""
+    limits = data.max_prompt or PROMPT_TOKENS, data.max_target - 1
     while chunk := list(islice(examples, CHUNK)):
         codes = [example.language for example in chunk]
-        texts = [example.source for example in chunk]
-        sources, cut = encode_sources(texts, codes, encoder_tokenizer, data.max_source)
-        truncated["source"] += cut
-        prompts: list[Ids] = [[]] * len(chunk)
-        if asked := [example.prompt for example in chunk if example.prompt is not None]:
-            prompts, cut = encode_texts(asked, decoder_tokenizer, data.max_prompt or data.max_source)
-            truncated["prompt"] += cut
+        sources = _count_sources(counts, [e.source for e in chunk], codes, data, encoder_tokenizer)
+        asked = [example.prompt for example in chunk if example.prompt is not None]
+        prompts = _count_texts(counts, "prompt", asked, codes, limits[0], decoder_tokenizer)
         answers = [example.target for example in chunk]
-        targets, cut = encode_texts(answers, decoder_tokenizer, data.max_target - 1)
-        truncated["target"] += cut
+        targets = _count_texts(counts, "target", answers, codes, limits[1], decoder_tokenizer)
         yield {
             "source_ids": sources,
-            "prompt_ids": prompts,
+            "prompt_ids": prompts or [[]] * len(chunk),
             "target_ids": [[*ids, decoder_tokenizer.eos_token_id] for ids in targets],
             "language": codes,
-            "group": [example.group for example in chunk],
+            **{name: [getattr(example, name) for example in chunk] for name in GROUPING},
         }
 
 
-def _write(done: Path, columns: Iterator[dict[str, list[Any]]], truncated: dict[str, int]) -> None:
+def _write(done: Path, columns: Iterator[dict[str, list[Any]]], counts: Counts) -> None:
     """Tokens and counts in a folder that appears whole or not at all; whoever is first wins.
 
-    `truncated` is complete once all columns are drawn.
+    `counts` is complete once all columns are drawn.
     """
     unfinished = done.with_name(f".{done.name}.{uuid4().hex}")
     unfinished.mkdir(parents=True)
@@ -200,8 +250,8 @@ def _write(done: Path, columns: Iterator[dict[str, list[Any]]], truncated: dict[
                 for chunk in columns:
                     stream.write_batch(pyarrow.record_batch(chunk, schema=SCHEMA))
             _to_disk(file)
-        with (unfinished / "truncated.json").open("wb") as file:
-            file.write(json.dumps(truncated).encode())
+        with (unfinished / "counts.json").open("wb") as file:
+            file.write(json.dumps(counts.to_dict()).encode())
             _to_disk(file)
         unfinished.rename(done)
     except OSError:
@@ -218,16 +268,17 @@ def _to_disk(file: BinaryIO) -> None:
 
 def _fingerprint(
     data: DataConfig,
-    folder: Path | None,
+    files: list[str],
     text: bool,
     encoder_tokenizer: Tokenizer,
     decoder_tokenizer: Tokenizer,
 ) -> str:
-    """Hash of all that decides the tokens: where the files lie and how large the dev split is do not."""
+    """Hash of all that decides the tokens: not where the files lie, how large the dev split is or what is refused."""
     told = asdict(data)
-    del told["path"], told["dev"]
+    for key in ("path", "dev", "max_prompt_cut", "max_unknown"):
+        del told[key]
     told["languages"] = [language(name).code for name in data.languages]
-    told["files"] = checksums(data, folder)
+    told["max_prompt"], told["files"] = data.max_prompt or PROMPT_TOKENS, files
     told["tokenizers"] = [_identity(encoder_tokenizer), _identity(decoder_tokenizer)]
     told["text"], told["version"] = text, VERSION
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

@@ -51,6 +51,7 @@ def answer_items(
     batch_size: int,
     max_new_tokens: int,
     max_source: int,
+    max_prompt: int = sys.maxsize,
     text: bool,
     on_batch: Callable[[list[Record]], None],
     should_stop: Callable[[], bool],
@@ -67,7 +68,8 @@ def answer_items(
         batch_size: items that are answered together.
         max_new_tokens: longest answer.
         max_source: tokens of the encoder's input; longer ones are cut and their records say so.
-        text: whether the LLM reads the prompt. It is never cut: its end is where the answer begins.
+        max_prompt: tokens of the LLM's prompt; longer ones lose their end, where the answer begins, as in training.
+        text: whether the LLM reads the prompt.
         on_batch: takes the records of each batch as soon as they are there.
         should_stop: asked before each batch.
 
@@ -77,7 +79,8 @@ def answer_items(
     Raises:
         torch.cuda.OutOfMemoryError: not even one item fits.
     """
-    questions = _questions(items, encoder_tokenizer, decoder_tokenizer, max_source, text)
+    limits = (max_source, max_prompt if text else None)
+    questions = _questions(items, encoder_tokenizer, decoder_tokenizer, *limits)
     pads = (encoder_tokenizer.pad_token_id or 0, decoder_tokenizer.pad_token_id or 0)
     done = 0
     while done < len(questions):
@@ -115,14 +118,16 @@ def _questions(
     encoder_tokenizer: PreTrainedTokenizerBase,
     decoder_tokenizer: PreTrainedTokenizerBase,
     max_source: int,
-    text: bool,
+    max_prompt: int | None,
 ) -> list[_Question]:
-    """Items as tokens, longest first."""
+    """Items as tokens, longest first. `max_prompt` is None where the LLM reads no text."""
     questions = []
     for item in items:
         sources, cut = encode_sources([item.source], [item.language], encoder_tokenizer, max_source)
-        prompts = encode_texts([item.prompt], decoder_tokenizer, sys.maxsize)[0] if text else [[]]
-        questions.append(_Question(item, sources[0], prompts[0], bool(cut)))
+        prompts, lost = (
+            encode_texts([item.prompt], decoder_tokenizer, max_prompt) if max_prompt else ([[]], 0)
+        )
+        questions.append(_Question(item, sources[0], prompts[0], bool(cut or lost)))
     return sorted(questions, key=lambda q: (-len(q.source_ids) - len(q.prompt_ids), q.item.id))
 
 

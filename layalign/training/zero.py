@@ -169,7 +169,9 @@ def _join(processes: Processes) -> None:
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     from deepspeed import comm, ops
 
-    if processes.device.type == "cpu":  # else it compiles, for a minute, an operator that only its inference calls
+    if (
+        processes.device.type == "cpu"
+    ):  # else it compiles, for a minute, an operator that only its inference calls
         ops.__compatible_ops__["deepspeed_shm_comm"] = False
     comm.init_distributed(auto_mpi_discovery=False, verbose=False)
 

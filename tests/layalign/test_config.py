@@ -71,6 +71,47 @@ def test_only_what_changes_the_result_changes_the_signature() -> None:
         assert signature(1, override) != signature()
 
 
+def test_what_only_refuses_is_no_part_of_a_signature_and_a_later_key_is_one_when_it_is_set() -> None:
+    assert signature(1, "data.max_prompt_cut=1", "data.max_unknown=1") == signature()
+    hub = ("data.reader=hub",)
+    assert signature(1, *hub, "data.split=train") == signature(1, *hub)
+    for override in ("data.split=test", "data.config=sw", "data.max_prompt=99"):
+        assert signature(1, *hub, override) != signature(1, *hub)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("math", ("21491c28", "6019004c")), ("mini", ("c58378eb", "5f86fc13"))]
+)
+def test_shipped_recipes_are_the_runs_that_they_were(name: str, known: tuple[str, str]) -> None:
+    recipe = read_recipe(RECIPES / f"{name}.yaml")
+    assert tuple(resolve(recipe, stage).signature() for stage in (1, 2)) == known
+
+
+def test_a_prompt_has_its_own_limit_but_that_of_the_source_under_compat_official() -> None:
+    own, official, said = (
+        resolve(RECIPE, 1, words).reads
+        for words in ([], ["model.compat=official"], ["model.compat=official", "data.max_prompt=7"])
+    )
+    assert (own.max_prompt, own.max_prompt_cut) == (2048, 0.01)
+    assert (official.max_prompt, official.max_prompt_cut) == (9, 1.0)
+    assert said.max_prompt == 7
+
+
+@pytest.mark.parametrize(
+    ("override", "rule"),
+    [
+        ("data.max_prompt=0", "must be at least 1"),
+        ("data.max_prompt_cut=2", "is a share, 0 to 1"),
+        ("data.max_unknown=-1", "is a share, 0 to 1"),
+        ("data.split=test", "is of reader hub alone"),
+        ("data.config=sw", "is of reader hub alone"),
+    ],
+)
+def test_limits_and_names_that_mean_nothing_are_refused(override: str, rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        resolve(RECIPE, 1, [override])
+
+
 def test_a_switch_left_to_its_method_counts_as_the_methods_value() -> None:
     assert signature(1, "model.adapter=true", "model.aligner=linear") == signature()
     assert signature(1, "model.method=langbridge") == signature(1, "model.method=mindmerger")

@@ -1,7 +1,11 @@
+import gzip
+import io
 import json
 import os
+import zipfile
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from layalign.config import DataConfig
@@ -142,8 +146,148 @@ def test_empty_lines_name_file_line_and_side(lego):
     write(lego / "en-sw/train_100k.sw", "moja", "mbili")
     write(lego / "en-sw/train_100k.en", "", "two")
     fails(config("lego", lego), f"{lego}/en-sw/train_100k.en:1: empty target; ")
-    write(lego / "en-sw/train_100k.sw", "", "mbili")
-    fails(config("lego", lego), f"{lego}/en-sw/train_100k.sw:1: empty source; ")
+
+
+def test_rows_that_are_blank_on_both_sides_are_passed_over_and_counted(lego):
+    write(lego / "en-sw/train_100k.sw", "moja", " ", "", "\u200b\ufeff", "tano")
+    write(lego / "en-sw/train_100k.en", "one", "\u00a0", "", "", "five")
+    blank = {}
+    examples = list(read(config("lego", lego), None, False, blank))
+    assert [(example.source, example.target) for example in examples] == [("moja", "one"), ("tano", "five")]
+    assert blank == {"train_100k.sw": 3}
+
+
+def test_all_bad_rows_are_told_at_once_and_none_is_used(lego):
+    write(lego / "en-sw/train_100k.sw", *["moja", "", "tatu"] * 20)
+    write(lego / "en-sw/train_100k.en", *["one", "two", ""] * 20)
+    fails(
+        config("lego", lego), "train_100k.sw:2: empty source", "train_100k.en:3: empty target", "and 30 more"
+    )
+    fails(config("lego", lego), "(the first of 40 bad rows)")
+    reading = read(config("lego", lego), None, False)
+    assert next(reading).source == "moja"
+    with pytest.raises(ValueError, match="first of 40"):
+        next(reading)
+
+
+def test_rows_beyond_the_limit_are_not_judged(tmp_path):
+    path = write(tmp_path / "rows.jsonl", {"src": "moja", "tgt": "one"}, {"src": "mbili", "tgt": ""})
+    assert pairs(config("jsonl", path, limit=1)) == [("sw", "moja", "one")]
+
+
+def test_an_empty_file_of_a_language_is_no_data(lego):
+    for ending in ("sw", "en"):
+        write(lego / f"en-sw/train_100k.{ending}")
+    fails(config("lego", lego, "bn", "sw"), "has no rows for Swahili; ")
+
+
+def test_half_a_character_is_no_text(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"src": "moja", "tgt": "\\ud83d"}\n{"src": "mbili", "tgt": "\\ud83d\\ude00"}\n')
+    fails(config("jsonl", path), f"{path}:1: half a character in the target; ")
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ("src\ttgt", None),
+        ("question\tanswer", None),
+        ("Swahili\tEnglish", None),
+        ("swh_Latn\teng_Latn", None),
+        ("SOURCE_sw\tTarget_en", None),
+        ('"question"\t"answer"', None),
+        ("swali\tjibu", ("swali", "jibu")),
+    ],
+)
+def test_a_header_of_a_tsv_is_no_row(tmp_path, header, columns):
+    write(tmp_path / "sw.tsv", header, "moja\tone", "mbili\ttwo")
+    data = config("tsv", tmp_path, **({"columns": columns} if columns else {}))
+    assert pairs(data) == [("sw", "moja", "one"), ("sw", "mbili", "two")]
+
+
+def test_a_header_names_the_columns_of_a_wider_tsv(tmp_path):
+    write(tmp_path / "sw.tsv", "answer\tid\tquestion", "one\t1\tmoja", "two\t2\tmbili")
+    data = config("tsv", tmp_path, columns=("question", "answer"))
+    assert pairs(data) == [("sw", "moja", "one"), ("sw", "mbili", "two")]
+    fails(
+        config("tsv", tmp_path),
+        "sw.tsv:1: a header of answer, id, question; data.columns names source and target",
+    )
+    write(tmp_path / "sw.tsv", "English\tSwahili", "one\tmoja")
+    fails(config("tsv", tmp_path), "sw.tsv:1: a header of English, Swahili; ")
+    write(tmp_path / "sw.tsv", "question\tanswr", "moja\tone")
+    fails(config("tsv", tmp_path, columns=("question", "answer")), "sw.tsv:1: a header of question, answr; ")
+
+
+def test_a_header_that_comes_again_is_no_row(tmp_path, hub):
+    write(tmp_path / "sw.tsv", "question\tanswer", "moja\tone", "question\tanswer", "mbili\ttwo")
+    fails(config("tsv", tmp_path), "sw.tsv:3: the header once more; ")
+    hub(**{"train.csv": "src,tgt\nmoja,one\nsrc,tgt\n"})
+    fails(words(), "train.csv:3: the header once more; ")
+
+
+def test_hidden_files_are_no_data(lego):
+    for name in ("._train_100k.sw", ".train_100k.en.swp", "._train_100k.en"):
+        write(lego / "en-sw" / name, "of a system or an editor")
+    assert len(pairs(config("lego", lego))) == 2
+
+
+def test_carriage_returns_alone_end_no_line(tmp_path):
+    for ending in ("sw", "en"):
+        (tmp_path / f"train.{ending}").write_bytes(b"moja\rmbili\r")
+    fails(config("pairs", tmp_path), "train.sw:1: no line feed but carriage returns; a line feed ends a line")
+
+
+def test_zero_bytes_and_double_keys_are_no_text(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"src": "moja", "tgt": "a\\u0000"}\n{"src": "moja", "tgt": "one", "tgt": "two"}\n')
+    fails(
+        config("jsonl", path),
+        "rows.jsonl:1: a zero byte in the target",
+        "rows.jsonl:2: a key that stands twice",
+    )
+    write(tmp_path / "train.sw", "mo\0ja")
+    write(tmp_path / "train.en", "one")
+    fails(config("pairs", tmp_path), "train.sw:1: a zero byte in the source")
+
+
+def test_a_tsv_without_a_header_keeps_its_first_row(tmp_path):
+    write(tmp_path / "fr.tsv", "question\tquestion", '"Oui"\t"Yes"', "a\tb")
+    read_back = [("question", "question"), ('"Oui"', '"Yes"'), ("a", "b")]
+    assert [(source, target) for _, source, target in pairs(config("tsv", tmp_path, "fr"))] == read_back
+    write(tmp_path / "sw.tsv", "", "swali\tquestion", "jibu\tanswer")
+    assert pairs(config("tsv", tmp_path, "sw")) == [("sw", "swali", "question"), ("sw", "jibu", "answer")]
+
+
+def test_columns_reach_into_objects_and_lists(tmp_path):
+    nested = [{"translation": {"en": "one", "sw": "moja"}}, {"translation": {"en": "two", "sw": "mbili"}}]
+    path = write(tmp_path / "rows.jsonl", *nested)
+    for source in ("translation.sw", "translation.{language}"):
+        data = config("jsonl", path, columns=(source, "translation.en"))
+        assert pairs(data) == [("sw", "moja", "one"), ("sw", "mbili", "two")]
+    write(path, {"q.text": "moja", "answers": {"text": ["one", "uno"]}})
+    assert pairs(config("jsonl", path, columns=("q.text", "answers.text.1"))) == [("sw", "moja", "uno")]
+    fails(
+        config("jsonl", path, columns=("q.text", "answers.text")),
+        "`answers.text` is ['one', 'uno']; it must be text",
+    )
+    fails(
+        config("jsonl", path, columns=("q.text", "answers.0")),
+        "no `answers.0`; ",
+        "this one has `q.text`, `answers`",
+    )
+
+
+@pytest.mark.parametrize("value", [7, 7.0, True, None, ["a"], {"a": "b"}])
+def test_what_is_no_text_is_refused_row_by_row(tmp_path, value):
+    path = write(tmp_path / "rows.jsonl", {"src": "a", "tgt": "b"}, {"src": "a", "tgt": value}, "[]", "{")
+    fails(
+        config("jsonl", path),
+        "rows.jsonl:2: ",
+        "rows.jsonl:3: found list",
+        "rows.jsonl:4: invalid JSON",
+        "of 3 bad",
+    )
 
 
 def test_missing_files_and_folders_are_named(lego):
@@ -185,20 +329,138 @@ def test_a_language_without_rows_stops_the_reading(tmp_path):
     fails(config("math", path, "Swahili", "Thai", "French"), "has no rows for Thai, French; ")
 
 
-def test_hub_reads_the_cached_commit(tmp_path, monkeypatch):
+COMMIT = "0123456789012345678901234567890123456789"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Puts files into the hub's cache as its client does: named by content, with links to them in a snapshot."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    commit = "0123456789012345678901234567890123456789"
     cached = tmp_path / "datasets--someone--words"
-    write(cached / f"snapshots/{commit}/train.jsonl", {"input": "moja", "output": "one", "language": "sw"})
-    write(cached / f"snapshots/{commit}/test.jsonl", {"input": "mbili", "output": "two", "language": "sw"})
-    (cached / "refs").mkdir()
-    (cached / "refs/main").write_text(commit)
-    for revision in (None, commit):
-        data = config("hub", "someone/words", columns=("input", "output"), revision=revision)
+    (cached / "refs").mkdir(parents=True)
+    (cached / "blobs").mkdir()
+    (cached / "refs/main").write_text(COMMIT)
+
+    def put(**files):
+        for number, (name, content) in enumerate(files.items()):
+            blob, link = cached / f"blobs/{number:040x}", cached / f"snapshots/{COMMIT}" / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            blob.write_bytes(content if isinstance(content, bytes) else content.encode())
+            link.symlink_to(blob)
+
+    return put
+
+
+def words(*languages, **fields):
+    return config("hub", "someone/words", *languages, **fields)
+
+
+def test_hub_reads_the_cached_commit(hub):
+    train, test = {"input": "moja", "output": "one"}, {"input": "mbili", "output": "two"}
+    hub(**{"train.jsonl": json.dumps(train), "test.jsonl": json.dumps(test) + "\n\n"})
+    for revision in (None, COMMIT):
+        data = words(columns=("input", "output"), revision=revision)
         assert pairs(data) == [("sw", "moja", "one")]
     assert len(checksums(data, None)) == 2
-    other = config("hub", "someone/words", revision="9" * 40)
+    assert pairs(words(columns=("input", "output"), split="test")) == [("sw", "mbili", "two")]
+    fails(words(split="dev"), "someone/words has no split dev; data.split may be train, test")
+    other = words(revision="9" * 40)
     fails(other, "someone/words at revision 999", "not in the cache", "`prefetch`")
+
+
+TABLE = [("None", "007"), ("2024-01-02", "1"), ("NA", "2"), ('"moja', "1.50")]
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_a_table_of_the_hub_keeps_every_row_and_its_text(hub, delimiter):
+    rows = "".join(f"{source}{delimiter}{target}\r\n" for source, target in [("src", "tgt"), *TABLE])
+    name = "train.csv" if delimiter == "," else "data/train.tsv"
+    hub(**{name: "\ufeff" + rows})
+    assert [(source, target) for _, source, target in pairs(words())] == TABLE
+
+
+def test_a_json_of_the_hub_keeps_its_text(hub):
+    rows = [{"src": "2024-01-02", "tgt": "007"}, {"src": "1", "tgt": "2020-01-01T00:00:00"}]
+    hub(**{"train.jsonl.gz": gzip.compress("\n".join(map(json.dumps, rows)).encode())})
+    assert pairs(words()) == [("sw", "2024-01-02", "007"), ("sw", "1", "2020-01-01T00:00:00")]
+
+
+CARD = """---
+configs:
+- config_name: en-swa
+  data_files: [{split: train, path: data/swa/*.tsv}]
+- config_name: en-hau
+  data_files: [{split: train, path: data/hau/a.tsv}, {split: test, path: data/hau/test.tsv}]
+---
+Words.
+"""
+
+
+def test_each_language_has_its_configuration(hub):
+    hub(
+        **{
+            "README.md": CARD,
+            "data/swa/a.tsv": "src\ttgt\nmoja\tone\n",
+            "data/hau/a.tsv": "src\ttgt\nɗaya\tone\n",
+            "data/hau/test.tsv": "src\ttgt\nbiyu\ttwo\n",
+        }
+    )
+    expected = [("ha", "ɗaya", "one"), ("sw", "moja", "one")]
+    assert pairs(words("ha", "sw", config="en-{language}")) == expected
+    assert pairs(words("sw", config="en-swa")) == expected[1:]
+    fails(words("sw"), "several configurations; data.config names one of en-swa, en-hau")
+    fails(words("sw", config="swa"), "no configuration swa; data.config names one of en-swa, en-hau")
+    fails(
+        words("yo", config="en-{language}"),
+        "has 0 configurations en-{language} for Yoruba; it has en-swa, en-hau",
+    )
+    assert pairs(words("ha", config="en-hau", split="test")) == [("ha", "biyu", "two")]
+    fails(words("ha", config="en-hau", split="dev"), "has no split dev")
+
+
+def test_parquet_of_the_hub_has_types_of_its_own(hub, tmp_path):
+    path = tmp_path / "rows.parquet"
+    rows = {"translation": [{"en": "one", "sw": "moja"}], "n": [7]}
+    pyarrow.parquet.write_table(pyarrow.table(rows), path)
+    hub(**{"train.parquet": path.read_bytes()})
+    assert pairs(words(columns=("translation.sw", "translation.en"))) == [("sw", "moja", "one")]
+    fails(words(columns=("translation.sw", "n")), "someone/words:1: `n` is 7; it must be text")
+
+
+def test_shards_and_packed_files_of_the_hub(hub):
+    rows = [
+        json.dumps({"src": source, "tgt": target}) for source, target in (("moja", "one"), ("mbili", "two"))
+    ]
+    hub(**{f"data/train-0000{n}-of-00002.jsonl": row for n, row in enumerate(rows)})
+    assert pairs(words()) == [("sw", "moja", "one"), ("sw", "mbili", "two")]
+
+
+def test_a_packed_table_is_refused_for_it_would_change_its_text(hub):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("train.csv", "src,tgt\nmoja,007\n")
+    hub(**{"train.csv.zip": packed.getvalue()})
+    fails(words(), "train.csv.zip is a packed table, which is not read; ")
+
+
+def test_what_a_card_says_of_a_table(hub):
+    card = "---\nconfigs:\n- config_name: default\n  data_files: a.csv\n  {}\n---\n"
+    hub(**{"README.md": card.format('sep: ";"'), "a.csv": "src;tgt\nmoja;one, uno\n"})
+    assert pairs(words()) == [("sw", "moja", "one, uno")]
+
+
+def test_a_table_whose_columns_the_card_names(hub):
+    card = "---\nconfigs:\n- config_name: default\n  data_files: a.csv\n  names: [src, tgt]\n---\n"
+    hub(**{"README.md": card, "a.csv": "moja,one\nmbili,two\n"})
+    assert pairs(words()) == [("sw", "moja", "one"), ("sw", "mbili", "two")]
+
+
+def test_what_the_hub_cannot_give_is_named(hub, tmp_path):
+    hub(**{"train.jsonl.gz": gzip.compress(b'{"src": "a", "tgt": "b"}')[:-9]})
+    fails(words(), "train.jsonl.gz cannot be read: ")
+    link = tmp_path / f"datasets--someone--words/snapshots/{COMMIT}/train.jsonl.gz"
+    link.rename(link.with_name("words.py"))
+    fails(words(), "hub data set someone/words: ", "give its rows as jsonl instead")
 
 
 @pytest.mark.skipif(not (DATA / "tatoeba").is_dir(), reason=f"no tatoeba in {DATA}; set LAYALIGN_DATA")

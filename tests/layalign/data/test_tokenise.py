@@ -94,7 +94,7 @@ def test_tokens_are_those_of_the_two_tokenizers(folder, encoder, decoder):
     assert row["source_ids"] == encoder("এক")["input_ids"]
     assert row["source_ids"][-1] == encoder.eos_token_id
     prompt = translation_prompt("এক", "Bengali")
-    assert row["prompt_ids"] == decoder(prompt, add_special_tokens=False)["input_ids"][:90]
+    assert row["prompt_ids"] == decoder(prompt, add_special_tokens=False)["input_ids"]
     assert row["target_ids"] == [*decoder("one", add_special_tokens=False)["input_ids"], decoder.eos_token_id]
     assert row["language"] == "bn"
     assert row["group"] == told.dataset[0]["group"]
@@ -117,9 +117,31 @@ def test_what_is_too_long_is_cut_at_its_end_and_counted(folder, encoder, decoder
     assert told.dataset[0]["prompt_ids"] == decoder(prompt, add_special_tokens=False)["input_ids"][:5]
 
 
-def test_prompts_are_cut_like_sources_where_no_limit_is_given(folder, encoder, decoder):
-    told = prepared(folder, encoder, decoder, text=True)
-    assert {len(ids) for ids in told.dataset["prompt_ids"]} == {6}
+def test_prompts_have_a_limit_of_their_own(folder, encoder, decoder):
+    told = prepared(folder, encoder, decoder, text=True, max_source=4)
+    whole = decoder(translation_prompt("moja", "Swahili"), add_special_tokens=False)["input_ids"]
+    assert told.dataset[0]["prompt_ids"] == whole
+    assert told.truncated["prompt"] == 0
+    assert told.truncated["source"] == 1
+
+
+def test_what_is_cut_and_unknown_is_counted_by_language(folder, encoder, decoder):
+    write(folder / "data/other.bn", "ꕉꕜꕮ")
+    counts = prepared(folder, encoder, decoder, text=True, max_prompt=5).counts
+    whole = [encoder(text)["input_ids"] for text in ("moja", "mbili tatu nne mbili tatu nne mbili tatu nne")]
+    sw, bn = counts.source["sw"], counts.source["bn"]
+    assert (sw.texts, sw.cut, sw.longest, sw.tokens, sw.unknown) == (
+        2,
+        1,
+        len(whole[1]),
+        len(whole[0]) + 6,
+        0,
+    )
+    assert (bn.texts, bn.unknown, bn.tokens) == (1, 3, 4)
+    assert {code: tally.cut for code, tally in counts.prompt.items()} == {"sw": 2, "bn": 1}
+    assert {code: tally.cut for code, tally in counts.target.items()} == {"sw": 1, "bn": 0}
+    assert "sources longer than the limit and cut: sw 1 of 2" in counts.told()
+    assert "unknown tokens in sources: bn 75 % of 4 tokens" in counts.told()
 
 
 def test_an_exact_fit_is_not_counted(encoder, decoder):
@@ -162,6 +184,7 @@ def test_whatever_decides_the_tokens_decides_the_fingerprint(folder, encoder, de
         [
             ((encoder, decoder), {"text": True}),
             ((encoder, decoder), {"max_source": 5}),
+            ((encoder, decoder), {"max_prompt": 5}),
             ((encoder, decoder), {"limit": 1}),
             ((encoder, decoder), {"languages": ("bn", "sw")}),
             ((decoder, decoder), {}),
@@ -244,5 +267,10 @@ def test_two_processes_at_once_leave_one_whole_cache(folder, encoder, decoder):
         worker.join(60)
     assert [worker.exitcode for worker in workers] == [0, 0]
     [entry] = (folder / "cache").iterdir()
-    assert set(json.loads((entry / "truncated.json").read_text())) == {"source", "prompt", "target"}
+    assert set(json.loads((entry / "counts.json").read_text())) == {
+        "source",
+        "prompt",
+        "target",
+        "passed_over",
+    }
     assert len(prepared(folder, encoder, decoder).dataset) == 3

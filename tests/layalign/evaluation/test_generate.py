@@ -125,6 +125,16 @@ def test_without_text_the_llm_reads_no_prompt():
     assert all(batch.prompt_ids.shape[1] == 0 for batch in model.batches)
 
 
+def test_a_cut_prompt_is_told():
+    model = Adder()
+    records = run(model, [item(0), item(4)], max_prompt=5)[1]
+    assert {record["id"]: record["truncated"] for record in records} == {
+        "mini-sw-0000": False,
+        "mini-sw-0004": True,
+    }
+    assert model.batches[0].prompt_ids.shape[1] == 5
+
+
 def test_a_cut_source_is_told():
     records = run(Adder(), [item(0), item(4)], max_source=4)[1]
     assert {record["id"]: record["truncated"] for record in records} == {
