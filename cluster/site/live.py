@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
+import pwd
 import re
 import shlex
 from collections import Counter
@@ -111,13 +113,21 @@ def user_accounts() -> tuple[str, ...] | None:
     Associations of the Alliance end in `_cpu` and `_gpu`, names to submit under do not
     (docs.alliancecan.ca, pages Running_jobs and Job_scheduling_policies).
     """
-    user = getpass.getuser()
-    told = client.ask(
-        "sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user}", "format=account"
-    )
+    words = ("--noheader", "--parsable2", "show", "associations", f"user={_user()}", "format=account")
+    told = client.ask("sacctmgr", *words)
     if told is None:
         return None
-    return tuple(sorted({re.sub(r"_(cpu|gpu)$", "", name) for name in told.split()}))
+    lines = (line.strip() for line in told.splitlines())
+    names = (line for line in lines if re.fullmatch(r"[\w.+-]+", line))  # not a site's banner
+    return tuple(sorted({re.sub(r"_(cpu|gpu)$", "", name) for name in names}))
+
+
+def _user() -> str:
+    """Who this process is, whatever a variable says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return getpass.getuser()
 
 
 def _modules(profile: SlurmProfile, environ: Mapping[str, str]) -> str | None:

@@ -31,7 +31,7 @@ def answer(folder, command, *lines):
 
 
 def test_only_account_is_written_for_the_profile_to_read(site, tmp_path):
-    answer(tmp_path, "sacctmgr", "def-prof_cpu", "def-prof_gpu")
+    answer(tmp_path, "sacctmgr", "Quota: 80 % of 5000 used", "def-prof_cpu", "def-prof_gpu")
     lines = first_login("narval", None, site)
     path = tmp_path / ".config" / "layalign" / "profiles.yaml"
     assert lines[:2] == ["accounts: def-prof", f"wrote: {path}: account def-prof on narval"]
