@@ -214,7 +214,7 @@ def ask_controller(draft: Draft) -> str:
     said = answer.said.replace("sbatch: ", "")
     if not answer.ok:
         raise ClusterError(f"Slurm would refuse {draft.name}: {said}")
-    return said
+    return re.sub(r"\bJob \d+ to start", "it would start", said)  # the id is used up, and no job has it
 
 
 def _pickle(call: Call, resources: Resources) -> bytes:

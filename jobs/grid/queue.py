@@ -227,10 +227,13 @@ class GridQueue:
         if self.how.dry_run:
             print("".join(f"to be done here: {cell.name}\n" for cell in found.missing()), end="")
             return 0
+        missing = found.missing()
+        if missing and not agreed(f"do {many(len(missing), 'cell')} on this machine", self.how.yes):
+            return 0
         self.folder.create()
         with self.folder.lease():
             self._prepare(found)
-            return self._run_cells(found.missing())
+            return self._run_cells(missing)
 
     def _run_cells(self, missing: Sequence[Cell]) -> int:
         """Trainings, then evaluations, each kind as one slot."""

@@ -27,7 +27,7 @@ from layalign.config import PROMPT_TOKENS, DataConfig
 from layalign.data.counts import Counts, Kind
 from layalign.data.sources import Example, checksums, read
 from layalign.data.unknown import count_unknown
-from layalign.languages import language
+from layalign.languages import Language, language
 
 Tokenizer = PreTrainedTokenizerBase
 Ids = list[int]
@@ -112,7 +112,9 @@ def check_tokenizer(tokenizer: Tokenizer | None, owner: str) -> None:
 
 
 def set_language(tokenizer: Tokenizer, code: str) -> None:
-    """Tell a tokenizer that puts the language in front of its text (NLLB's) which it is. Others are left alone.
+    """Tell a tokenizer that puts the language in front of its text which it is. Others are left alone.
+
+    NLLB's has `swh_Latn`, M2M-100's `sw` (its token is `__sw__`), mBART's `sw_KE`.
 
     Raises:
         ValueError: the tokenizer does not know the language.
@@ -120,12 +122,28 @@ def set_language(tokenizer: Tokenizer, code: str) -> None:
     if not hasattr(tokenizer, "src_lang"):
         return
     spoken = language(code)
-    if spoken.nllb is None or tokenizer.convert_tokens_to_ids(spoken.nllb) in (None, tokenizer.unk_token_id):
+    known = (name for name, token in _language_tokens(spoken) if _has(tokenizer, token))
+    found = next(known, None)
+    if found is None:
         raise ValueError(
             f"the encoder's tokenizer has no token for {spoken.name} ({spoken.nllb or 'no FLORES-200 code'}); "
             "take the language out, or choose another encoder"
         )
-    tokenizer.src_lang = spoken.nllb
+    tokenizer.src_lang = found
+
+
+def _language_tokens(spoken: Language) -> Iterator[tuple[str, str]]:
+    """What tokenizers call a language, with the token that stands for it."""
+    from transformers.models.mbart50.tokenization_mbart50 import FAIRSEQ_LANGUAGE_CODES
+
+    if spoken.nllb:
+        yield spoken.nllb, spoken.nllb
+    yield spoken.code, f"__{spoken.code}__"
+    yield from ((name, name) for name in FAIRSEQ_LANGUAGE_CODES if name.startswith(f"{spoken.code}_"))
+
+
+def _has(tokenizer: Tokenizer, token: str) -> bool:
+    return tokenizer.convert_tokens_to_ids(token) not in (None, tokenizer.unk_token_id)
 
 
 def encode_sources(

@@ -48,7 +48,7 @@ def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
     for line in REQUIREMENTS.read_text().splitlines():
         if found := re.match(r"([\w-]+)(?:[=>]=([\d.]+))?", line):
             name, needs = found[1], ["pyarrow"] if found[1] == "datasets" else []
-            put_wheel(fetched if name == "peft" else house, name, found[2] or "99.0", *needs)
+            put_wheel(fetched if name == "submitit" else house, name, found[2] or "99.0", *needs)
     put_wheel(house, "pyarrow", "24.0.0")
     (tmp_path / "pip.conf").write_text(f"[install]\nfind-links = {house}\n")
     (tmp_path / "profiles.yaml").write_text("ours: {like: sandbox, software: {modules: []}}\n")

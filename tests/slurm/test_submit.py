@@ -223,7 +223,7 @@ def test_force_takes_a_waiting_job_back(go, sandbox, runs):
 
 def test_controller_says_when_the_script_would_start_or_why_not(go, sandbox, runs):
     printed = train(go, "--stage", "all", "--test-only", *GRID)
-    assert printed.count("to start at") == 2
+    assert printed.count("it would start at") == 2
     assert "using 4 processors on nodes node[1-2]" in printed
     status, printed = go("train", "--stage", "1", "--test-only", *ONE, "-o", "cluster.extra=[--qos=none]")
     assert status == 2

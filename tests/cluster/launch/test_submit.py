@@ -252,7 +252,7 @@ def test_slots_run_at_once_and_may_be_started_anew(run, tmp_path):
 
 def test_controller_is_asked_about_the_very_script(run, slurm):
     drafted = job(run, units=2)
-    assert ask_controller(drafted) == "Job 7 to start at noon"
+    assert ask_controller(drafted) == "it would start at noon"
     assert not run.submission.exists()
 
 

@@ -298,7 +298,7 @@ def test_a_dry_run_shows_the_scripts_and_writes_nothing(go, slurm, tmp_path):
 
 def test_the_controller_looks_at_every_script(go, slurm, tmp_path):
     status, printed = go("ablate", "--test-only")
-    assert (status, printed.count("Job 7 to start at noon")) == (0, 8)
+    assert (status, printed.count("it would start at noon")) == (0, 8)
     assert not slurm.lines("queue")
 
 
@@ -421,7 +421,7 @@ def test_retry_of_a_run_that_a_chain_trained(go, slurm, tmp_path):
     slurm.set("queue")
     run.fail("out of memory: job 7_0\n")
     first = Submission.read(run.submission)
-    for option, told in (("--dry-run", "#!/bin/bash"), ("--test-only", "Job 7 to start at noon")):
+    for option, told in (("--dry-run", "#!/bin/bash"), ("--test-only", "it would start at noon")):
         status, printed = go("retry", run.path.name, option)
         assert (status, told in printed, Submission.read(run.submission)) == (0, True, first)
     assert go("retry", run.path.name, "--more-mem")[0] == 0

@@ -36,12 +36,12 @@ def grid(world, tmp_path):
     return GridFolder(tmp_path / "runs", "parts")
 
 
-def ablate(base: Path, world: Path, *words: str, variants=VARIANTS, **kwargs):
+def ablate(base: Path, world: Path, *words: str, variants=VARIANTS, yes=("--yes",), **kwargs):
     told = {"name": "parts", "recipe": str(base / "tiny.yaml"), "variants": variants}
     told["evaluate"] = {"benchmarks": ["mini"], "languages": ["sw", "en"]}
     (base / "parts.yaml").write_text(yaml.safe_dump(told, sort_keys=False))
     words = ("--grid", base / "parts.yaml", "--runs", base / "runs", "--data", world / "data", *words)
-    return launch("ablate", *words, "--cluster", "local", cwd=base, **kwargs)
+    return launch("ablate", *words, "--cluster", "local", *yes, cwd=base, **kwargs)
 
 
 def events(grid: GridFolder, kind: str) -> Counter[str]:
@@ -64,6 +64,16 @@ def test_a_grid_runs_on_this_machine_from_one_command_to_its_table(grid, world, 
     again = ablate(tmp_path, world, "--inline")
     assert again.returncode == 0
     assert set(events(grid, "finished").values()) == {1}
+
+
+def test_a_grid_on_this_machine_asks_before_it_begins(grid, world, tmp_path):
+    told = ablate(tmp_path, world, "--inline", yes=())
+    assert told.returncode == 2
+    assert (
+        "to do 9 cells on this machine, an answer is needed, and there is no terminal: add --yes"
+        in told.told
+    )
+    assert not grid.path.exists()
 
 
 def test_an_interrupted_grid_goes_on_where_it_stopped(grid, world, tmp_path):

@@ -260,7 +260,7 @@ def worked_s(*command):
 def test_controller_is_asked_and_nothing_queued(go, slurm, tmp_path):
     status, printed = go("train", "--stage", "all", "--test-only")
     assert status == 0
-    assert printed.count("Job 7 to start at noon") == 2
+    assert printed.count("it would start at noon") == 2
     assert not slurm.lines("queue")
     assert not (tmp_path / "runs").exists()
 

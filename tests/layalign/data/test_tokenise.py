@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sentencepiece
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import BertGenerationTokenizer, NllbTokenizer, PreTrainedTokenizerFast
+from transformers import BertGenerationTokenizer, M2M100Tokenizer, NllbTokenizer, PreTrainedTokenizerFast
 
 from layalign.config import DataConfig
 from layalign.data import tokenise
@@ -219,6 +219,45 @@ def test_languages_in_turn_keep_their_places():
     nllb = NllbTokenizer()
     ids, _ = encode_sources(["a", "b", "c"], ["sw", "bn", "sw"], nllb, limit=9)
     assert nllb.convert_ids_to_tokens([row[0] for row in ids]) == ["swh_Latn", "ben_Beng", "swh_Latn"]
+
+
+class Codes:
+    """As much of a tokenizer as `set_language` looks at."""
+
+    unk_token_id = 3
+
+    def __init__(self, *tokens):
+        self.tokens, self.src_lang = tokens, None
+
+    def convert_tokens_to_ids(self, token):
+        return 10 + self.tokens.index(token) if token in self.tokens else self.unk_token_id
+
+
+@pytest.mark.parametrize(
+    ("tokens", "told"), [(["swh_Latn"], "swh_Latn"), (["__sw__"], "sw"), (["de_DE", "sw_KE"], "sw_KE")]
+)
+def test_each_kind_of_tokenizer_has_codes_of_its_own(tokens, told):
+    tokenizer = Codes(*tokens)
+    set_language(tokenizer, "sw")
+    assert tokenizer.src_lang == told
+    with pytest.raises(ValueError, match="no token for Hausa"):
+        set_language(tokenizer, "ha")
+
+
+def test_m2m_100_puts_its_token_before_the_text(tmp_path, sentence_pieces):
+    pieces = sentencepiece.SentencePieceProcessor(model_file=sentence_pieces.vocab_file)
+    words = [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        *(pieces.id_to_piece(i) for i in range(pieces.get_piece_size())),
+    ]
+    vocabulary = tmp_path / "vocab.json"
+    vocabulary.write_text(json.dumps({word: place for place, word in enumerate(dict.fromkeys(words))}))
+    tokenizer = M2M100Tokenizer(str(vocabulary), sentence_pieces.vocab_file)
+    ids, _ = encode_sources(["moja", "moja"], ["sw", "am"], tokenizer, limit=9)
+    assert tokenizer.convert_ids_to_tokens([row[0] for row in ids]) == ["__sw__", "__am__"]
 
 
 def test_a_language_that_nllb_lacks_is_an_error():
