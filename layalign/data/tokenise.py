@@ -168,8 +168,7 @@ def _sources(
     texts: Sequence[str], codes: Sequence[str], tokenizer: Tokenizer, limit: int
 ) -> tuple[list[Ids], list[int]]:
     """As `encode_sources`, with the number of tokens of each text before it was cut."""
-    ids: list[Ids] = [[]] * len(texts)
-    lengths = [0] * len(texts)
+    ids, lengths = [Ids()] * len(texts), [0] * len(texts)
     for code in dict.fromkeys(codes):
         set_language(tokenizer, code)
         places = [place for place, spoken in enumerate(codes) if spoken == code]
@@ -218,6 +217,8 @@ def _count_texts(
 ) -> list[Ids]:
     """Tokens of what the LLM reads, counted."""
     whole = _ids(texts, tokenizer, add_special_tokens=False) if texts else []
+    if not all(whole):
+        raise ValueError(f"the LLM's tokenizer makes no token of {texts[whole.index([])]!r}; leave it out")
     ids = [row[:limit] for row in whole]
     counts.add(kind, codes, map(len, whole), ids, partial(count_unknown, tokenizer))
     return ids

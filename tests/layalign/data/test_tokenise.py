@@ -282,6 +282,13 @@ def test_a_source_without_tokens_is_an_error():
         encode_sources(["x"], ["sw"], tokenizer, 9)
 
 
+def test_a_target_without_tokens_is_an_error(folder, encoder):
+    silent = fast()
+    silent.backend_tokenizer.normalizer = normalizers.Replace("one", "")
+    with pytest.raises(ValueError, match="the LLM's tokenizer makes no token of 'one'"):
+        prepared(folder, encoder, silent)
+
+
 def test_bad_data_leaves_nothing_in_the_cache(folder, encoder, decoder):
     write(folder / "data/other.en", " ")
     with pytest.raises(ValueError, match=r"other.en:1: empty target"):
