@@ -14,6 +14,7 @@ keys of an ending, all but the first two optional:
     raises   {rank, error}: a traceback, which that process also records in FAILED unless `recorded` is false
     peers    nccl or gloo: what the other ranks die of
     failed   what FAILED says; event  how the next start recorded this one's end
+    beat     minutes after its start at which it gave its last sign of life; it ended after 60
     sacct    {job: "STATE exit", batch: ..., "0": ..., used: 31.9G, asked: 32G, began: false}, or none
     queue    {state, reason, hours}: it is in the queue still
     started  false: it broke before Python could record a start
@@ -22,6 +23,7 @@ keys of an ending, all but the first two optional:
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +37,7 @@ from cluster.slurm.accounting import FIELDS
 from jobs.diagnosis import why
 from jobs.diagnosis.evidence import Diagnosis
 from tests.cluster.fake_slurm import FakeSlurm
-from tests.jobs.stories import START, Story
+from tests.jobs.stories import START, Story, ago
 
 CORPUS = Path(__file__).with_name("corpus")
 NODES = {
@@ -63,14 +65,22 @@ ADVICE_OF = {
         *("model or data not in the cache", "no internet", "damaged file", "too many requests"),
         "no access to the model",
     },
-    r"--more-mem|--mem\b": {"out of host memory", "too little shared memory"},
+    r"--more-mem|--mem\b": {"out of host memory", "too little shared memory", "killed"},
     r"micro_batch=|batch_size=": {"out of GPU memory"},
     r"launch\.py clean|diskusage": {"disk quota exceeded", "no space left", "output file not written"},
     r"SOCKET_IFNAME": {"no network between nodes"},
     r"more --time|--units \d": {"walltime", "no progress"},
     r"--exclude=": {
         *("broken GPU", "GPU busy", "node failure", "crashed", "could not be started", "collective time-out"),
-        *("no network between nodes", "network failure", "killed", "lost another process", "CUDA error"),
+        *(
+            "no network between nodes",
+            "network failure",
+            "killed",
+            "lost another process",
+            "CUDA error",
+            "NCCL error",
+            "locked memory",
+        ),
         *("processes did not meet", "wrong environment", "file system trouble"),
     },
 }
@@ -93,6 +103,11 @@ class Ending:
         """What is true of it; the first is what the table of `docs/DIAGNOSIS.md` lists it under."""
         cause = self.told["cause"]
         return [cause] if isinstance(cause, str) else cause
+
+    @property
+    def noisy(self) -> bool:
+        """Whether harmless lines stand in its logs."""
+        return bool(self.told.get("noise") or self.told.get("late"))
 
     @property
     def half(self) -> int:
@@ -161,7 +176,10 @@ def diagnosed(ending: Ending, root: Path, slurm: FakeSlurm) -> Diagnosis:
     if told.get("steps"):
         story.trained(told["steps"], 9000)
     if told.get("started", True):
-        story.started(90, nodes=",".join(dict.fromkeys(ending.nodes)))
+        begin = START.format(job="14_0", node=ending.nodes[0])  # what stands there when the start is recorded
+        story.started(90, nodes=",".join(dict.fromkeys(ending.nodes)), begin=len(begin))
+    if "beat" in told:
+        story.run.heartbeat.write_text(json.dumps({"time": ago(90 - told["beat"]), "step": told["steps"]}))
     if told.get("ranks") != "gone":
         _logs(story, ending)
     if "event" in told:
@@ -201,12 +219,17 @@ def _accounting(rows: Mapping[str, Any], ending: Ending) -> list[str]:
             "AllocTRES": f"cpu=48,mem={rows.get('asked', '128G')},node=2",
             "MaxRSS": rows.get("used", "20G") if name == "0" else "", "TotalCPU": "10:00:00", "AllocCPUS": "48",
             "NNodes": "2" if began else "1", "NTasks": "2" if name == "0" else "", "NodeList": ",".join(ending.nodes),
-            "Start": "2026-11-25T08:00:00", "End": "2026-11-25T09:00:00", "TRESUsageInMax": "",
+            "Start": _local(90), "End": _local(30), "TRESUsageInMax": "",
         }  # fmt: skip
         if not began:
             row |= {"NodeList": "None assigned", "Start": "None"}
         lines.append("|".join(row[field] for field in FIELDS) + "\n")
     return lines
+
+
+def _local(minutes: float) -> str:
+    """A time of Slurm's, so many minutes ago."""
+    return f"{datetime.now() - timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%S}"
 
 
 def _logs(story: Story, ending: Ending) -> None:
