@@ -208,6 +208,12 @@ def lost_peer(error: BaseException) -> bool:
     )
 
 
+def worded(error: BaseException) -> str:
+    """An exception in a line or more; of a group also what the first in it says."""
+    inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None
+    return f"{type(error).__name__}: {error}" + (f": {worded(inner)}" if inner else "")
+
+
 def tail(text: str, lines: int) -> list[str]:
     """The last lines of a log that are about the job."""
     told = [line for line in text.splitlines() if line.strip() and not line.startswith("submitit ")]

@@ -13,13 +13,14 @@ from typing import Any
 
 from cluster.job import causes, slurm_messages
 from cluster.job.causes import Ending, accounted
-from cluster.job.slurm_messages import Message, ended_by
+from cluster.job.slurm_messages import CANCELLED, KILLED, REQUEUE, Message, ended_by
 from cluster.logs.advice_words import ERRORS, EXCLUDE, GOES_ON, RETRY
 from cluster.logs.error_patterns import BARE, SIGNS
 from cluster.logs.pattern import Finding, Meaning, Strength, find_sign
 from cluster.logs.slurm_patterns import meant
 from cluster.logs.traces import STOPPED, Trace
 from cluster.quantities import epoch_s
+from cluster.slurm.queue import UNDECIDED
 from jobs.diagnosis.evidence import Inquiry
 from jobs.diagnosis.log_ends import LogEnds
 from jobs.diagnosis.waiting import LONG_S
@@ -62,7 +63,7 @@ OF_KIND = {
     slurm_messages.WALLTIME: Weight.TIME,
     slurm_messages.CRASHED: Weight.BROKE,
     slurm_messages.ABORTED: Weight.ABORTED,
-    slurm_messages.KILLED: Weight.KILLED,
+    KILLED: Weight.KILLED,
     slurm_messages.TERMINATED: Weight.KILLED,
 }
 """Of what Slurm says; anything else is a reason."""
@@ -73,6 +74,8 @@ THROWN = Meaning(
     "an exception of C++ ended it: {error}",
     (ERRORS, EXCLUDE + ", if it happens there only", GOES_ON),
 )
+ENDINGS = {*causes.BY_STATE.values(), causes.SIGNAL, causes.CRASHED, KILLED}
+"""What a run records of how Slurm ended a start."""
 REST = re.compile(r"\n  (?:[a-z ]+: |last lines of the log:)")
 """What follows on the reason in `FAILED`."""
 
@@ -118,30 +121,42 @@ def best_clue(inquiry: Inquiry, text: str = "") -> Clue | None:
 def clues(inquiry: Inquiry, text: str) -> Iterator[Clue]:
     """All that speaks for any cause."""
     ends = LogEnds(inquiry.attempt) if inquiry.attempt else None
-    ending = _recorded_ending(inquiry, text)
-    if text and not ending:
+    if text and text.partition(":")[0] not in ENDINGS:
         yield _recorded(text, ends)
-    yield from _of_slurm(inquiry, ends, ending)
+    yield from _of_slurm(inquiry, ends, text)
     if ends:
         yield from _of_processes(ends)
 
 
-def _of_slurm(inquiry: Inquiry, ends: LogEnds | None, recorded: Message | None) -> Iterator[Clue]:
+def _of_slurm(inquiry: Inquiry, ends: LogEnds | None, text: str) -> Iterator[Clue]:
     """How it ended: what Slurm printed, how that was recorded, and what accounting says, in this order."""
-    row = inquiry.accounted
+    row, recorded = inquiry.accounted, _recorded_ending(inquiry, text)
     last = accounted(Ending(row.state, row.exit)) if row else None
+    if recorded and recorded.kind == CANCELLED and row and row.state not in (CANCELLED.upper(), *UNDECIDED):
+        recorded = None  # accounting would know
+    if recorded and recorded.kind == KILLED and (last or (ends and ends.told)):
+        recorded = None  # as any process records when another one breaks
     main = ended_by([*(ends.told if ends else []), *(one for one in (recorded, last) if one)])
     if main is None or main.kind == slurm_messages.EXITED:
         return
     weight = OF_KIND.get(main.kind, Weight.ENDED)
-    if main.kind == slurm_messages.KILLED and main.node:
+    if main.kind == KILLED and main.node:
         weight = Weight.BROKE
-    silent_s = silence_s(inquiry)
-    if (main is recorded and main.how) or (
-        main.kind == slurm_messages.WALLTIME and (silent_s or LONG_S) < LONG_S
-    ):
+    alive = main.kind == slurm_messages.WALLTIME and (silence_s(inquiry) or LONG_S) < LONG_S
+    if alive or (main is recorded and main.kind != KILLED and main.how):
         weight = Weight.ENDED
     yield Clue(weight, meant(main), min(main.ranks, default=None))
+
+
+def _recorded_ending(inquiry: Inquiry, text: str) -> Message | None:
+    """How Slurm ended it, as the process that it told to stop recorded it, or the next start; None if nobody did."""
+    ends = [event for event in inquiry.events if event["event"] in ("interrupted", "started")]
+    event: dict[str, Any] = ends[-1] if ends and ends[-1]["event"] == "interrupted" else {}
+    kind = text.partition(":")[0] if text else event.get("cause", "")
+    if kind not in ENDINGS:
+        return None
+    line = text.partition("\n")[0] or f"recorded: {kind}"
+    return Message(REQUEUE if kind == causes.SIGNAL else kind, line, how=event.get("signal") or "")
 
 
 def silence_s(inquiry: Inquiry) -> float | None:
@@ -150,23 +165,6 @@ def silence_s(inquiry: Inquiry) -> float | None:
     end, last = epoch_s(row.end) if row else None, epoch_s(inquiry.heartbeat.get("time"))
     began = epoch_s(attempt.time) if attempt else None
     return end - last if end and last and began and last >= began else None
-
-
-def _recorded_ending(inquiry: Inquiry, text: str) -> Message | None:
-    """How Slurm ended it, as the process that it told to stop has recorded it, or the next start; None if nobody has.
-
-    That other processes were killed is what any of them records when one of them breaks.
-    """
-    kind = text.partition(":")[0]
-    ends = [event for event in inquiry.events if event["event"] in ("interrupted", "started")]
-    event: dict[str, Any] = ends[-1] if ends and ends[-1]["event"] == "interrupted" else {}
-    if not text:
-        kind = event.get("cause", "")
-    if kind not in (causes.SIGNAL, causes.CRASHED, *causes.BY_STATE.values()):
-        return None
-    stopped = event.get("signal") or ""
-    kind = slurm_messages.REQUEUE if kind == causes.SIGNAL else kind
-    return Message(kind, text.partition("\n")[0] or f"recorded: {event['cause']}", how=stopped)
 
 
 def _recorded(text: str, ends: LogEnds | None) -> Clue:

@@ -191,6 +191,12 @@ def test_error_of_a_process_that_lost_another_is_not_the_first(error, told):
     assert lost_peer(error) == told
 
 
+def test_a_group_of_exceptions_is_worded_with_the_first_in_it():
+    assert causes.worded(KeyError("labels")) == "KeyError: 'labels'"
+    group = ExceptionGroup("rows", [ValueError("no target"), KeyError("x")])
+    assert causes.worded(group) == "ExceptionGroup: rows (2 sub-exceptions): ValueError: no target"
+
+
 def test_diagnosis_fits_a_screen_and_begins_with_the_reason():
     log = "submitit INFO (now) - Starting\n" + "".join(f"step {n}\n\n" for n in range(100)) + "x" * 500
     told = diagnosis("out of memory: job 3", {"nodes": "n1"}, tail(log, 15), "ask for more")
