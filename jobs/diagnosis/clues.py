@@ -171,7 +171,7 @@ def _recorded(text: str, ends: LogEnds | None) -> Clue:
     """What the process that broke has written down, with the traceback of it."""
     reason = REST.split(text)[0].strip()
     headline = reason.partition("\n")[0]
-    rank, trace = (ends and ends.first_failure()) or (None, None)
+    rank, trace = (ends and ends.first_failure()) or (ends.recorded.get("rank") if ends else None, None)
     said = [reason, *(["\n".join(reversed(trace.errors))] if trace else [])]
     found = [finding for one in said if (finding := find_sign(one, SIGNS))]
     if found:

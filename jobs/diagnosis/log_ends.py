@@ -20,6 +20,9 @@ LOGS = 64
 TAIL = 1 << 18
 HEAD = 1 << 18
 QUOTED = 3
+LINE = 1 << 12
+BEGUN = ("submitit ", "environment ")
+"""How a line begins that tells that a process, or its environment, was made."""
 NOISE = re.compile(
     r"(?i:\bwarn(?:ing)?s?\b)(?<!NCCL WARN)|^wandb:|\[W\d(?!.*IPv4)|NCCL INFO|(?i:\bretry|deprecat|fall(?:s|ing)? back)"
     r"|Exception ignored|thrown while requesting"
@@ -191,8 +194,11 @@ class LogEnds:
         return not self._told_of_progress(rank) and _plain(line) in self.harmless
 
     def _told_of_progress(self, rank: int) -> bool:
+        """Whether it ever told that it went on, beyond that it began."""
         part = self.attempt.part(rank)
-        return last_words(part).span()[0] > part.span()[0]
+        begin, at = part.span()[0], last_words(part).span()[0]
+        told = part.read(max(begin, at - LINE), at).decode(errors="replace").rstrip("\n").rpartition("\n")[2]
+        return at > begin and not told.startswith(BEGUN)
 
 
 def _lines(part: LogPart) -> list[str]:

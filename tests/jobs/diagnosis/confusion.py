@@ -20,6 +20,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "DIAGNOSIS.md"
 BLIND = {
     "blind": "14 of 32 right, 13 wrong, 5 not sure",
     "blind_again": "23 of 26 right, 3 wrong, 0 not sure",
+    "blind_third": "13 of 15 right, 2 wrong, 0 not sure",
     "later": "",
 }
 """Families that were thought of after the code was made, and how their first try went."""
@@ -46,7 +47,8 @@ answer, and neither right nor wrong. Wrong is everything else, an exception that
 | the other half, looked at afterwards | {before[1]} | {tried[1]} | {now[1]} |
 | thought of later, tried once, then mended | | {blind[0]} | {now[2]} |
 | the same once more | | {blind[1]} | {now[3]} |
-| found missing later, by a real Slurm or by reading | | {blind[2]} | {now[4]} |
+| and a third time, with mixed logs | | {blind[2]} | {now[4]} |
+| found missing later, by a real Slurm or by reading | | {blind[3]} | {now[5]} |
 
 A diagnosis goes by what counts most (`jobs/diagnosis/clues.py`, `Weight`): how it ended, as srun, the nodes' daemons,
 accounting or the process that broke tell it; then the last words of the processes. What was said before the last sign
