@@ -9,26 +9,39 @@ is COMPLETING then, whatever its end. In its grace after a preemption it is RUNN
 from __future__ import annotations
 
 import re
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.job.slurm_messages import (
+    ABORTED,
+    CANCELLED,
+    CRASHED,
+    DEADLINE,
+    EXITED,
+    KILLED,
+    NO_OUTPUT,
+    NODE_FAILURE,
+    NOT_STARTED,
+    OUT_OF_MEMORY,
+    PREEMPTION,
+    REQUEUE,
+    REVOKED,
+    TERMINATED,
+    WALLTIME,
+    Message,
+    after_progress,
+    ended_by,
+    messages,
+)
 from cluster.job.unit import Unit
 from cluster.quantities import duration_s, epoch_s
 from cluster.slurm.queue import UNDECIDED, ended
 
-WALLTIME = "walltime"
-PREEMPTION = "preemption"
-NODE_FAILURE = "node failure"
-REQUEUE = "requeue"
 SIGNAL = "scancel --signal"
-KILLED = "killed"
-CANCELLED = "cancelled"
-OUT_OF_MEMORY = "out of memory"
-DEADLINE = "deadline"
-REVOKED = "revoked"
 FINAL = (CANCELLED, OUT_OF_MEMORY)
 """After these nothing goes on by itself."""
 BY_STATE = {
@@ -48,9 +61,38 @@ LAST_S = 5.0
 LOOKS = 10
 LOOK_S = 1.0
 """Accounting lags: how often and how far apart it is asked for the end of a job that is over."""
-MEMORY_SIGNS = re.compile(r"oom[-_ ]kill|exceeded memory limit|Out Of Memory", re.IGNORECASE)
-NODE_SIGNS = re.compile(r"Node failure on|DUE TO NODE FAILURE", re.IGNORECASE)
-KILL_SIGNS = re.compile(r"srun: error: .*: tasks? [\d,-]+: Killed")
+BY_LOG = (OUT_OF_MEMORY, NODE_FAILURE, WALLTIME, PREEMPTION, REQUEUE, CRASHED)
+"""What a log is believed where accounting says nothing better. That somebody cancelled the job is not among them: it
+would be final."""
+BY_REASON = {
+    "OutOfMemory": OUT_OF_MEMORY,
+    "TimeLimit": WALLTIME,
+    "NodeDown": NODE_FAILURE,
+    "RaisedSignal": KILLED,
+    "NonZeroExitCode": KILLED,
+    "JobLaunchFailure": KILLED,
+    "SystemFailure": KILLED,
+}
+"""What the controller names as the reason of an end, by its first word."""
+SLURMD = 31 * 128
+"""Of an error of slurmd (slurm_errno.h) a job's status keeps the last seven bits, in the place of a signal."""
+SLURMD_ERRORS = {
+    4007: (NOT_STARTED, "the credential of the job had expired"),
+    4008: (NOT_STARTED, "the credential of the job was revoked"),
+    4010: (NOT_STARTED, "there was no place for its script on the node"),
+    4014: (NOT_STARTED, "its environment could not be set up on the node"),
+    4016: (NOT_STARTED, "the node could not take on its user"),
+    4020: (NOT_STARTED, "its script could not be executed on the node"),
+    4021: (NO_OUTPUT, "the file for its output could not be opened"),
+    4022: (NOT_STARTED, "the prolog failed on the node"),
+}
+CRASHES = (signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS)
+BY_SIGNAL = {
+    125: OUT_OF_MEMORY,  # Slurm's own, of a step that ran out of memory
+    signal.SIGABRT: ABORTED,
+    signal.SIGKILL: KILLED,
+    signal.SIGTERM: TERMINATED,
+}
 PEER_SIGNS = re.compile(
     r"Connection (?:closed|reset) by peer|Broken pipe|ncclRemoteError|remote process exited|communicator was aborted"
     r"|Socket Timeout|failed to recv|Timed out waiting|timed out after \d+ ?ms|Application timeout",
@@ -87,8 +129,8 @@ def cause_of_signal(
         return PREEMPTION
     if int(shown.get("Restarts", 0)) > unit.restart:
         return REQUEUE
-    if shown.get("Reason") == "NodeDown":
-        return NODE_FAILURE
+    if told := BY_REASON.get(re.split(r"[:(]", shown.get("Reason", ""))[0]):
+        return told
     early = unit.signal_s + EARLY_S if name in ("SIGUSR1", "SIGUSR2") else LAST_S
     if at >= (_end(shown) or unit.ends) - early:
         return WALLTIME
@@ -107,15 +149,35 @@ def _end(shown: Mapping[str, str]) -> float | None:
 
 def cause_of_ending(ending: Ending, log: str) -> str:
     """Why a job ended that could not tell itself; `log` is what it and srun printed."""
+    last = accounted(ending)
+    if last and ending.state in BY_STATE:
+        return last.kind
+    told = ended_by([*messages(after_progress(log)), *([last] if last else [])])
+    kind = told.kind if told else BY_STATE.get(ending.state or "", KILLED)
+    return kind if kind in BY_LOG else KILLED
+
+
+def accounted(ending: Ending) -> Message | None:
+    """What accounting says of an end, as Slurm's last message.
+
+    Returns:
+        None if it says nothing, or that all was well; also of a requeue, which is what somebody did about an end.
+    """
+    line = f"sacct: {ending.state}, exit {ending.exit}"
     if ending.state in BY_STATE and ending.state != "REQUEUED":
-        return BY_STATE[ending.state]
-    if MEMORY_SIGNS.search(log):
-        return OUT_OF_MEMORY
-    if NODE_SIGNS.search(log):
-        return NODE_FAILURE
-    if KILL_SIGNS.search(log):
-        return KILLED
-    return BY_STATE.get(ending.state or "", KILLED)
+        return Message(BY_STATE[ending.state], line)
+    status, _, number = (ending.exit or "").partition(":")
+    if not (status.isdecimal() and number.isdecimal()) or ending.state == "REQUEUED":
+        return None
+    code, sent = int(status), int(number)
+    if found := SLURMD_ERRORS.get(SLURMD + sent):
+        return Message(found[0], line, how=found[1])
+    died = sent or (
+        code - 128 if 128 < code <= 128 + signal.SIGSYS else 0
+    )  # as a shell tells of its last command
+    if kind := CRASHED if died in CRASHES else BY_SIGNAL.get(died):
+        return Message(kind, line, how=signal.strsignal(died) or "" if died <= signal.SIGSYS else "")
+    return Message(EXITED, line, how=status) if code else None
 
 
 def ending_of(job: str, restart: int, wait_s: float = LOOK_S) -> Ending:
@@ -144,6 +206,12 @@ def lost_peer(error: BaseException) -> bool:
     return any(name in PEER_ERRORS for name in names) or (
         isinstance(error, RuntimeError) and bool(PEER_SIGNS.search(str(error)))
     )
+
+
+def worded(error: BaseException) -> str:
+    """An exception in a line or more; of a group also what the first in it says."""
+    inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None
+    return f"{type(error).__name__}: {error}" + (f": {worded(inner)}" if inner else "")
 
 
 def tail(text: str, lines: int) -> list[str]:

@@ -27,6 +27,7 @@ from cluster.job.causes import (
     lost_peer,
     read_log,
     tail,
+    worded,
 )
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import Unit
@@ -248,7 +249,7 @@ def record_failure(
             run.event("lost_peer", error=str(error)[:300])
         return
     mistake = isinstance(error, (ValueError, ClusterError))
-    reason = str(error) if mistake else f"{type(error).__name__}: {error}"
+    reason = str(error) if mistake else worded(error)
     sys.stdout.flush()
     where: dict[str, Any] = {"exit code": 1}
     facts: dict[str, Any] = {"kind": kind}

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 FIELD = re.compile(r"{(\w+)}")
 WORDS = {
@@ -24,29 +25,50 @@ WORDS = {
 """Slurm's words for what is limited, and ours."""
 
 
+class Strength(Enum):
+    """What else may stand behind a sign."""
+
+    CAUSE = "nothing: it is a cause of its own"
+    WAITED = "another process, for which this one waited in vain"
+    FOLLOWS = "another process, or whoever ended it: whatever else is known counts more"
+
+
 @dataclass(frozen=True)
-class Sign:
-    """One thing that a log may say.
+class Meaning:
+    """What something says of why a job does not go on.
 
     Its texts are templates: `{name}` is a named group of the pattern, or a fact of the run.
     """
 
     cause: str
     """In two or three words."""
-    pattern: re.Pattern[str]
     told: str
     """What it means, in a sentence."""
-    advice: tuple[str, ...]
+    advice: tuple[str, ...] = ()
     """What helps, the most likely first: a command, or what to do."""
-    symptom: bool = False
-    """It follows from something that happened elsewhere: any other sign counts more."""
+    strength: Strength = Strength.CAUSE
+
+    @property
+    def symptom(self) -> bool:
+        """It follows from something that happened elsewhere."""
+        return self.strength is not Strength.CAUSE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sign(Meaning):
+    """One thing that a log may say."""
+
+    pattern: re.Pattern[str]
+    bare: bool = False
+    """Such a line is believed wherever it stands among the last words; any other only as the message of an exception
+    that ended a process: programs print the like of it, and go on."""
 
 
 @dataclass(frozen=True)
 class Finding:
     """A sign that was found."""
 
-    sign: Sign
+    sign: Meaning
     groups: dict[str, str]
     line: str
     """The line that says so."""
@@ -57,7 +79,8 @@ class Finding:
 
     def advice(self, facts: Mapping[str, str]) -> list[str]:
         """What helps here, as far as all that it takes to say it is known."""
-        known = {name: value for name, value in {**facts, **self.groups}.items() if value}
+        told = {name: value for name, value in self.groups.items() if value}
+        known = {name: value for name, value in {**facts, **told}.items() if value}
         return [
             text.format_map(known) for text in self.sign.advice if set(FIELD.findall(text)) <= known.keys()
         ]
@@ -82,6 +105,13 @@ def find_sign(text: str, signs: Iterable[Sign]) -> Finding | None:
     return None
 
 
-def sign(cause: str, pattern: str, told: str, *advice: str, symptom: bool = False) -> Sign:
+def sign(
+    cause: str,
+    pattern: str,
+    told: str,
+    *advice: str,
+    strength: Strength = Strength.CAUSE,
+    bare: bool = False,
+) -> Sign:
     """A row of a table."""
-    return Sign(cause, re.compile(pattern), told, advice, symptom)
+    return Sign(cause, told, advice, strength, pattern=re.compile(pattern), bare=bare)

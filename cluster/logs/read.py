@@ -8,24 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.job.causes import PEER_ERRORS, PEER_SIGNS
+from cluster.job.slurm_messages import PROGRESS
+from cluster.logs.traces import GROUP, MARK, PASSED_OVER, STOPPED, Trace, parse, parse_group
 
 BLOCK = 1 << 20
 TAIL_BYTES = 4 << 20
 """The end of a log that is looked at for lines: a bar that never ends its line does not make it read more."""
 TRACE_BYTES = 1 << 16
-MARK = b"Traceback (most recent call last):"
+LAST_BYTES = 1 << 20
+"""The end of a log that is searched for the last sign of progress."""
 BEGIN = b" - Starting with JobEnvironment("
 """What submitit prints when it starts a process."""
 HOST = re.compile(r"JobEnvironment\([^)]*hostname=([^,)]+)")
 NOISE = "submitit "
-RANK_PREFIX = re.compile(r"(\[(?:default|rank)\d+\]:\s?|\d+:\s)$")
+RANK_PREFIX = re.compile(r"(\[(?:default|rank)\d+\]:\s?|\d+:\s)")
 """How torch and `srun --label` say whose line it is."""
-LINKS = ("During handling of the above exception", "The above exception was the direct cause")
-MESSAGE_LINES = 8
-"""A message may have several lines, and nothing tells where it ends."""
-FOREIGN = (NOISE, "srun: ", "slurmstepd", MARK.decode(), "[rank")
-"""How lines begin that are no part of a message."""
 
 
 @dataclass(frozen=True)
@@ -63,26 +60,6 @@ class LogPart:
             return 0.0
 
 
-@dataclass(frozen=True)
-class Trace:
-    """A traceback with those it is linked to, as they stand in a log."""
-
-    lines: list[str]
-    errors: list[str]
-    """What each of the linked exceptions says; the last one is what ended the process."""
-
-    @property
-    def lost_peer(self) -> bool:
-        """It only says that another process is gone."""
-        name = self.errors[-1].partition(":")[0].rpartition(".")[2]
-        return name in PEER_ERRORS or bool(PEER_SIGNS.search(self.errors[-1]))
-
-    @property
-    def frame(self) -> str:
-        """Where it happened: the last frame, `File "a.py", line 3, in f`; empty if there is none."""
-        return next((line.strip() for line in reversed(self.lines) if line.startswith('  File "')), "")
-
-
 def last_lines(part: LogPart, count: int) -> tuple[list[str], bool]:
     """The last lines of a log, less what submitit says of itself.
 
@@ -105,14 +82,31 @@ def readable(data: bytes) -> list[str]:
     return [line for line in shown if not line.startswith(NOISE)]
 
 
-def tracebacks(part: LogPart) -> Iterator[Trace]:
-    """The tracebacks of a log in order; not those that are quoted in another message, which are indented."""
+def last_words(part: LogPart) -> LogPart:
+    """What a process printed after the last line that tells that it went on; all, where there is no such line."""
+    begin, end = part.span()
+    at = max(begin, end - LAST_BYTES)
+    text = part.read(at, end).decode("latin-1")  # a character for each byte
+    last = max((found.start() for found in PROGRESS.finditer(text)), default=-1)
+    newline = text.find("\n", last)
+    if last >= 0:
+        begin = at + newline + 1 if newline >= 0 else end
+    return LogPart(part.path, begin, part.end)
+
+
+def tracebacks(part: LogPart, passed_over: bool = False) -> Iterator[Trace]:
+    """The tracebacks of a log in order; not those that are quoted in another message, which are indented.
+
+    Args:
+        part: where to look.
+        passed_over: also those that ended no process: in a thread, at exit, or ignored by Python.
+    """
     over = 0
-    for at in places(part, MARK):
+    for at in places(part, MARK.encode()):
         if at >= over:
-            trace, length = _trace(part, at)
+            trace, length, ended = _trace(part, at)
             over = at + length
-            if trace:
+            if trace and (ended or passed_over):
                 yield trace
 
 
@@ -127,10 +121,10 @@ def first_error(part: LogPart, reason: str = "") -> Trace | None:
     for trace in tracebacks(part):
         if reason and any(reason[:80] in error for error in trace.errors):
             return trace
-        if not trace.lost_peer and not reason:
+        if not trace.lost_peer and not reason and trace.name not in STOPPED:
             return trace
         found.append(trace)
-    return min(found, key=lambda trace: trace.lost_peer, default=None)
+    return min(found, key=lambda trace: (trace.name in STOPPED, trace.lost_peer), default=None)
 
 
 def last_start(path: Path) -> int:
@@ -167,50 +161,22 @@ def places(part: LogPart, mark: bytes) -> Iterator[int]:
             kept = text[-(len(mark) - 1) :]
 
 
-def _trace(part: LogPart, at: int) -> tuple[Trace | None, int]:
-    """The traceback whose mark stands at a place, and how many bytes it takes."""
-    line_start = part.read(max(part.span()[0], at - 200), at).rpartition(b"\n")[2].decode(errors="replace")
-    if line_start and not line_start.strip():
-        return None, len(MARK)
+def _trace(part: LogPart, at: int) -> tuple[Trace | None, int, bool]:
+    """The traceback whose mark stands at a place, how many bytes it takes, and whether it ended a process."""
+    before = part.read(max(part.span()[0], at - 400), at).decode(errors="replace").split("\n")
+    start = before[-1]
+    labelled = RANK_PREFIX.match(start)
+    label = labelled[1] if labelled else ""
+    start = start.removeprefix(label)
+    group = start.lstrip(" +") == GROUP
+    if start and not start.strip() and not group:
+        return None, len(MARK), False
     data = part.read(at, min(at + TRACE_BYTES, part.span()[1]))
-    labelled = RANK_PREFIX.search(line_start)
-    lines = data.decode(errors="replace").split("\n")
-    if labelled:
-        lines = [line.removeprefix(labelled[1]).removeprefix(labelled[1].rstrip()) for line in lines]
-    kept, errors = _parse([line.rstrip("\r") for line in lines])
+    lines = [line.rstrip("\r") for line in data.decode(errors="replace").split("\n")]
+    if label:
+        lines = [line.removeprefix(label).removeprefix(label.rstrip()) for line in lines]
+    kept, errors = (parse_group if group else parse)(lines)
     length = len(os.fsencode("\n".join(kept)))
-    return (Trace(kept, errors) if errors else None), max(length, len(MARK))
-
-
-def _parse(lines: list[str]) -> tuple[list[str], list[str]]:
-    """The lines of a traceback and of those linked to it, and what each of them says in the end."""
-    kept: list[str] = []
-    errors: list[str] = []
-    at = 0
-    while at < len(lines):
-        start, at = at, at + 1
-        while at < len(lines) and lines[at].startswith(" "):
-            at += 1
-        first, end = at, min(at + MESSAGE_LINES, len(lines))
-        while at < end and (at == first or _continues(lines, at, first)):
-            at += 1
-        kept += lines[start:at]
-        if at > first:
-            errors.append("\n".join(lines[first:at]))
-        link = next((n for n in range(at, min(at + 2, len(lines))) if lines[n].startswith(LINKS)), None)
-        mark = link and next((n for n in range(link, min(link + 3, len(lines))) if _is_mark(lines[n])), None)
-        if not mark:
-            break
-        kept += lines[at:mark]
-        at = mark
-    return kept, errors
-
-
-def _continues(lines: list[str], at: int, first: int) -> bool:
-    """Whether a line goes on with the message that began on line `first`; a diagnosis repeats its beginning."""
-    line = lines[at]
-    return bool(line.strip()) and not line.startswith((*FOREIGN, *LINKS)) and line != lines[first]
-
-
-def _is_mark(line: str) -> bool:
-    return line.startswith(MARK.decode())
+    heading = before[-2].removeprefix(label) if len(before) > 1 else ""
+    ended = not heading.startswith(PASSED_OVER)
+    return (Trace(kept, errors) if errors else None), max(length, len(MARK)), ended

@@ -1,4 +1,4 @@
-"""The starts of a run or of a cell as its files tell them: which job, which logs, which rank failed first. Light."""
+"""The starts of a run or of a cell as its files tell them: which job, which logs. Light."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import read_jsonl
-from cluster.logs.read import LogPart, Trace, first_error, host_of, last_start, places
+from cluster.logs.read import LogPart, host_of, last_start, places
 from cluster.run.grid_folder import GRIDS, GridFolder, all_grids
 from cluster.run.run_folder import FOLDER, CellFolder, RunFolder, all_runs
 from cluster.run.work_folder import WorkFolder
@@ -143,22 +143,6 @@ def newest_work(run: RunFolder) -> WorkFolder:
     """The run, or the share of its evaluation that was started last, if that was later."""
     every: list[WorkFolder] = [run, *run.all_cells()]
     return max(every, key=lambda work: LogPart(work.starts).modified())
-
-
-def first_failure(attempt: Attempt) -> tuple[int, Trace] | None:
-    """The rank that failed first, and its first traceback; None if no log has one.
-
-    The event of the failure tells the rank. Where it does not, it is the one whose traceback is about more than a lost
-    peer, and which fell silent first.
-    """
-    failed = [event for event in read_jsonl(attempt.work.events) if event["event"] == "failed"]
-    ours: dict[str, Any] = failed[-1] if failed and failed[-1].get("job", attempt.job) == attempt.job else {}
-    reason, known = ours.get("reason", ""), attempt.ranks()
-    ranks = [ours["rank"]] if ours.get("rank") in known else known
-    found = [(rank, trace) for rank in ranks if (trace := first_error(attempt.part(rank), reason))]
-    return min(
-        found, key=lambda one: (one[1].lost_peer, attempt.part(one[0]).modified(), one[0]), default=None
-    )
 
 
 def submissions_of(run: RunFolder) -> list[Submission]:

@@ -1,153 +1,182 @@
-"""How some work stopped short of its end: the cause in what it wrote and printed, the evidence, what helps. Light."""
+"""How some work stopped short of its end: the cause, the evidence, and what helps; or that nobody knows. Light."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from cluster.files import read_jsonl
 from cluster.job.rendezvous import expand_nodes
-from cluster.logs.error_patterns import EXCLUDE, SIGNS
-from cluster.logs.pattern import Finding, fill, find_sign
-from cluster.logs.read import LogPart, Trace
+from cluster.logs.advice_words import ERRORS, EXCLUDE, GOES_ON
+from cluster.logs.pattern import Finding, Meaning, Strength, fill
 from cluster.logs.stalls import Suspect, suspects
 from cluster.profile.rules import units_of
 from cluster.quantities import human_time, short_time
 from cluster.quota import quota_of, read_quotas
-from jobs.diagnosis.attempts import Attempt, first_failure, short_name
-from jobs.diagnosis.evidence import Diagnosis, Inquiry, accounting, ago, progress, shortened
+from cluster.slurm.accounting import Usage
+from jobs.diagnosis.attempts import Attempt, short_name
+from jobs.diagnosis.clues import EXCEPTION, FAILED, Clue, Weight, best_clue, silence_s
+from jobs.diagnosis.evidence import LAUNCH, Diagnosis, Inquiry, accounting, ago, progress, shortened
+from jobs.diagnosis.log_ends import LogEnds
 from jobs.diagnosis.waiting import brackets_of
 
-TAIL = 1 << 16
-LOGS = 16
-"""Ranks whose logs are searched."""
-UNKNOWN = "it ended, and no event, no traceback and no sign in its logs says why"
-ROOTS = tuple(sign for sign in SIGNS if not sign.symptom)
-SYMPTOMS = tuple(sign for sign in SIGNS if sign.symptom)
-BY_STATE = {
-    "TIMEOUT": "walltime",
-    "NODE_FAIL": "node failure",
-    "BOOT_FAIL": "node failure",
-    "OUT_OF_MEMORY": "out of memory",
-    "PREEMPTED": "preemption",
-    "CANCELLED": "cancelled",
-    "DEADLINE": "deadline",
-    "REVOKED": "revoked",
-}
+UNSURE = "unsure"
+HUNG = Meaning(
+    "silent",
+    "it hung: it gave no sign of life in the last {long} before its time was over",
+    (ERRORS, GOES_ON),
+    Strength.WAITED,
+)
+NEARLY_ALL = 0.92
+"""Of the memory that was asked for: who used more may have needed more than there was."""
 
 
 def failed(inquiry: Inquiry) -> Diagnosis:
-    """It said why, or Slurm did: the first sign of a cause, in what failed first."""
+    """It has written down why, or the next start has."""
     text = inquiry.work.failed.read_text(encoding="utf-8")
     failed = [event for event in inquiry.events if event["event"] == "failed"]
     evidence = [("when", ago(failed[-1]["time"]))] if failed else []
-    return _explained(inquiry, text, "failed", evidence, text.rpartition("  next: ")[2].strip())
+    clue = best_clue(inquiry, text)
+    assert clue, "what is written down is a clue"
+    return _explained(inquiry, clue, "failed", evidence, text.rpartition("  next: ")[2].strip())
 
 
 def stopped(inquiry: Inquiry) -> Diagnosis:
     """It was begun, is not over, and nothing of it is in the queue."""
     ends = [event for event in inquiry.events if event["event"] in ("interrupted", "started")]
-    last, row = (ends[-1] if ends else {}), inquiry.accounted
-    text, evidence = "", []
-    if last.get("event") == "interrupted":
-        text = f"{last['cause']}: job {last.get('job', '')}"
-        evidence = [("when", ago(last["time"]))]
-    elif row:
-        text = f"{BY_STATE.get(row.state, 'ended')}: job {row.id}"
+    evidence = [("when", ago(ends[-1]["time"]))] if ends and ends[-1]["event"] == "interrupted" else []
     if inquiry.look.silence:
         evidence.append(("squeue", shortened(inquiry.look.silence)))
-    return _explained(inquiry, text, "interrupted", evidence, "")
+    clue = best_clue(inquiry)
+    if clue is None:
+        return _unsure(inquiry, evidence)
+    return _explained(inquiry, _hung(inquiry, clue) or clue, "interrupted", evidence)
 
 
 def _explained(
-    inquiry: Inquiry, text: str, state: str, evidence: list[tuple[str, str]], known: str
+    inquiry: Inquiry, clue: Clue, state: str, evidence: list[tuple[str, str]], written: str = ""
 ) -> Diagnosis:
-    """Why it ended, from what is written down and from its logs.
+    """Why it ended.
 
     Args:
         inquiry: about it.
-        text: what is written down, the reason in its first line.
+        clue: what counts most.
         state: of it.
         evidence: so far.
-        known: advice that is written down.
+        written: advice that is written down, for what no table knows.
     """
-    attempt, name = inquiry.attempt, short_name(inquiry.work)
-    failure = first_failure(attempt) if attempt and attempt.ranks() else None
-    finding = find_cause(attempt, text)
-    cause, told = "an exception" if failure else "failed", shortened(text.partition("\n")[0])
-    if not failure and state != "failed":
-        cause, told = "unknown", UNKNOWN
-    advice = [known] if known else [f"python launch.py logs {name} --errors", inquiry.again()]
-    if finding:
-        cause, told = finding.sign.cause, finding.told()
-        evidence.append(("says", shortened(finding.line)))
-        advice = finding.advice(inquiry.facts()) or advice
-    elif failure:
-        told = shortened(failure[1].errors[-1].partition("\n")[0])
-        evidence.append(("where", failure[1].frame))
+    attempt, finding, told = inquiry.attempt, clue.finding, shortened(clue.finding.told())
+    evidence.append(("says", shortened(finding.line)))
+    if clue.trace and clue.trace.frame:
+        evidence.append(("where", clue.trace.frame))
+    advice = advice_of(inquiry, clue) or [inquiry.again()]
+    if written and finding.sign in (EXCEPTION, FAILED):
+        advice = [written]
     if attempt:
-        evidence.append(("process", _place(attempt, _rank(inquiry, attempt, failure, finding))))
-    if finding and (finding.sign.symptom or cause in ("killed", "node failure")) and attempt:
+        evidence.append(("process", _place(inquiry, attempt, _rank(inquiry, attempt, clue))))
+    if attempt and (finding.sign.symptom or clue.cause in ("killed", "node failure")):
         found = stalled(inquiry, attempt)
+        evidence += [
+            ("srun", shortened(one.line)) for one in LogEnds(attempt).told[:2] if one.line != finding.line
+        ]
         evidence += suspect_rows(found)
         advice = _leave_out(found, attempt) + advice
         told += f"; {who(found)}" if found else ""
+    told, advice = _with_accounting(inquiry, clue, told, advice)
+    evidence += [*progress(inquiry), *accounting(inquiry), *_disk(clue.cause, finding), *_log(attempt)]
+    return Diagnosis(state, clue.cause, told, evidence, list(dict.fromkeys(advice)))
+
+
+def _hung(inquiry: Inquiry, clue: Clue) -> Clue | None:
+    """What is told instead of a time that was over, where it gave no sign of life for long before; else None."""
+    silent_s = silence_s(inquiry)
+    if clue.weight is not Weight.TIME or silent_s is None:
+        return None
+    silent = human_time(silent_s / 60)
+    line = f"last sign of life {silent} before its time was over"
+    return replace(clue, finding=Finding(HUNG, {"long": silent}, line))
+
+
+def _with_accounting(inquiry: Inquiry, clue: Clue, told: str, advice: list[str]) -> tuple[str, list[str]]:
+    """What is told and advised, with what accounting and the measured speed add to it."""
     row = inquiry.accounted
-    if cause == "cancelled" and row and row.by:
-        told = f"{row.by} cancelled it (job {row.id})"
-    evidence += [*progress(inquiry), *accounting(inquiry), *_disk(cause, finding)]
-    if cause == "walltime":
-        advice = more_time(inquiry) or advice
-    if attempt:
-        evidence.append(("log", str(attempt.log) + ("" if attempt.log.exists() else " (gone)")))
-    return Diagnosis(state, cause, told, evidence, list(dict.fromkeys(advice)))
+    if clue.cause == "cancelled" and row and row.by:
+        return f"{row.by} cancelled it (job {row.id})", advice
+    if clue.cause == "killed" and row and _nearly_all_memory(row):
+        more = (
+            "ask for more memory of a node: --mem"
+            if inquiry.again() == LAUNCH
+            else f"{inquiry.again()} --more-mem"
+        )
+        return f"{told}; but nearly all the memory that it had asked for was used", [more, *advice]
+    if clue.cause == "walltime":
+        return told, more_time(inquiry) or advice
+    return told, advice
 
 
-def find_cause(attempt: Attempt | None, text: str) -> Finding | None:
-    """The cause in what is written down, in the first traceback, or in the ends of the logs, in that order.
-
-    What only follows from something elsewhere counts if there is nothing else. A traceback that is about more than a
-    lost peer is the cause, whether the table knows it or not: the logs are not searched for another.
-    """
-    headline = text.partition("\n")[0]
-    sources = [headline]
-    if attempt and attempt.ranks():
-        failure = first_failure(attempt)
-        if failure:
-            sources += ["\n".join(reversed(failure[1].errors))]
-            if not failure[1].lost_peer and not find_sign(sources[-1], SYMPTOMS):
-                return _best(sources)
-        sources += [_end(attempt.part(rank)) for rank in attempt.ranks()[:LOGS]]
-    return _best([*sources, text])
+def _unsure(inquiry: Inquiry, evidence: list[tuple[str, str]]) -> Diagnosis:
+    """Nobody says why: how it ended, and the last lines that may be about an error."""
+    attempt, row = inquiry.attempt, inquiry.accounted
+    ends = LogEnds(attempt) if attempt else None
+    evidence += [("srun", shortened(message.line)) for message in (ends.told if ends else [])[:1]]
+    evidence += [
+        ("last words", f"rank {rank}: {shortened(line)}") for rank, line in (ends.quotes() if ends else [])
+    ]
+    how = f"job {row.id} ended as {row.state}, exit {row.exit}" if row else "it ended, and nobody says how"
+    told = f"not sure: {how}; no record, no traceback and no known error among its last words says why"
+    evidence += [*progress(inquiry), *accounting(inquiry), *_log(attempt)]
+    advice = [f"python launch.py logs {short_name(inquiry.work)}: its last words", inquiry.again()]
+    return Diagnosis("interrupted", UNSURE, told, evidence, advice)
 
 
-def _best(sources: list[str]) -> Finding | None:
-    """The first cause; of what tells of the same one, that which tells most."""
-    for signs in (ROOTS, SYMPTOMS):
-        found = [finding for text in sources if (finding := find_sign(text, signs))]
-        if found:
-            same = [finding for finding in found if finding.sign.cause == found[0].sign.cause]
-            return max(same, key=lambda finding: sum(map(bool, finding.groups.values())))
-    return None
+def advice_of(inquiry: Inquiry, clue: Clue) -> list[str]:
+    """What helps, with the node that it is about where that is one."""
+    attempt, groups = inquiry.attempt, dict(clue.finding.groups)
+    node = groups.pop("node", "")
+    facts, row = inquiry.facts(), inquiry.accounted
+    if not _single(node) and attempt and clue.rank is not None:
+        node = _node(inquiry, attempt, clue.rank)
+    node = node if _single(node) or not row else row.node_list
+    known = {**facts, "node": node if _single(node) else facts["node"]}
+    return Finding(clue.finding.sign, groups, clue.finding.line).advice(known)
 
 
-def _end(part: LogPart) -> str:
-    begin, end = part.span()
-    return part.read(max(begin, end - TAIL), end).decode(errors="replace")
+def _node(inquiry: Inquiry, attempt: Attempt, rank: int) -> str:
+    """The node of a process: as its log tells, else as Slurm fills them one after the other."""
+    if rank in attempt.ranks() and (told := attempt.node(rank)):
+        return told
+    own = next((one for one in inquiry.submissions if not one.cells), None)
+    try:
+        nodes = expand_nodes(attempt.nodes)
+    except ValueError:
+        return ""
+    at = rank // own.resources.tasks_per_node if own else len(nodes)
+    return nodes[at] if at < len(nodes) else ""
 
 
-def _rank(
-    inquiry: Inquiry, attempt: Attempt, failure: tuple[int, Trace] | None, finding: Finding | None
-) -> int:
+def _single(node: str) -> bool:
+    """Whether it is one node, not none and not a list."""
+    return bool(node) and not set(node) & set(",[")
+
+
+def _nearly_all_memory(row: Usage) -> bool:
+    return bool(row.mem_mb and row.used_mb and row.used_mb > NEARLY_ALL * row.mem_mb / row.nodes)
+
+
+def _rank(inquiry: Inquiry, attempt: Attempt, clue: Clue) -> int:
     """Which process it was, by the surest sign there is."""
     told = [event["rank"] for event in inquiry.events if event["event"] == "failed" and "rank" in event]
-    task = finding.groups.get("task", "").partition("-")[0].partition(",")[0] if finding else ""
-    if task.isdecimal():
-        return int(task)
-    return told[-1] if told else failure[0] if failure else attempt.rank
+    if clue.rank is not None:
+        return clue.rank
+    return told[-1] if told else attempt.rank
 
 
-def _place(attempt: Attempt, rank: int) -> str:
-    node = attempt.node(rank) if rank in attempt.ranks() else ""
+def _log(attempt: Attempt | None) -> list[tuple[str, str]]:
+    return [("log", str(attempt.log) + ("" if attempt.log.exists() else " (gone)"))] if attempt else []
+
+
+def _place(inquiry: Inquiry, attempt: Attempt, rank: int) -> str:
+    node = _node(inquiry, attempt, rank)
     where = f" on {node}" if node else ""
     nodes = f", nodes {attempt.nodes}" if attempt.nodes and attempt.nodes != node else ""
     return f"rank {rank}{where}, job {attempt.job}{nodes}"

@@ -9,17 +9,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cluster.errors import ClusterError
-from cluster.logs.read import BLOCK, LogPart, Trace, last_lines, readable
+from cluster.job.slurm_messages import ended_by
+from cluster.logs.read import BLOCK, LogPart, last_lines, readable
+from cluster.logs.traces import Trace
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.slurm.queue import queued
 from jobs.diagnosis.attempts import (
     Attempt,
-    first_failure,
     latest_attempt,
     newest_work,
     submissions_of,
     why,
 )
+from jobs.diagnosis.log_ends import LogEnds
 from jobs.diagnosis.why import diagnose
 
 LINES = 200
@@ -83,8 +85,11 @@ def _show(attempt: Attempt, rank: int) -> None:
 
 
 def _errors(attempt: Attempt) -> None:
-    """The first traceback of the rank that failed first; where there is none, what is known otherwise."""
-    found = first_failure(attempt)
+    """The first traceback of the rank that failed first; where there is none, how Slurm says that it ended."""
+    ends = LogEnds(attempt)
+    found, ended = ends.first_failure(), ended_by(ends.told)
+    if ended and (found is None or found[1].lost_peer):
+        print(f"== {ended.line}")
     if found is None:
         print(f"no process of job {attempt.job} printed a traceback; more: {why(attempt.work)}")
         if attempt.work.failed.exists():

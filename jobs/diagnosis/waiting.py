@@ -6,8 +6,11 @@ import time
 from datetime import datetime
 
 from cluster.errors import ClusterError
+from cluster.job.slurm_messages import BREAKS, NO_STEP, ended_by
 from cluster.logs.pattern import Finding, find_sign
 from cluster.logs.pending_reasons import BUSY, REASONS
+from cluster.logs.read import LogPart
+from cluster.logs.slurm_patterns import meant
 from cluster.profile.load import SlurmProfile, load_profile
 from cluster.quantities import epoch_s, human_time
 from cluster.run.run_folder import CellFolder, RunFolder
@@ -15,9 +18,12 @@ from cluster.slurm.queue import QueuedJob
 from cluster.slurm.submission import Submission
 from jobs.diagnosis.attempts import needs_of, short_name, why
 from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago
+from jobs.diagnosis.log_ends import LogEnds
 
 SILENT_S = 600.0
 """A run that works gives a sign of life every 30 seconds, but not while it loads models or prepares data."""
+LONG_S = 1800.0
+"""Making an environment and loading modules may be slow, and say little."""
 
 
 def waiting(inquiry: Inquiry) -> Diagnosis:
@@ -89,9 +95,14 @@ def _starting(inquiry: Inquiry, submission: Submission, job: QueuedJob) -> Diagn
         )
     if submission.cells:
         return Diagnosis("queued", "waits for a slot", _slots(inquiry), [*evidence, *_parents(inquiry)], [])
-    told = "its job has begun, and makes its environment or loads modules"
     log = inquiry.attempt.log if inquiry.attempt else inquiry.run.slurm
     name = short_name(inquiry.work)
+    stuck = _stuck(inquiry, job)
+    if stuck:
+        return Diagnosis(
+            "starting", *stuck, [*evidence, ("log", str(log))], [f"scancel {job.id}; {inquiry.again()}"]
+        )
+    told = "its job has begun, and makes its environment or loads modules"
     return Diagnosis(
         "starting",
         "starting",
@@ -107,6 +118,29 @@ def suspended(inquiry: Inquiry) -> tuple[str, str] | None:
     row = next((row for _, row in inquiry.rows if row.id == job and not row.ending), None)
     busy = find_sign(row.state, BUSY) if row else None
     return (f"job {job}, {row.state}", busy.told()) if row and busy else None
+
+
+def _stuck(inquiry: Inquiry, job: QueuedJob) -> tuple[str, str] | None:
+    """Cause and words, where its job has held nodes for so long that it will hardly begin any more."""
+    attempt = inquiry.attempt
+    if attempt is None:
+        return None
+    silent_s = time.time() - LogPart(attempt.log).modified()
+    start = epoch_s(job.start)
+    held_s = time.time() - start if start else silent_s
+    if held_s < SILENT_S:
+        return None
+    ended = ended_by(LogEnds(attempt).told)
+    lasted = f"{human_time(held_s / 60)} after its job began"
+    if ended and ended.kind in (NO_STEP, *BREAKS):
+        finding = meant(ended)
+        return finding.sign.cause, f"{finding.told()}; {lasted}"
+    if silent_s < LONG_S:
+        return None
+    return (
+        "silent",
+        f"{lasted} nothing works on it, and its log has said nothing for {human_time(silent_s / 60)}",
+    )
 
 
 def _needs(inquiry: Inquiry) -> list[RunFolder]:

@@ -10,8 +10,9 @@ from cluster.quantities import human_time
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.slurm.queue import Look
 from jobs.diagnosis.attempts import short_name, why
+from jobs.diagnosis.clues import best_clue
 from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago, progress, shortened
-from jobs.diagnosis.failures import failed, find_cause, more_time, stalled, stopped, suspect_rows, who
+from jobs.diagnosis.failures import advice_of, failed, more_time, stalled, stopped, suspect_rows, who
 from jobs.diagnosis.pace import moment
 from jobs.diagnosis.waiting import SILENT_S, never_submitted, parent_failed, suspended, waiting
 
@@ -42,7 +43,8 @@ def diagnose(work: RunFolder | CellFolder, look: Look | None = None) -> Diagnosi
     blocked = parent_failed(inquiry)
     if blocked:
         return blocked
-    return stopped(inquiry) if inquiry.attempt else never_submitted(inquiry)
+    began = inquiry.attempt or (inquiry.accounted and inquiry.accounted.began)
+    return stopped(inquiry) if began else never_submitted(inquiry)
 
 
 def draw(work: RunFolder | CellFolder, found: Diagnosis) -> RenderableType:
@@ -111,11 +113,11 @@ def _running(inquiry: Inquiry) -> Diagnosis:
     found = stalled(inquiry, attempt) if attempt else []
     evidence += suspect_rows(found)
     told = f"no sign of life for {human_time(silence / 60)}" + (f": {who(found)}" if found else "")
-    finding = find_cause(attempt, "") if attempt else None
-    advice = finding.advice(inquiry.facts()) if finding else []
-    if finding:
-        evidence.append(("says", shortened(finding.line)))
-        told += f"; {finding.told()}"
+    clue = best_clue(inquiry) if attempt else None
+    advice = advice_of(inquiry, clue) if clue else []
+    if clue:
+        evidence.append(("says", shortened(clue.finding.line)))
+        told += f"; {clue.finding.told()}"
     stop = f"scancel {holder.job}" if holder.job else f"kill {holder.pid} on {holder.host}"
     advice += [
         f"python launch.py logs {name}: whether it still loads or prepares data",

@@ -13,6 +13,8 @@ from cluster.errors import ClusterError
 from cluster.job.interrupt import Interrupts
 from cluster.job.rendezvous import rendezvous
 
+DEATHS = {"killed": signal.SIGKILL, "crash": signal.SIGSEGV}
+
 
 def run(config: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
     rank = rendezvous(os.environ)
@@ -27,9 +29,9 @@ def run(config: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
             raise RuntimeError(f"rank {rank.rank} broke\n  in two lines")
         if act == "mistake":
             raise ClusterError("no such data: give\n  another")
-        if act == "killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-    if act in ("raise", "killed") or act == "wait":
+        if act in DEATHS:
+            os.kill(os.getpid(), DEATHS[act])
+    if act in ("raise", "wait", *DEATHS):
         Path(config["ready"], str(rank.rank)).touch()
         for _ in range(600):
             if interrupts.cause and not config.get("deaf"):

@@ -191,6 +191,21 @@ def process_of(job: str, rank: int) -> int:
     raise AssertionError(f"no rank {rank} of job {job}")
 
 
+def shell_of(job: str) -> int:
+    """The shell that runs the script of a job."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            environ = set((path / "environ").read_bytes().split(b"\0"))
+            if (
+                f"SLURM_JOB_ID={job}".encode() in environ
+                and b"slurm_script" in (path / "cmdline").read_bytes()
+            ):
+                return int(path.name)
+        except OSError:
+            continue
+    raise AssertionError(f"no shell of job {job}")
+
+
 def follow(chain: Chain, until: Callable[[Chain], bool]) -> None:
     end = time.monotonic() + 120
     while not until(chain):

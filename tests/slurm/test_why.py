@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from jobs.diagnosis import why
 from jobs.diagnosis.evidence import Diagnosis
 from jobs.diagnosis.usage import Records, consumption
 from tests.jobs.stories import Story
-from tests.slurm.chains import Chain, clients_of, follow, submit
+from tests.slurm.chains import Chain, clients_of, follow, shell_of, submit
 
 
 def record(chain: Chain, template: Submission, name: str) -> RunFolder:
@@ -90,6 +91,56 @@ def test_a_rank_that_takes_too_much_memory(sandbox, tmp_path, template):
     assert row.starts >= 1
     assert row.elapsed_s > 0
     assert row.used_mb
+
+
+def test_a_rank_that_crashes(sandbox, tmp_path, template, capsys):
+    (tmp_path / "ready").mkdir()
+    told = {"act": "crash", "dies": 1, "ready": str(tmp_path / "ready")}
+    chain = submit(
+        sandbox, tmp_path / "world", tmp_path / "d", units=1, job="tests.jobs.echo",
+        change=lambda t: t.update(told),
+    )  # fmt: skip
+    ended(chain)
+    run = record(chain, template, "d")
+    with clients_of(sandbox):
+        found = why.diagnose(run)
+        assert launch.main(["logs", str(run.path), "--errors"]) == 0
+    assert found.cause == "crashed", found
+    assert "task 1 on node" in found.told
+    assert "Segmentation fault" in found.told
+    assert "Segmentation fault" in capsys.readouterr().out
+
+
+def test_a_batch_shell_that_is_killed_was_not_cancelled(sandbox, tmp_path, template):
+    (tmp_path / "ready").mkdir()
+    told = {"act": "wait", "ready": str(tmp_path / "ready")}
+    chain = submit(
+        sandbox, tmp_path / "world", tmp_path / "e", units=1, job="tests.jobs.echo",
+        change=lambda t: t.update(told),
+    )  # fmt: skip
+    follow(chain, lambda chain: (tmp_path / "ready" / "1").exists())
+    os.kill(shell_of(chain.running()["JobId"]), signal.SIGKILL)
+    ended(chain)
+    run = record(chain, template, "e")
+    with clients_of(sandbox):
+        found = why.diagnose(run)
+    assert found.cause == "killed", (found, chain.log(), chain.causes(), chain.states())
+    assert "cancelled" not in chain.causes()
+    assert not run.failed.exists()
+
+
+def test_a_job_whose_output_cannot_be_written(sandbox, tmp_path, template):
+    chain = submit(
+        sandbox, tmp_path / "world", tmp_path / "f", units=1, job="tests.jobs.echo", extra=("--hold",),
+    )  # fmt: skip
+    run = record(chain, template, "f")
+    run.slurm.rename(tmp_path / "elsewhere")
+    sandbox.run("scontrol", "release", chain.job)
+    ended(chain)
+    with clients_of(sandbox):
+        found = why.diagnose(run)
+    assert found.cause == "output file not written", found
+    assert "exit 0:53" in evidence(found)
 
 
 def test_a_job_that_is_held_and_then_cancelled(sandbox, tmp_path, template):

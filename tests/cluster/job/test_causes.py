@@ -5,9 +5,20 @@ import time
 import pytest
 
 from cluster.job import causes
-from cluster.job.causes import Ending, cause_of_ending, cause_of_signal, diagnosis, ending_of, lost_peer, tail
+from cluster.job.causes import (
+    Ending,
+    accounted,
+    cause_of_ending,
+    cause_of_signal,
+    diagnosis,
+    ending_of,
+    lost_peer,
+    tail,
+)
 from tests.cluster.job.test_unit import unit
 
+STEP = "step 20/900  loss 0.5\n"
+TIME = "slurmstepd: error: *** STEP 14.0 ON n1 CANCELLED AT 2026-11-24T20:00:12 DUE TO TIME LIMIT ***\n"
 NOW = 1_000_000.0
 TEXT = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(NOW))
 SHOWN = {
@@ -38,6 +49,10 @@ def shown(started_s_ago: float, **changes: str) -> dict[str, str]:
         ("SIGTERM", True, shown(1000, JobState="COMPLETING", Restarts="1"), "requeue"),
         ("SIGTERM", True, shown(1000, JobState="COMPLETING", Reason="NodeDown"), "node failure"),
         ("SIGTERM", True, shown(3601, JobState="COMPLETING"), "walltime"),
+        ("SIGTERM", True, shown(1000, JobState="FAILED", Reason="RaisedSignal:9(Killed)"), "killed"),
+        ("SIGTERM", True, shown(1000, JobState="COMPLETING", Reason="NonZeroExitCode"), "killed"),
+        ("SIGTERM", True, shown(1000, JobState="COMPLETING", Reason="OutOfMemory"), "out of memory"),
+        ("SIGTERM", True, shown(1000, JobState="COMPLETING", Reason="TimeLimit"), "walltime"),
         (None, False, shown(1000), "scancel --signal"),
     ],
 )
@@ -77,10 +92,46 @@ def test_without_the_controller_time_and_signal_decide(signal, continued, left_s
         ("FAILED", "srun: error: node2: task 3: Killed", "killed"),
         ("FAILED", "", "killed"),
         (None, "", "killed"),
+        (None, TIME, "walltime"),
+        (None, "srun: error: node2: task 3: Segmentation fault\n", "crashed"),
+        (None, f"caught CUDA Out Of Memory, again with less\n{STEP}{TIME}", "walltime"),
+        (None, f"srun: error: node2: task 1: Out Of Memory\n{STEP}", "killed"),
+        (None, "*** JOB 14 ON n1 CANCELLED AT 2026-11-24T20:00:12 ***", "killed"),
+        ("FAILED", f"srun: error: Node failure on node2\n{STEP}", "killed"),
     ],
 )
 def test_silent_end_is_told_by_accounting_and_log(state, log, cause):
     assert cause_of_ending(Ending(state, None), log) == cause
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "kind", "how"),
+    [
+        ("TIMEOUT", "0:0", "walltime", ""),
+        ("CANCELLED", "0:15", "cancelled", ""),
+        ("FAILED", "0:9", "killed", "Killed"),
+        ("FAILED", "137:0", "killed", "Killed"),
+        ("FAILED", "139:0", "crashed", "Segmentation fault"),
+        ("FAILED", "0:7", "crashed", "Bus error"),
+        ("FAILED", "134:0", "aborted", "Aborted"),
+        ("FAILED", "0:125", "out of memory", ""),
+        ("FAILED", "0:53", "output file not written", "could not be opened"),
+        ("FAILED", "0:54", "could not be started", "prolog"),
+        ("FAILED", "1:0", "exited", "1"),
+        ("FAILED", "255:0", "exited", "255"),
+        ("FAILED", "168:0", "exited", "168"),
+    ],
+)
+def test_what_accounting_says_is_one_more_message_of_slurms(state, code, kind, how):
+    found = accounted(Ending(state, code))
+    assert (found.kind, how in found.how) == (kind, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("COMPLETED", "0:0"), ("REQUEUED", "0:9"), (None, None), ("RUNNING", "")]
+)
+def test_accounting_that_says_nothing_of_an_end(state, code):
+    assert accounted(Ending(state, code)) is None
 
 
 def fake_sacct(folder, *rows: str) -> None:
@@ -138,6 +189,12 @@ class DistNetworkError(RuntimeError):
 )
 def test_error_of_a_process_that_lost_another_is_not_the_first(error, told):
     assert lost_peer(error) == told
+
+
+def test_a_group_of_exceptions_is_worded_with_the_first_in_it():
+    assert causes.worded(KeyError("labels")) == "KeyError: 'labels'"
+    group = ExceptionGroup("rows", [ValueError("no target"), KeyError("x")])
+    assert causes.worded(group) == "ExceptionGroup: rows (2 sub-exceptions): ValueError: no target"
 
 
 def test_diagnosis_fits_a_screen_and_begins_with_the_reason():

@@ -58,8 +58,15 @@ def test_what_is_no_sign_is_not_taken_for_one(line):
 
 
 def test_a_cause_goes_before_what_follows_from_it():
-    text = "ncclRemoteError: remote process exited\nsrun: error: ng1: task 5: Out Of Memory\n"
+    text = "ncclRemoteError: remote process exited\nstd::bad_alloc\n"
     assert find_sign(text, SIGNS).sign.cause == "out of host memory"
+
+
+def test_the_same_words_of_the_hub_and_of_the_nodes_are_told_apart():
+    hub = "MaxRetryError: HTTPSConnectionPool(host='huggingface.co', port=443): No route to host"
+    node = "ncclSystemError: System call failed.\nLast error:\nConnect to 10.80.1.2<5> failed : Network is unreachable"
+    assert find_sign(hub, SIGNS).sign.cause == "no internet"
+    assert find_sign(node, SIGNS).sign.cause == "no network between nodes"
 
 
 def test_advice_that_takes_an_unknown_fact_is_left_out():

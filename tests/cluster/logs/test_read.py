@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import resource
 
-from cluster.logs.read import BEGIN, LogPart, first_error, host_of, last_lines, last_start, places, tracebacks
+import pytest
+
+from cluster.logs.read import (
+    BEGIN,
+    LogPart,
+    first_error,
+    host_of,
+    last_lines,
+    last_start,
+    last_words,
+    places,
+    tracebacks,
+)
 
 PLAIN = """\
 Traceback (most recent call last):
@@ -99,6 +111,72 @@ def test_the_first_error_is_not_one_that_only_lost_a_peer(tmp_path):
     assert only.errors == [
         "torch.distributed.DistBackendError: NCCL error: remote process exited or there was a network error"
     ]
+
+
+GROUP = """\
+  + Exception Group Traceback (most recent call last):
+  |   File "/code/jobs/train.py", line 44, in run
+  |     fit()
+  | ExceptionGroup: unhandled errors in a TaskGroup (2 sub-exceptions)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "/code/layalign/data/files.py", line 31, in locate
+    |     open(path)
+    | ValueError: rows differ
+    |   in two lines
+    +---------------- 2 ----------------
+    | KeyError: 'labels'
+    +------------------------------------
+"""
+
+
+@pytest.mark.parametrize("label", ["", "[rank3]: "])
+def test_a_group_of_exceptions_says_what_the_first_of_them_says(tmp_path, label):
+    text = "".join(f"{label}{line}\n" for line in GROUP.splitlines()) + "srun: error: node1: task 3\n"
+    (trace,) = tracebacks(part(tmp_path, text))
+    assert trace.errors == [
+        "ExceptionGroup: unhandled errors in a TaskGroup (2 sub-exceptions)",
+        "KeyError: 'labels'",
+        "ValueError: rows differ\n  in two lines",
+    ]
+    assert trace.name == "ValueError"
+    assert trace.frame == 'File "/code/layalign/data/files.py", line 31, in locate'
+    assert trace.lines[-1] == "    +------------------------------------"
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Exception ignored in: <function f at 0x2b>",
+        "Exception ignored in atexit callback: <function f at 0x2b>",
+        "Exception in thread Thread-1 (f):",
+        "--- Logging error ---",
+        "[rank1]: Exception ignored in: <function f at 0x2b>",
+    ],
+)
+def test_an_exception_that_ended_no_process_is_no_error(tmp_path, heading):
+    label = "[rank1]: " if heading.startswith("[") else ""
+    text = f"{heading}\n" + "".join(f"{label}{line}\n" for line in PLAIN.splitlines())
+    log = part(tmp_path, f"step 1\n{text}")
+    assert first_error(log) is None
+    assert len(list(tracebacks(log, passed_over=True))) == 1
+    assert first_error(part(tmp_path, text + CHAIN)).errors[-1].startswith("OSError")
+
+
+def test_the_last_words_begin_behind_the_last_sign_of_progress(tmp_path):
+    line = "step 40/900  loss 0.5521  lr 2.9e-05"
+    log = part(tmp_path, f"a\u00e9\n{line}\nb\u00e9\n{line}\n{PLAIN}")
+    begin, end = last_words(log).span()
+    assert log.read(begin, end).decode() == PLAIN
+    assert last_words(part(tmp_path, "a\nb\n")).span() == (0, 4)
+    assert last_words(part(tmp_path, f"a\n{line}")).span() == (len(f"a\n{line}"), len(f"a\n{line}"))
+    assert last_words(LogPart(tmp_path / "none")).span() == (0, 0)
+
+
+def test_a_process_that_was_told_to_end_is_not_the_first_error(tmp_path):
+    stopped = PLAIN.replace("ValueError: rows differ\n  in two lines", "KeyboardInterrupt")
+    assert first_error(part(tmp_path, f"{stopped}\n{PLAIN}")).name == "ValueError"
+    assert first_error(part(tmp_path, stopped)).name == "KeyboardInterrupt"
 
 
 def test_a_reason_that_is_known_chooses_the_traceback(tmp_path):

@@ -176,6 +176,27 @@ def test_where_nobody_printed_a_traceback_the_diagnosis_is_shown(story, show):
     assert "ask for more memory" in printed
 
 
+NOISE = "Exception ignored in: <function f at 0x2b>\n" + ERROR
+SEGFAULT = "srun: error: ng2: task 3: Segmentation fault (core dumped)\n"
+
+
+@pytest.mark.parametrize(
+    "text", [f"{NOISE}step 7\n{SEGFAULT}", f"{ERROR}step 7\n{SEGFAULT}", f"step 7\n{NOISE}{SEGFAULT}"]
+)
+def test_what_ended_no_process_is_no_error(story, show, text):
+    story.started().printed({0: text, 1: "quiet\n"})
+    printed = show("math", "--errors")[1]
+    assert f"== {SEGFAULT}" in printed
+    assert "no process of job 14_0 printed a traceback" in printed
+
+
+def test_where_all_lost_somebody_it_is_shown_how_that_one_ended(story, show):
+    story.started().printed({0: PEER + SEGFAULT, 1: PEER})
+    printed = show("math", "--errors")[1]
+    assert f"== {SEGFAULT}" in printed
+    assert "only lost another process" in printed
+
+
 # A slot's log holds several cells.
 
 

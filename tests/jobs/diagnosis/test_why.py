@@ -237,8 +237,10 @@ def test_killed_without_a_sign_of_memory(story, slurm):
 def test_nothing_is_known(story, slurm):
     story.submitted().started().printed({0: "step 7\n"})
     found = why.diagnose(story.run)
-    assert found.cause == "unknown"
-    assert f"python launch.py logs {story.folder} --errors" in found.advice
+    assert found.cause == "unsure"
+    assert found.told.startswith("not sure: it ended, and nobody says how")
+    assert "last words: rank 0: step 7" in told(found)
+    assert found.advice[0].startswith(f"python launch.py logs {story.folder}")
 
 
 def test_a_queue_that_does_not_answer_is_said(story, slurm):

@@ -70,8 +70,7 @@ def test_a_grid_on_this_machine_asks_before_it_begins(grid, world, tmp_path):
     told = ablate(tmp_path, world, "--inline", yes=())
     assert told.returncode == 2
     assert (
-        "to do 9 cells on this machine, an answer is needed, and there is no terminal: add --yes"
-        in told.told
+        "to do 9 cells on this machine, an answer is needed, and there is no terminal: add --yes" in told.told
     )
     assert not grid.path.exists()
 
