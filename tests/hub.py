@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -156,8 +155,7 @@ def _handler(hub):
             half = len(content) // 2
             self.wfile.write(content[:half])
             self.wfile.flush()
-            while not hub.hurry.is_set():
-                time.sleep(0.05)
+            hub.hurry.wait()
             self.wfile.write(content[half:])
 
     return Handler

@@ -24,14 +24,14 @@ with Lease(folder / 'lease', folder / 'heartbeat.json', 'run x'):
     time.sleep(60)
 """
 RACE = """
-import sys, os, time, pathlib
+import sys, os, pathlib
 from cluster.errors import ClusterError
 from cluster.run.lease import Lease
-folder, start, seconds = pathlib.Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
-while time.time() < start:
-    pass
+folder = pathlib.Path(sys.argv[1])
+print('ready', flush=True)
+sys.stdin.readline()
 taken = 0
-while time.time() < start + seconds:
+while True:
     try:
         with Lease(folder / 'lease', folder / 'beat', 'run x'):
             mark = os.open(folder / 'inside', os.O_CREAT | os.O_EXCL)
@@ -236,11 +236,17 @@ def test_slow_taker_loses_against_one_that_tidied_up(lease, tmp_path):
 
 
 def test_racing_takers_are_never_two_inside(tmp_path):
-    """Takers that now and then die inside; `inside` is made exclusively, so a second one would fail."""
-    start = str(time.time() + 0.5)
-    command = [sys.executable, "-c", RACE, str(tmp_path), start, "2"]
-    takers = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    """Each dies inside when it was there often; `inside` is made exclusively, so a second one would fail."""
+    command = [sys.executable, "-c", RACE, str(tmp_path)]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    takers = [subprocess.Popen(command, cwd=ROOT, text=True, **pipes) for _ in range(6)]
+    for taker in takers:
+        assert taker.stdout.readline() == "ready\n"
+    for taker in takers:
+        taker.stdin.write("go\n")
+        taker.stdin.flush()
     for taker in takers:
         _, errors = taker.communicate()
         assert not errors
+        assert taker.returncode == -signal.SIGKILL
     assert not (tmp_path / "inside").exists()

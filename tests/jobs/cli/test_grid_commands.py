@@ -10,6 +10,7 @@ import sys
 import pytest
 import yaml
 
+import cluster.launch.submit
 import launch
 from cluster.files import read_json, write_json_atomic
 from cluster.run.grid_folder import GridFolder
@@ -523,7 +524,8 @@ def test_two_commands_at_once_do_not_submit_the_same_cells(go, slurm, grid, monk
     assert len(slurm.lines("calls")) == len(submissions(grid)) == 8
 
 
-def test_an_intent_that_became_no_job_is_forgotten(go, slurm, grid):
+def test_an_intent_that_became_no_job_is_forgotten(go, slurm, grid, monkeypatch):
+    monkeypatch.setattr(cluster.launch.submit, "LOOKS_S", (0.0, 0.0))
     slurm.set("mode", "lose")
     status, printed = go("ablate")
     assert status == 2

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +12,7 @@ from layalign.mini import Settings
 from layalign.mini.pretrain import Masking, pretrain_decoder, pretrain_encoder
 from layalign.mini.tokenizers import decoder_tokenizer, encoder_tokenizer
 from layalign.mini.world import LANGUAGES, World
+from tests.warm import ROOT, Python
 
 SETTINGS = dataclasses.replace(Settings.tiny(), decoder_steps=60, encoder_steps=60)
 
@@ -78,17 +77,11 @@ def test_masking_leaves_punctuation_and_the_end(world, encoder):
 def test_a_backbone_is_made_without_deepspeed(encoder, tmp_path):
     encoder.save_pretrained(tmp_path)
     settings = dataclasses.asdict(dataclasses.replace(SETTINGS, encoder_steps=1))
-    code = (
-        "import sys; from layalign.mini.pretrain import main; "
-        "main(*sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
-    )
-    told = subprocess.run(
-        [sys.executable, "-c", code, "encoder", str(tmp_path), json.dumps(settings)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[3],
-    )
-    assert json.loads(told.stdout)[:3] == ["encoder", 1, 1]
-    assert "deepspeed" not in told.stderr.split()
+    code = "import sys; from layalign.mini.pretrain import main; main(*sys.argv[1:]); print(*sys.modules)"
+    made = Python("-c", code, "encoder", tmp_path, json.dumps(settings), cwd=ROOT, env=os.environ)
+    assert made.wait() == 0, made.told
+    progress, modules = made.told.splitlines()
+    assert json.loads(progress)[:3] == ["encoder", 1, 1]
+    assert "layalign.mini.pretrain" in modules.split()
+    assert "deepspeed" not in modules.split()
     assert (tmp_path / "model.safetensors").is_file()
