@@ -22,6 +22,7 @@ from layalign.methods import Bridge
 from layalign.model.convert import load_converted
 from layalign.model.decoder import load_decoder
 from layalign.model.encoder import load_encoder
+from layalign.model.frozen import path_of
 
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp64": torch.float64}
 WEIGHTS, CONFIG = "bridge.safetensors", "bridge.json"
@@ -155,7 +156,7 @@ def _tuples(value: Any) -> Any:
 
 def _tokenizer(name: str, revision: str | None) -> PreTrainedTokenizerBase:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(path_of(name), revision=revision)
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{name} has no tokenizer that can be loaded: {str(error).splitlines()[0]}"
