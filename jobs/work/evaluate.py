@@ -106,10 +106,11 @@ class Answerer:
         """The model of a run; that of another run is let go first."""
         if self._loaded is None or self._loaded[0] != run:
             self._loaded = None
+            tokenizers = _tokenizers(config.model)
             model = LayAlign.build(config.model, config.bridge, device=self.processes.device)
             if config.bridge.trains:
-                load_weights(model, RunFolder(Path(run)).bridge)
-            self._loaded = (run, model, _tokenizers(config.model))
+                load_weights(model, RunFolder(Path(run)).bridge, tokenizers)
+            self._loaded = (run, model, tokenizers)
         return self._loaded[1:]
 
 

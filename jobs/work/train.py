@@ -15,7 +15,9 @@ from jobs.work.start import cache_folder, data_folder, started, within_reach
 from layalign.config import RunConfig
 from layalign.data.batching import groups, split_dev
 from layalign.data.tokenise import Tokenised, prepare
+from layalign.model.comparison import compare, note_missing
 from layalign.model.layalign import LayAlign
+from layalign.model.record import read_record, record_of
 from layalign.model.store import Tokenizers, load_tokenizers, load_weights, put_weights, save_bridge
 from layalign.training.checkpoint import Checkpoints
 from layalign.training.distributed import Processes
@@ -42,12 +44,13 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
         local = within_reach(config, processes)
         tokenizers = load_tokenizers(local.model)
         if config.training.max_steps == 0:
-            model = _model(local, told["parent"], processes)
+            model = _model(local, told["parent"], tokenizers, processes)
             processes.on_first(lambda: _hand_on(folder, model, tokenizers, step=0))
             return {"step": 0, "total": 0, "interrupted": None}
         data = _data(local, data_folder(told, config), tokenizers, processes, folder)
-        model = _model(local, told["parent"], processes)
+        model = _model(local, told["parent"], tokenizers, processes)
         checkpoints = Checkpoints(folder.checkpoints)
+        processes.on_first(lambda: _same_as_begun(model, tokenizers, checkpoints))
         progress = TrainingProgress(folder, config.training, unit)
         result = fit(
             model,
@@ -85,12 +88,37 @@ def _data(
     return TrainData(tokenised.dataset, train, dev, *tokenizers.pads)
 
 
-def _model(config: RunConfig, parent: str | None, processes: Processes) -> LayAlign:
-    """The model on this process's device, with the weights that the stage starts from."""
+def _model(config: RunConfig, parent: str | None, tokenizers: Tokenizers, processes: Processes) -> LayAlign:
+    """The model on this process's device, with the weights that the stage starts from.
+
+    Raises:
+        ValueError: models or weights that cannot be used, or not the same on every process.
+    """
     model = LayAlign.build(config.model, config.bridge, config.seed, processes.device)
     if parent:
-        load_weights(model, Path(parent))
+        load_weights(model, Path(parent), tokenizers)
+    digests = {part: processes.gather(backbone.weights) for part, backbone in model.backbones.items()}
+    for part, every in digests.items():
+        if len(set(every)) > 1:
+            raise ValueError(
+                f"the processes have loaded different weights for the {part} {getattr(config.model, part)}: digests "
+                f"{', '.join(every)} by rank; its folder is not the same on all nodes: copy it again"
+            )
     return model
+
+
+def _same_as_begun(model: LayAlign, tokenizers: Tokenizers, checkpoints: Checkpoints) -> None:
+    """Refuse to go on with other models, libraries or tokens than those that the checkpoints were made with."""
+    begun = read_record(checkpoints.folder) if checkpoints.steps() else None
+    if begun:
+        compare(begun, model, tokenizers, f"the run whose checkpoints are in {checkpoints.folder}")
+        return
+    if checkpoints.steps():
+        note_missing(
+            f"the run whose checkpoints are in {checkpoints.folder}", model.backbones["decoder"].kind
+        )
+    checkpoints.folder.mkdir(parents=True, exist_ok=True)
+    record_of(model, tokenizers).write(checkpoints.folder)
 
 
 def _hand_on_trained(

@@ -41,6 +41,10 @@ MERGE = "merge it into the model first (merge_and_unload of peft, then save_pret
 SHOWN = 3
 
 
+class ModelNotFound(ValueError):
+    """A model that is no folder here and cannot be had from the cache of hub models."""
+
+
 @dataclass(frozen=True)
 class Gaps:
     """How files and model differ, by the names of weights."""
@@ -70,7 +74,8 @@ def read_config(name: str, revision: str | None) -> PretrainedConfig:
     """The config of a model on disk or in the cache.
 
     Raises:
-        ValueError: there is no such model, its config cannot be read, or its weights are quantised.
+        ModelNotFound: there is none.
+        ValueError: its config cannot be read, or its weights are quantised.
     """
     try:
         config = AutoConfig.from_pretrained(path_of(name), revision=revision)
@@ -103,7 +108,8 @@ def load_frozen(
         part: takes what is used out of the model, e.g. its encoder.
 
     Raises:
-        ValueError: no such model, files that cannot be read, or that are not this model's.
+        ModelNotFound: there is none.
+        ValueError: files that cannot be read, or that are not this model's.
     """
     if (Path(path_of(name)) / "adapter_config.json").exists():
         raise ValueError(f"{name} holds a PEFT adapter: {MERGE}")  # transformers would put it into the model
@@ -239,7 +245,7 @@ def _unreadable(name: str, revision: str | None, error: Exception) -> ValueError
             said = f"{_shown(tuple(pointers))}: a Git LFS pointer, the file itself was not fetched (git lfs pull)"
         return ValueError(f"the model in folder {name} cannot be read: {said}; copy it again, whole")
     at = f" at revision {revision}" if revision else ""
-    return ValueError(
+    return ModelNotFound(
         f"{name}{at} is no folder here, and cannot be opened from the cache of hub models: {said}; "
         "name a folder that exists, or fetch it with: python launch.py prefetch"
     )

@@ -22,27 +22,16 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from layalign.config import ModelConfig
 from layalign.data.batch import Batch
 from layalign.methods import Bridge
+from layalign.model import store
 from layalign.model.adapter import Adapter
 from layalign.model.aligner import LayerWiseAligner
+from layalign.model.composite import LayAlignConfig
 from layalign.model.decoder import chosen_layers, logits
 from layalign.model.encoder import chosen_states, encode
+from layalign.model.frozen import ModelNotFound
 from layalign.model.gated_attention import Cross, Gates, recomputed, remember_hidden
+from layalign.model.record import Backbone, examine
 from layalign.model.rows import IGNORED, Composed, pad_left
-from layalign.model.store import load_backbones, load_tokenizers, load_weights, read_bridge, save_bridge
-
-
-class LayAlignConfig(PretrainedConfig):
-    """Config of the composite: the LLM's stands for it wherever generation asks for sizes."""
-
-    model_type = "layalign"
-
-    def __init__(self, decoder: PretrainedConfig | None = None, **kwargs: Any) -> None:
-        self._decoder = decoder or PretrainedConfig()  # first: the base class asks for the text config
-        super().__init__(**kwargs)
-
-    def get_text_config(self, *args: Any, **kwargs: Any) -> PretrainedConfig:
-        """The LLM's config."""
-        return self._decoder
 
 
 class LayAlign(PreTrainedModel, GenerationMixin):
@@ -70,6 +59,7 @@ class LayAlign(PreTrainedModel, GenerationMixin):
         if decoder.config.bos_token_id is None and not (bridge.adapter or bridge.text):
             raise ValueError("this LLM has no start token: without adapter and text it would read nothing")
         self.bridge, self.origin = bridge, origin
+        self.backbones: dict[str, Backbone] = {}
         self.recompute_cross = False
         self.encoder = encoder.requires_grad_(False) if encoder is not None else None
         self.decoder = decoder.requires_grad_(False)
@@ -86,10 +76,16 @@ class LayAlign(PreTrainedModel, GenerationMixin):
     def build(
         cls, config: ModelConfig, bridge: Bridge, seed: int = 0, device: torch.device = torch.device("cpu")
     ) -> LayAlign:
-        """Backbones from disk or cache on a device, with a fresh bridge between them, drawn from `seed`."""
-        encoder, decoder = load_backbones(config, bridge)
+        """Backbones from disk or cache on a device, with a fresh bridge between them, drawn from `seed`.
+
+        Raises:
+            ValueError: backbones that are not there, not whole, or do not compute what a bridge relies on.
+        """
+        encoder, decoder = store.load_backbones(config, bridge, device)
+        backbones = examine(config, encoder, decoder)
         torch.manual_seed(seed)
         model = cls(encoder, decoder, bridge, config)
+        model.backbones = backbones
         if config.precision == "fp64":
             model.double()
         nn.Module.to(model, device)
@@ -129,18 +125,22 @@ class LayAlign(PreTrainedModel, GenerationMixin):
     def save_pretrained(self, folder: str | Path, **unused: Any) -> None:  # type: ignore[override]
         """Write the bridge, the tokenizers and the names of the backbones; never the backbones' weights."""
         assert self.origin is not None
-        save_bridge(Path(folder), self, load_tokenizers(self.origin))
+        store.save_bridge(Path(folder), self, store.load_tokenizers(self.origin))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **changes: Any) -> LayAlign:  # type: ignore[override]
         """A saved bridge with its backbones; `changes` replace fields of `ModelConfig`, e.g. `decoder=`.
 
         Raises:
-            ValueError: no bridge there.
+            ValueError: no bridge there, backbones that are nowhere (it says which), or that are not those that it was
+                trained on.
         """
-        config, bridge = read_bridge(Path(folder), **changes)
-        model = cls.build(config, bridge)
-        load_weights(model, Path(folder))
+        config, bridge = store.read_bridge(Path(folder), **changes)
+        try:
+            model = cls.build(config, bridge)
+        except ModelNotFound as error:
+            raise ModelNotFound(f"{error}; {store.needs(Path(folder))}") from error
+        store.load_weights(model, Path(folder), store.saved_tokenizers(Path(folder)))
         return model
 
     def train(self, mode: bool = True) -> LayAlign:

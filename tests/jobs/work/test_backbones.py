@@ -1,0 +1,137 @@
+"""Trainings and evaluations on models, tokenizers and weights that changed under them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cluster.files import read_jsonl
+from tests.layalign.model.folders import edit_json, edit_weights
+from tests.world import launch, write_recipe
+
+
+@pytest.fixture(scope="module")
+def finished(world, tmp_path_factory) -> Path:
+    """A world of its own, and both stages trained in it."""
+    place = tmp_path_factory.mktemp("finished")
+    shutil.copytree(world, place / "world")
+    recipe = write_recipe(place / "world", place)
+    told = train(recipe, "--stage", "all")
+    assert told.returncode == 0, told.told
+    return place
+
+
+@pytest.fixture
+def place(finished, tmp_path) -> Path:
+    """The same, to be damaged: the recipe's paths are those of the first."""
+    kept = tmp_path / "kept"
+    shutil.copytree(finished, kept)
+    yield finished
+    shutil.rmtree(finished)
+    shutil.copytree(kept, finished)
+
+
+def train(recipe: Path, *words: str):
+    where = ("--recipe", recipe, "--runs", recipe.parent / "runs")
+    return launch("train", *where, *words, "--inline", cwd=recipe.parent)
+
+
+def evaluate(place: Path, *words: str):
+    where = ("--recipe", place / "tiny.yaml", "--runs", place / "runs", "--data", place / "world" / "data")
+    return launch("evaluate", *where, *words, "--inline", cwd=place)
+
+
+def run_of(place: Path, stage: int) -> Path:
+    (found,) = (place / "runs").glob(f"*-s{stage}-????????")
+    return found
+
+
+def undone(run: Path) -> Path:
+    """As if it had been interrupted before its end."""
+    (run / "DONE").unlink()
+    shutil.rmtree(run / "bridge")
+    return run
+
+
+def nudge(folder: Path, name: str) -> None:
+    def change(weights):
+        weights[name].view(-1)[3] += 1e-3
+        return weights
+
+    edit_weights(folder, change)
+
+
+def refused(told, *words: str) -> None:
+    assert told.returncode != 0, told.told
+    for word in words:
+        assert word in told.told, told.told
+
+
+def test_a_bridge_and_its_checkpoints_say_what_they_were_trained_on(place):
+    for stage in (1, 2):
+        for folder in ("bridge", "checkpoints"):
+            told = json.loads((run_of(place, stage) / folder / "backbones.json").read_text())
+            assert told["decoder"]["name"] == str(place / "world" / "decoder")
+
+
+def test_an_evaluation_with_another_llm_is_refused(place):
+    nudge(place / "world" / "decoder", "model.norm.weight")
+    refused(evaluate(place), "the LLM is not the one that the bridge in", "digest", "Libraries then:")
+
+
+def test_an_evaluation_with_a_broken_llm_is_refused(place):
+    edit_weights(place / "world" / "decoder", lambda w: {f"module.{k}": v for k, v in w.items()})
+    refused(evaluate(place), "no file has lm_head.weight", "'module.'")
+    refused(evaluate(place, "-o", "model.method=llm"), "no file has lm_head.weight", "'module.'")
+
+
+def test_a_second_stage_with_another_encoder_is_refused(place):
+    shutil.rmtree(run_of(place, 2))
+    nudge(place / "world" / "encoder", "shared.weight")
+    refused(
+        train(place / "tiny.yaml", "--stage", "2"), "the encoder is not the one that the bridge in", "-s1-"
+    )
+
+
+def test_a_second_stage_with_another_tokenizer_is_refused(place):
+    shutil.rmtree(run_of(place, 2))
+    rules = place / "world" / "decoder" / "tokenizer.json"
+    edit_json(rules, normalizer={"type": "Lowercase"})
+    refused(
+        train(place / "tiny.yaml", "--stage", "2"),
+        "the tokenizer of the LLM writes otherwise",
+        "was [",
+        "is [",
+    )
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_a_training_does_not_go_on_with_another_llm(place, stage):
+    run = undone(run_of(place, stage))
+    nudge(place / "world" / "decoder", "lm_head.weight")
+    told = train(place / "tiny.yaml", "--stage", str(stage))
+    refused(told, "the LLM is not the one that")
+    assert not (run / "DONE").exists()
+
+
+def test_a_training_of_the_version_before_goes_on_with_a_note(place):
+    run = undone(run_of(place, 2))
+    (run / "checkpoints" / "backbones.json").unlink()
+    (run_of(place, 1) / "bridge" / "backbones.json").unlink()
+    told = train(place / "tiny.yaml", "--stage", "2")
+    assert told.returncode == 0, told.told
+    assert told.told.count("keeps no record of its models") == 2
+    assert (run / "checkpoints" / "backbones.json").exists()
+    assert [event["event"] for event in read_jsonl(run / "events.jsonl")].count("resumed") == 1
+
+
+def test_a_training_whose_first_checkpoint_never_came_may_begin_with_other_models(place):
+    run = undone(run_of(place, 1))
+    for checkpoint in (run / "checkpoints").glob("step-*"):
+        shutil.rmtree(checkpoint)
+    nudge(place / "world" / "decoder", "lm_head.weight")
+    told = train(place / "tiny.yaml", "--stage", "1")
+    assert told.returncode == 0, told.told
