@@ -24,6 +24,7 @@ from layalign.evaluation import table
 from layalign.evaluation.benchmarks import Item, read_benchmark
 from layalign.evaluation.generate import Record, answer_items, remaining
 from layalign.model.layalign import LayAlign
+from layalign.model.limits import check_lengths
 from layalign.model.store import Tokenizers, load_tokenizers, load_weights
 from layalign.training.distributed import Processes
 
@@ -98,6 +99,7 @@ class Answerer:
             max_new_tokens=cell.max_new_tokens,
             max_source=config.data.max_source,
             text=config.bridge.text,
+            ends=model.ends,
             on_batch=on_batch,
             should_stop=lambda: self.interrupts.cause is not None,
         )
@@ -107,9 +109,11 @@ class Answerer:
         if self._loaded is None or self._loaded[0] != run:
             self._loaded = None
             tokenizers = _tokenizers(config.model)
+            check_lengths(config)
             model = LayAlign.build(config.model, config.bridge, device=self.processes.device)
             if config.bridge.trains:
                 load_weights(model, RunFolder(Path(run)).bridge, tokenizers)
+            model.end_at(tokenizers.decoder)
             self._loaded = (run, model, tokenizers)
         return self._loaded[1:]
 

@@ -17,6 +17,7 @@ from layalign.data.batching import groups, split_dev
 from layalign.data.tokenise import Tokenised, prepare
 from layalign.model.comparison import compare, note_missing
 from layalign.model.layalign import LayAlign
+from layalign.model.limits import check_lengths, check_tokenised
 from layalign.model.record import read_record, record_of
 from layalign.model.store import Tokenizers, load_tokenizers, load_weights, put_weights, save_bridge
 from layalign.training.checkpoint import Checkpoints
@@ -47,6 +48,7 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
             model = _model(local, told["parent"], tokenizers, processes)
             processes.on_first(lambda: _hand_on(folder, model, tokenizers, step=0))
             return {"step": 0, "total": 0, "interrupted": None}
+        check_lengths(local)
         data = _data(local, data_folder(told, config), tokenizers, processes, folder)
         model = _model(local, told["parent"], tokenizers, processes)
         checkpoints = Checkpoints(folder.checkpoints)
@@ -84,6 +86,7 @@ def _data(
     if processes.first and any(tokenised.truncated.values()):
         run.event("truncated", **tokenised.truncated)
         print(f"longer than the limit and cut: {tokenised.truncated}", flush=True)
+    check_tokenised(tokenised.dataset, config, tokenizers)
     train, dev = split_dev(groups(tokenised.dataset), config.data.dev, config.seed)
     return TrainData(tokenised.dataset, train, dev, *tokenizers.pads)
 

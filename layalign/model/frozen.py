@@ -19,6 +19,8 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
+from layalign.families import quantised_obstacle
+
 HARMLESS_MISSING = re.compile(r"(^|\.)pooler\.")
 """Weights that nothing here reads: masked language models are published without BERT's pooler."""
 HARMLESS_EXTRA = re.compile(
@@ -81,14 +83,15 @@ def read_config(name: str, revision: str | None) -> PretrainedConfig:
         config = AutoConfig.from_pretrained(path_of(name), revision=revision)
     except (OSError, ValueError, KeyError) as error:
         raise _unreadable(name, revision, error) from error
-    told = getattr(config, "quantization_config", None)
-    if told is not None:
-        method = told.get("quant_method") if isinstance(told, dict) else getattr(told, "quant_method", None)
-        raise ValueError(
-            f"{name} is quantised ({method}): its weights are no numbers that a bridge can be trained on; "
-            "name the model that it was made from"
-        )
+    if obstacle := quantised_obstacle(name, config.to_dict()):
+        raise ValueError(obstacle)
     return config
+
+
+def embedding_rows(model: nn.Module) -> int:
+    """Ids that a model has an embedding for."""
+    embedding: Any = model.get_input_embeddings()  # type: ignore[operator]
+    return int(embedding.weight.shape[0])
 
 
 def load_frozen(

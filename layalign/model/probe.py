@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from layalign.model.decoder import logits
 from layalign.model.encoder import encode
+from layalign.model.frozen import embedding_rows
 
 TOKENS = 8
 VALUES = 16
@@ -38,6 +39,20 @@ def check_numbers(module: nn.Module, what: str) -> None:
         raise ValueError(
             f"{what} has weights that are not numbers (NaN or infinite): {', '.join(broken[:3])}{more}; "
             "it was saved from a training that had diverged, or converted to a type too narrow for it: get it anew"
+        )
+
+
+def check_start(decoder: PreTrainedModel) -> None:
+    """Refuse an LLM whose start token has no embedding: it stands before every input.
+
+    Raises:
+        ValueError: with its id.
+    """
+    bos, rows = decoder.config.bos_token_id, embedding_rows(decoder)
+    if bos is not None and not 0 <= bos < rows:
+        raise ValueError(
+            f"the LLM's config.json names {bos} as its start token (bos_token_id), and its embedding has {rows} rows "
+            f"(0 to {rows - 1}): give it the id that its tokenizer uses"
         )
 
 
@@ -107,9 +122,8 @@ def drift(told: tuple[float, ...], now: tuple[float, ...]) -> float:
 
 def _ids(model: nn.Module) -> Tensor:
     """A handful of tokens from all over a vocabulary, `[1, TOKENS]`."""
-    weight = model.get_input_embeddings().weight  # type: ignore[operator]
-    rows = weight.shape[0]
-    return torch.linspace(0, rows - 1, min(TOKENS, rows)).long()[None].to(weight.device)
+    rows = embedding_rows(model)
+    return torch.linspace(0, rows - 1, min(TOKENS, rows)).long()[None].to(next(model.parameters()).device)
 
 
 def _some(values_X: Tensor) -> tuple[float, ...]:

@@ -28,6 +28,7 @@ from layalign.model.frozen import path_of
 from layalign.model.probe import (
     check_embeddings,
     check_numbers,
+    check_start,
     decoder_values,
     digest,
     embedding_scale,
@@ -150,6 +151,7 @@ def examine(config: ModelConfig, encoder: nn.Module | None, decoder: PreTrainedM
             encoder, config.encoder, config.encoder_revision, config.precision, values
         )
     check_numbers(decoder, f"the LLM {config.decoder}")
+    check_start(decoder)
     check_embeddings(decoder)
     described = _backbone(
         decoder, config.decoder, config.decoder_revision, config.precision, decoder_values(decoder)

@@ -108,7 +108,7 @@ def put_weights(model: Bridged, weights: dict[str, torch.Tensor], where: str) ->
     """Copy named weights into a model's bridge, strictly by name and shape.
 
     Raises:
-        ValueError: a missing, left-over or differently shaped weight.
+        ValueError: a missing, left-over or differently shaped weight, or one that is not a number.
     """
     own = model.trainable()
     absent, extra = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
@@ -122,6 +122,10 @@ def put_weights(model: Bridged, weights: dict[str, torch.Tensor], where: str) ->
             raise ValueError(
                 f"{name} in {where} is {tuple(weights[name].shape)}, the models need {tuple(parameter.shape)}: "
                 "it was trained for other backbones"
+            )
+        if not bool(torch.isfinite(weights[name]).all()):
+            raise ValueError(
+                f"{name} in {where} holds weights that are not numbers (NaN or infinite): its training diverged"
             )
         parameter.data.copy_(weights[name])
 

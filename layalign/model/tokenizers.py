@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
 from dataclasses import dataclass
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -42,6 +42,13 @@ def load_tokenizers(config: ModelConfig) -> Tokenizers:
     """
     encoder = _tokenizer(config.encoder, config.encoder_revision)
     decoder = _tokenizer(config.decoder, config.decoder_revision)
+    bos = read_config(config.decoder, config.decoder_revision).bos_token_id
+    if bos is not None and decoder.bos_token_id not in (None, bos):
+        warnings.warn(
+            f"{config.decoder}: config.json and tokenizer name different start tokens ({bos} and "
+            f"{decoder.bos_token_id}); {bos} stands before every input, in training and evaluation alike",
+            stacklevel=2,
+        )
     return Tokenizers(encoder, decoder)
 
 
@@ -84,7 +91,7 @@ def check_rows(tokenizer: PreTrainedTokenizerBase, rows: int, name: str) -> None
     """Refuse a tokenizer with ids that the model has no embedding for, such as a `[PAD]` added without resizing.
 
     Special tokens that stand only where a text spells them out are let be: some published tokenizers have such
-    (gemma-3-1b's image token). `check_ids` sees to them.
+    (gemma-3-1b's image token). Where a text does, `limits.check_id` refuses it.
 
     Raises:
         ValueError: naming the tokens.
@@ -103,28 +110,6 @@ def check_rows(tokenizer: PreTrainedTokenizerBase, rows: int, name: str) -> None
             f"the tokenizer of {name} has ids beyond the model's embedding of {rows} rows (0 to {rows - 1}): {shown}"
             f"{more}. It was added without resizing the embedding: resize it (resize_token_embeddings) and save the "
             "model again, or take the token out of the tokenizer, e.g. set pad_token to the end token"
-        )
-
-
-def check_ids(
-    rows: Iterable[Sequence[int]], size: int, tokenizer: PreTrainedTokenizerBase, what: str
-) -> None:
-    """Refuse texts with a token that the model has no embedding for.
-
-    Args:
-        rows: ids of texts.
-        size: rows of the embedding.
-        tokenizer: that made them.
-        what: whose text it is, for messages.
-
-    Raises:
-        ValueError: naming the first such token.
-    """
-    worst = max((max(ids) for ids in rows if len(ids)), default=0)
-    if worst >= size:
-        raise ValueError(
-            f"{what} contains {tokenizer.convert_ids_to_tokens(worst)!r}, token {worst}, and the model's embedding has "
-            f"{size} rows (0 to {size - 1}): take it out of the text"
         )
 
 

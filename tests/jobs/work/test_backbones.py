@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cluster.files import read_jsonl
-from tests.layalign.model.folders import edit_json, edit_weights
+from tests.layalign.model.folders import edit_json, edit_weights, without
 from tests.world import launch, write_recipe
 
 
@@ -83,9 +83,16 @@ def test_an_evaluation_with_another_llm_is_refused(place):
 
 
 def test_an_evaluation_with_a_broken_llm_is_refused(place):
+    edit_weights(place / "world" / "decoder", without(".layers.1."))
+    for words in ((), ("-o", "model.method=llm")):
+        refused(evaluate(place, *words), "no file has model.layers.1.input_layernorm.weight", "and 6 more")
+
+
+def test_a_training_with_a_wrappers_names_is_refused_before_it_is_queued(place):
+    shutil.rmtree(run_of(place, 1))
     edit_weights(place / "world" / "decoder", lambda w: {f"module.{k}": v for k, v in w.items()})
-    refused(evaluate(place), "no file has lm_head.weight", "'module.'")
-    refused(evaluate(place, "-o", "model.method=llm"), "no file has lm_head.weight", "'module.'")
+    said = "begin with 'module.' (module.lm_head.weight, module.model.embed_tokens.weight"
+    refused(train(place / "tiny.yaml", "--stage", "1", "--dry-run"), said)
 
 
 def test_a_second_stage_with_another_encoder_is_refused(place):
@@ -135,3 +142,46 @@ def test_a_training_whose_first_checkpoint_never_came_may_begin_with_other_model
     nudge(place / "world" / "decoder", "lm_head.weight")
     told = train(place / "tiny.yaml", "--stage", "1")
     assert told.returncode == 0, told.told
+
+
+def test_a_padding_token_without_an_embedding_is_refused_before_anything_is_computed(place):
+    from transformers import AutoTokenizer
+
+    shutil.rmtree(run_of(place, 1))
+    tokenizer = AutoTokenizer.from_pretrained(place / "world" / "decoder")
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(place / "world" / "decoder")
+    refused(train(place / "tiny.yaml", "--stage", "1"), "'[PAD]' is", "without resizing")
+    refused(evaluate(place), "'[PAD]' is", "without resizing")
+
+
+def test_weights_that_are_no_numbers_are_refused(place):
+    def spoil(weights):
+        weights["model.norm.weight"][0] = float("nan")
+        return weights
+
+    shutil.rmtree(run_of(place, 1))
+    edit_weights(place / "world" / "decoder", spoil)
+    refused(train(place / "tiny.yaml", "--stage", "1"), "weights that are not numbers", "model.norm.weight")
+    refused(evaluate(place, "-o", "model.method=llm"), "weights that are not numbers", "model.norm.weight")
+
+
+def test_a_recipe_longer_than_the_context_is_refused_in_a_dry_run(place):
+    long = ("-o", "data.max_source=300", "stages.2.data.max_source=300")
+    refused(
+        train(place / "tiny.yaml", "--stage", "all", "--dry-run", *long),
+        "has learned positions for 256 tokens",
+    )
+
+
+def test_an_end_token_of_generation_config_alone_ends_answers(place):
+    """Every token ends an answer: nothing is left of what the model says otherwise."""
+    evaluated = evaluate(place, "--limit", "2")
+    assert evaluated.returncode == 0, evaluated.told
+    (run_of(place, 2) / "results").rename(place / "results-before")
+    rows = len(json.loads((place / "world" / "decoder" / "tokenizer.json").read_text())["model"]["vocab"])
+    edit_json(place / "world" / "decoder" / "generation_config.json", eos_token_id=list(range(rows)))
+    assert evaluate(place, "--limit", "2").returncode == 0
+    files = list(run_of(place, 2).glob("results/mini/*/answers.jsonl"))
+    assert files
+    assert {record["output"] for path in files for record in read_jsonl(path)} == {""}
