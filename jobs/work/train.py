@@ -7,12 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from cluster.files import sha256_of
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
 from cluster.run.run_folder import RunFolder
 from jobs.work.progress import TrainingProgress
 from jobs.work.start import cache_folder, data_folder, started, within_reach
-from layalign.config import RunConfig
+from layalign.config import BRIDGE_WEIGHTS, RunConfig
 from layalign.data.batching import groups, split_dev
 from layalign.data.tokenise import Tokenised, prepare
 from layalign.model.comparison import compare, note_missing
@@ -44,6 +45,8 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
     with started(folder, "train", config, unit, group) as processes:
         local = within_reach(config, processes)
         tokenizers = load_tokenizers(local.model)
+        checkpoints = Checkpoints(folder.checkpoints)
+        processes.on_first(lambda: _check_weights(config, told["parent"], checkpoints))
         if config.training.max_steps == 0:
             model = _model(local, told["parent"], tokenizers, processes)
             processes.on_first(lambda: _hand_on(folder, model, tokenizers, step=0))
@@ -51,7 +54,6 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
         check_lengths(local)
         data = _data(local, data_folder(told, config), tokenizers, processes, folder)
         model = _model(local, told["parent"], tokenizers, processes)
-        checkpoints = Checkpoints(folder.checkpoints)
         processes.on_first(lambda: _same_as_begun(model, tokenizers, checkpoints))
         progress = TrainingProgress(folder, config.training, unit)
         result = fit(
@@ -108,6 +110,23 @@ def _model(config: RunConfig, parent: str | None, tokenizers: Tokenizers, proces
                 f"{', '.join(every)} by rank; its folder is not the same on all nodes: copy it again"
             )
     return model
+
+
+def _check_weights(config: RunConfig, parent: str | None, checkpoints: Checkpoints) -> None:
+    """Refuse to begin with weights that have changed since the run was planned: its signature stands for those of then.
+
+    A training that goes on has its weights in its checkpoints.
+    """
+    checksum = config.training.init_checksum
+    if checksum is None or parent is None or checkpoints.newest()[0]:
+        return
+    path = Path(parent) / BRIDGE_WEIGHTS
+    now = sha256_of(path) if path.is_file() else "gone"
+    if now != checksum:
+        raise ValueError(
+            f"the weights in {path} are not those that this run was planned with: their SHA-256 is {now}, it was "
+            f"{checksum}; give the train command again, which makes a run of its own for them"
+        )
 
 
 def _same_as_begun(model: LayAlign, tokenizers: Tokenizers, checkpoints: Checkpoints) -> None:

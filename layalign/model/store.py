@@ -7,6 +7,7 @@ models; never their weights.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedModel
 
-from layalign.config import ModelConfig
+from layalign.config import BRIDGE_WEIGHTS, ModelConfig
 from layalign.methods import Bridge
 from layalign.model.comparison import compare, note_missing
 from layalign.model.convert import load_converted
@@ -29,7 +30,7 @@ __all__ = [
     "Tokenizers", "load_backbones", "load_tokenizers", "load_weights", "needs", "put_weights", "read_bridge",
     "save_bridge", "saved_tokenizers",
 ]  # fmt: skip
-WEIGHTS, CONFIG = "bridge.safetensors", "bridge.json"
+WEIGHTS, CONFIG = BRIDGE_WEIGHTS, "bridge.json"
 ENCODER_TOKENIZER, DECODER_TOKENIZER = "encoder_tokenizer", "decoder_tokenizer"
 
 
@@ -67,7 +68,11 @@ def save_bridge(folder: Path, model: Bridged, tokenizers: Tokenizers) -> None:
     tokenizers.encoder.save_pretrained(folder / ENCODER_TOKENIZER)
     tokenizers.decoder.save_pretrained(folder / DECODER_TOKENIZER)
     assert model.origin is not None
-    told = {"model": dataclasses.asdict(model.origin), "bridge": dataclasses.asdict(model.bridge)}
+    told = {
+        "model": dataclasses.asdict(model.origin),
+        "bridge": dataclasses.asdict(model.bridge),
+        "sha256": _sha256(folder / WEIGHTS),
+    }
     (folder / CONFIG).write_text(json.dumps(told, indent=1), encoding="utf-8")
     if "encoder" in model.backbones:
         record_of(model, tokenizers).write(folder)
@@ -89,9 +94,28 @@ def load_weights(model: Bridged, folder: Path, tokenizers: Tokenizers | None = N
         raise ValueError(
             f"{folder} holds no bridge ({WEIGHTS} is missing): name a finished run's bridge folder"
         )
+    _check_whole(folder)
     put_weights(model, load_file(path), str(path))
     if "encoder" in model.backbones:
         _check_record(model, folder, tokenizers)
+
+
+def _check_whole(folder: Path) -> None:
+    """Compare the weights with the checksum beside them, where there is one."""
+    try:
+        told = json.loads((folder / CONFIG).read_bytes()).get("sha256")
+    except (OSError, ValueError, AttributeError):
+        return  # weights alone are enough to start from; what is beside them is read by `read_bridge`
+    if told is not None and told != _sha256(folder / WEIGHTS):
+        raise ValueError(
+            f"{folder / WEIGHTS} has changed since it was written: its SHA-256 is not the one in {CONFIG}; copy the "
+            "bridge again from where it was made, or train it anew"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _check_record(model: Bridged, folder: Path, tokenizers: Tokenizers | None) -> None:

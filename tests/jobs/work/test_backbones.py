@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from cluster.errors import ClusterError
 from cluster.files import read_jsonl
+from cluster.job.interrupt import Interrupts
+from jobs.recipe.plan import load_recipe, plan_run
+from jobs.work import train as job
 from tests.layalign.model.folders import edit_json, edit_weights, without
 from tests.world import launch, write_recipe
 
@@ -185,3 +190,40 @@ def test_an_end_token_of_generation_config_alone_ends_answers(place):
     files = list(run_of(place, 2).glob("results/mini/*/answers.jsonl"))
     assert files
     assert {record["output"] for path in files for record in read_jsonl(path)} == {""}
+
+
+def change(file: Path) -> None:
+    """Four bytes of a bridge's weights, and its checksum, as whoever trains it anew leaves it."""
+    content = bytearray(file.read_bytes())
+    content[-4:] = b"\x01\x02\x03\x04"
+    file.write_bytes(bytes(content))
+    edit_json(file.with_name("bridge.json"), sha256=hashlib.sha256(content).hexdigest())
+
+
+def test_other_weights_to_start_from_are_another_run(place, tmp_path):
+    given = tmp_path / "given"
+    shutil.copytree(run_of(place, 1) / "bridge", given)
+    shutil.rmtree(run_of(place, 2))
+    words = ("--stage", "2", "-o", f"training.init={given}")
+    first = train(place / "tiny.yaml", *words)
+    assert first.returncode == 0, first.told
+    again = train(place / "tiny.yaml", *words)
+    assert "already done" in again.told
+    change(given / "bridge.safetensors")
+    other = train(place / "tiny.yaml", *words)
+    assert other.returncode == 0, other.told
+    assert "already done" not in other.told
+    assert len(list((place / "runs").glob("*-s2-*"))) == 2
+
+
+def test_weights_that_change_between_plan_and_start_are_refused(place, tmp_path):
+    given = tmp_path / "given"
+    shutil.copytree(run_of(place, 1) / "bridge", given)
+    shutil.rmtree(run_of(place, 2))
+    recipe = place / "tiny.yaml"
+    plan = plan_run(load_recipe(str(recipe)), 2, [f"training.init={given}"], place / "runs")
+    change(given / "bridge.safetensors")
+    told = {**plan.told(place / "world" / "data"), "parent": str(given)}
+    plan.run.create(plan.config.to_dict())
+    with pytest.raises(ClusterError, match="are not those that this run was planned with"):
+        job.run(told, Interrupts())
