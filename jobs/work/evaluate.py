@@ -17,7 +17,13 @@ from cluster.run.lease import Lease
 from cluster.run.run_folder import CellFolder, RunFolder
 from jobs.cell.answers import SHARD, add_answers, by_benchmark, evaluation_cells, read_answers, write_table
 from jobs.cell.cell import Cell
-from jobs.work.start import data_folder, recorded, settled_environment, within_reach
+from jobs.work.start import (
+    data_folder,
+    recorded,
+    refuse_older_gemma,
+    settled_environment,
+    within_reach,
+)
 from jobs.work.usage import usage
 from layalign.config import ModelConfig, RunConfig
 from layalign.evaluation import table
@@ -25,6 +31,7 @@ from layalign.evaluation.benchmarks import Item, read_benchmark
 from layalign.evaluation.generate import Record, answer_items, remaining
 from layalign.model.layalign import LayAlign
 from layalign.model.limits import check_lengths
+from layalign.model.record import read_record
 from layalign.model.store import Tokenizers, load_tokenizers, load_weights
 from layalign.training.distributed import Processes
 
@@ -112,7 +119,10 @@ class Answerer:
             check_lengths(config)
             model = LayAlign.build(config.model, config.bridge, device=self.processes.device)
             if config.bridge.trains:
-                load_weights(model, RunFolder(Path(run)).bridge, tokenizers)
+                trained = RunFolder(Path(run))
+                if read_record(trained.bridge) is None:
+                    refuse_older_gemma(trained, model.backbones["decoder"].kind)
+                load_weights(model, trained.bridge, tokenizers)
             model.end_at(tokenizers.decoder)
             self._loaded = (run, model, tokenizers)
         return self._loaded[1:]

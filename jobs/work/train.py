@@ -10,9 +10,9 @@ from typing import Any
 from cluster.files import sha256_of
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
-from cluster.run.run_folder import RunFolder
+from cluster.run.run_folder import FOLDER, RunFolder
 from jobs.work.progress import TrainingProgress
-from jobs.work.start import cache_folder, data_folder, started, within_reach
+from jobs.work.start import cache_folder, data_folder, refuse_older_gemma, started, within_reach
 from layalign.config import BRIDGE_WEIGHTS, RunConfig
 from layalign.data.batching import groups, split_dev
 from layalign.data.tokenise import Tokenised, prepare
@@ -54,7 +54,7 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
         check_lengths(local)
         data = _data(local, data_folder(told, config), tokenizers, processes, folder)
         model = _model(local, told["parent"], tokenizers, processes)
-        processes.on_first(lambda: _same_as_begun(model, tokenizers, checkpoints))
+        processes.on_first(lambda: _same_as_begun(folder, model, tokenizers, checkpoints))
         progress = TrainingProgress(folder, config.training, unit)
         result = fit(
             model,
@@ -101,7 +101,10 @@ def _model(config: RunConfig, parent: str | None, tokenizers: Tokenizers, proces
     """
     model = LayAlign.build(config.model, config.bridge, config.seed, processes.device)
     if parent:
-        load_weights(model, Path(parent), tokenizers)
+        bridge = Path(parent)
+        if FOLDER.fullmatch(bridge.parent.name) and read_record(bridge) is None:
+            refuse_older_gemma(RunFolder(bridge.parent), model.backbones["decoder"].kind)
+        load_weights(model, bridge, tokenizers)
     digests = {part: processes.gather(backbone.weights) for part, backbone in model.backbones.items()}
     for part, every in digests.items():
         if len(set(every)) > 1:
@@ -129,16 +132,16 @@ def _check_weights(config: RunConfig, parent: str | None, checkpoints: Checkpoin
         )
 
 
-def _same_as_begun(model: LayAlign, tokenizers: Tokenizers, checkpoints: Checkpoints) -> None:
+def _same_as_begun(run: RunFolder, model: LayAlign, tokenizers: Tokenizers, checkpoints: Checkpoints) -> None:
     """Refuse to go on with other models, libraries or tokens than those that the checkpoints were made with."""
+    where, kind = f"the run whose checkpoints are in {checkpoints.folder}", model.backbones["decoder"].kind
     begun = read_record(checkpoints.folder) if checkpoints.steps() else None
     if begun:
-        compare(begun, model, tokenizers, f"the run whose checkpoints are in {checkpoints.folder}")
+        compare(begun, model, tokenizers, where)
         return
     if checkpoints.steps():
-        note_missing(
-            f"the run whose checkpoints are in {checkpoints.folder}", model.backbones["decoder"].kind
-        )
+        refuse_older_gemma(run, kind)
+        note_missing(where, kind)
     checkpoints.folder.mkdir(parents=True, exist_ok=True)
     record_of(model, tokenizers).write(checkpoints.folder)
 

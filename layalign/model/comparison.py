@@ -14,6 +14,8 @@ from layalign.model.probe import DRIFT, digest, drift
 from layalign.model.record import DTYPES, PARTS, Backbone, Record, Recorded, Sentence, versions, written
 from layalign.model.tokenizers import Tokenizers
 
+NEAR = 8
+"""Ids that are shown on either side of the first that differs."""
 ADVICE = "Use the models and the versions of then, or train anew"
 
 
@@ -94,7 +96,7 @@ def _compare_sentence(told: Sentence, tokenizers: Tokenizers, where: str, since:
             place = _first_difference(then_ids or (), now_ids or ())
             raise ValueError(
                 f"the tokenizer of {what} writes otherwise than when {where} was trained: {told.text!r} "
-                f"({told.language}) was {_ids(then_ids)} and is {_ids(now_ids)}, from token {place} on. "
+                f"({told.language}) was {_ids(then_ids, place)} and is {_ids(now_ids, place)}, from token {place} on. "
                 f"{since}. {ADVICE}"
             )
 
@@ -104,11 +106,13 @@ def _first_difference(one: Sequence[int], other: Sequence[int]) -> int:
     return next(same, min(len(one), len(other)))
 
 
-def _ids(ids: Sequence[int] | None) -> str:
+def _ids(ids: Sequence[int] | None, place: int) -> str:
+    """Ids around a place."""
     if ids is None:
         return "refused"
-    shown = ", ".join(map(str, ids[:40]))
-    return f"[{shown}{', ...' if len(ids) > 40 else ''}]"
+    begin, end = max(0, place - NEAR), place + NEAR
+    shown = ", ".join(map(str, ids[begin:end]))
+    return f"[{'..., ' if begin else ''}{shown}{', ...' if end < len(ids) else ''}]"
 
 
 def _listed(named: Mapping[str, str]) -> str:
