@@ -27,6 +27,8 @@ from layalign.methods import Aligner, Bridge, Compat, Gate, bridge_of
 from layalign.strict import build, loader, merge, nested, plain, read_mapping
 
 Layers = Literal["all", "last", "mean"] | tuple[int, ...]
+BRIDGE_WEIGHTS = "bridge.safetensors"
+"""The file of the weights in a bridge's folder."""
 NO_EFFECT = {"result": False}
 """Metadata of a field that changes how a result is reached, never the result: not part of the signature."""
 LATER = {"later": True}
@@ -125,6 +127,8 @@ class TrainingConfig:
     """Batches that are length-sorted together; 1 is plain random sampling, as the paper."""
     init: str = "previous"
     """Weights to start from: `previous` (the stage before, if any), `none`, or a bridge's folder."""
+    init_checksum: str | None = None
+    """SHA-256 of the weights in that folder, which stands for it in the signature; put there when a run is planned."""
     select: Literal["best", "last"] = "last"
     """Weights that the run hands on: those of the lowest dev loss, or the last."""
     gate_lr_scale: float = 1.0
@@ -194,6 +198,12 @@ class RunConfig:
         return self.model.bridge(self.stage)
 
     @property
+    def weights(self) -> Path | None:
+        """The folder of the bridge that `training.init` names, if it names one."""
+        init = self.training.init
+        return None if init in ("previous", "none") else Path(init).expanduser().absolute()
+
+    @property
     def starts_from(self) -> Literal[1] | None:
         """The stage of the same recipe whose weights it starts from."""
         follows = self.stage == 2 and self.bridge.trains and self.training.init == "previous"
@@ -232,6 +242,9 @@ class RunConfig:
         """
         told = _result_fields(self)
         del told["name"]
+        checksum = told["training"].pop("init_checksum")
+        if checksum is not None:
+            told["training"]["init"] = checksum
         told["model"] = {**told["model"], **dataclasses.asdict(self.bridge), "method": None}
         told["parent"] = parent
         return hashlib.sha256(json.dumps(plain(told), sort_keys=True).encode()).hexdigest()[:8]
@@ -343,6 +356,10 @@ def _check(config: RunConfig) -> None:
     for holds, key, value, rule in rules:
         if not holds:
             raise ValueError(f"{key} is {value!r}: it {rule}")
+    if training.init_checksum is not None and config.weights is None:
+        raise ValueError(
+            f"training.init_checksum is set, but training.init is {training.init!r}, no folder: leave it out"
+        )
     if bridge.aligner == "none" and config.model.encoder_states is not None:
         raise ValueError("model.encoder_states is set, but the method has no aligner to read them")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 Role = Literal["encoder", "decoder"]
 ENCODERS = (
@@ -32,3 +33,15 @@ def type_obstacle(role: Role, model_type: str) -> str | None:
     if model_type in known:
         return None
     return f"{what}'s model type is {model_type!r}, which has not been checked; checked types: {', '.join(known)}"
+
+
+def quantised_obstacle(name: str, config: Mapping[str, Any]) -> str | None:
+    """The refusal of a model whose config says that its weights are quantised; None if it does not."""
+    told = config.get("quantization_config")
+    if told is None:
+        return None
+    method = told.get("quant_method") if isinstance(told, Mapping) else None
+    return (
+        f"{name} is quantised ({method or 'quantization_config in its config.json'}): its weights are no numbers that "
+        "a bridge can be trained on; name the model that it was made from"
+    )

@@ -54,7 +54,7 @@ ROOMS = [
 ]
 """What a room imports stands above it, and in a house that `MAY_IMPORT` allows it. A new room is a line here."""
 GROUND = {
-    "layalign": {"config", "families", "languages", "methods", "prompts", "strict", "tabular"},
+    "layalign": {"config", "families", "languages", "methods", "positions", "prompts", "strict", "tabular"},
     "cluster": {"commands", "errors", "files", "provenance", "quantities", "quota"},
     "jobs": set(),
 }
@@ -81,6 +81,7 @@ LIGHT = [
     "layalign/data/check.py",
     "layalign/data/counts.py",
     "layalign/data/unknown.py",
+    "layalign/positions.py",
     "layalign/evaluation/scoring.py",
     "layalign/evaluation/benchmarks.py",
     "layalign/evaluation/compare.py",

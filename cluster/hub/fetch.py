@@ -8,16 +8,15 @@ short anew (since 1.0: `_download_to_tmp_and_move`); mT5-xl is one file of 15 GB
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from cluster.errors import ClusterError
+from cluster.files import sha256_of
 from cluster.hub.cache import (
     BRANCH,
     COMMIT,
@@ -161,7 +160,7 @@ def _large(one: Wanted, commit: str, file: str, environ: Mapping[str, str]) -> N
             expected_size=about.size,
             displayed_filename=f"{one.name} {file}",
         )
-    if len(about.etag) == SHA256 and _sha256(partial) != about.etag:
+    if len(about.etag) == SHA256 and sha256_of(partial) != about.etag:
         partial.unlink()
         raise ClusterError(f"{file} came broken and has been removed: repeat the command")
     partial.rename(blob)
@@ -176,11 +175,6 @@ def _links(one: Wanted, pin: Pin) -> None:
     snapshot_download(
         one.name, repo_type=one.kind, revision=pin.commit, allow_patterns=patterns, max_workers=WORKERS
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @contextmanager

@@ -24,6 +24,8 @@ NO_VOCABULARY = ("ByT5Tokenizer",)
 """Tokenizers that need no such file."""
 POINTER = b"version https://git-lfs.github.com/spec/"
 PICKLE = b"\x80"
+WRAPPED = {"module.": "DDP or DeepSpeed", "_orig_mod.": "torch.compile", "base_model.": "PEFT"}
+"""Beginnings of names that a model's weights have inside something else: transformers would find none of them."""
 LONGEST_HEADER = 100_000_000
 """Bytes of a safetensors header at most, as the library itself has it."""
 SHOWN = 4
@@ -78,6 +80,8 @@ def _indexed(index: Path) -> dict[str, set[str] | None]:
 
 def _config_faults(folder: Path) -> list[str]:
     path = folder / "config.json"
+    if (folder / "adapter_config.json").exists():
+        return ["it holds a PEFT adapter, which must be merged into its model (merge_and_unload of peft)"]
     if not path.exists():
         return ["config.json is missing"]
     config = read_config(folder)
@@ -150,6 +154,12 @@ def _file_fault(path: Path, tensors: set[str] | None) -> str | None:
     if size != length:
         what = "cut short" if size < length else "too long"
         return f"{path.name} is {what}: it has {size:,} bytes, its header promises {length:,}"
+    prefix = next((p for p in WRAPPED if names and all(name.startswith(p) for name in names)), None)
+    if prefix:
+        return (
+            f"the names of all weights in {path.name} begin with {prefix!r} ({_listed(sorted(names))}), as "
+            f"{WRAPPED[prefix]} saves them: save the model itself, unwrapped"
+        )
     lost = sorted((tensors or set()) - names)
     return f"{path.name} lacks {_listed(lost)}, which the index places there" if lost else None
 

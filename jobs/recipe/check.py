@@ -9,13 +9,19 @@ from cluster.hub.cache import elsewhere, hub_cache, is_folder, model_folder
 from cluster.hub.model_files import model_faults, read_config
 from jobs.recipe.prefetch import absent
 from layalign.config import RunConfig
-from layalign.families import Role, type_obstacle
+from layalign.families import Role, quantised_obstacle, type_obstacle
 from layalign.mini import is_mini
+from layalign.positions import source_obstacle, text_obstacle
 
 
 def model_obstacles(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
     """Why the models and hub data sets of a run could not be opened, with the next step for each reason."""
-    return [*_absent(config, environ), *_broken(config), *_unchecked(config, environ)]
+    return [
+        *_absent(config, environ),
+        *_broken(config),
+        *_unchecked(config, environ),
+        *_too_long(config, environ),
+    ]
 
 
 def _models(config: RunConfig) -> Iterator[tuple[Role, str, str | None]]:
@@ -70,12 +76,26 @@ def _broken(config: RunConfig) -> list[str]:
     return found
 
 
+def _too_long(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
+    """Sources or texts that the models have no positions for, as far as their configs say so."""
+    told = {
+        role: read_config(model_folder(name, revision, environ)) for role, name, revision in _models(config)
+    }
+    encoder, decoder, data = told.get("encoder"), told.get("decoder"), config.data
+    found = [source_obstacle(config, encoder)] if encoder else []
+    if decoder:
+        found.append(text_obstacle(config, decoder, data.max_target, "data.max_target"))
+    return [text for text in found if text]
+
+
 def _unchecked(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
-    """Model types on which the product has not been tested."""
+    """Model types on which the product has not been tested, and quantised models."""
     found = []
     for role, name, revision in _models(config):
         told = read_config(model_folder(name, revision, environ))
         model_type = told.get("model_type") if told else None
         if model_type and (obstacle := type_obstacle(role, model_type)):
             found.append(f"{name}: {obstacle}")
+        if told and (obstacle := quantised_obstacle(name, told)):
+            found.append(obstacle)
     return found

@@ -12,7 +12,8 @@ from typing import Any
 
 from cluster.run.run_folder import RunFolder, RunIndex
 from jobs.recipe.check import model_obstacles
-from layalign.config import RunConfig, read_recipe, resolve
+from jobs.recipe.weights import signed_by_content
+from layalign.config import BRIDGE_WEIGHTS, RunConfig, read_recipe, resolve
 from layalign.data.check import DataCheck, check_data
 from layalign.evaluation.benchmarks import find_benchmark
 from layalign.mini import is_mini
@@ -46,10 +47,7 @@ class Plan:
     @property
     def weights(self) -> Path | None:
         """The bridge that the run starts from; None is a fresh one."""
-        if self.parent:
-            return self.parent.bridge
-        init = self.config.training.init
-        return None if init in ("previous", "none") else Path(init).expanduser().absolute()
+        return self.parent.bridge if self.parent else self.config.weights
 
 
 def load_recipe(name: str) -> dict[str, Any]:
@@ -97,6 +95,8 @@ def plan_run(
     parent = None
     if config.starts_from:
         parent = plan_run(recipe, config.starts_from, overrides, root, name, known).run
+    elif config.weights:
+        config = signed_by_content(config, config.weights, root, known)
     signature = config.signature(parent.signature if parent else None)
     run = known.find(stage, signature) or RunFolder.at(
         root, name or f"{config.name}-{config.model.method}", stage, signature
@@ -153,9 +153,10 @@ def training_obstacles(
             f"stage 2 starts from the weights of stage 1, run {plan.parent.path.name}, which {what}; "
             f"first run: {command} --stage 1"
         )
-    if not plan.parent and plan.weights and not plan.weights.exists():
+    if not plan.parent and plan.weights and not (plan.weights / BRIDGE_WEIGHTS).is_file():
+        what = f"{BRIDGE_WEIGHTS} is not in it" if plan.weights.exists() else "no such folder"
         found.append(
-            f"training.init is {plan.config.training.init!r}: no such folder; it is a bridge of another run"
+            f"training.init is {plan.config.training.init!r}: {what}; name the folder `bridge` of a finished run"
         )
     return (
         found

@@ -17,7 +17,13 @@ from cluster.run.lease import Lease
 from cluster.run.run_folder import CellFolder, RunFolder
 from jobs.cell.answers import SHARD, add_answers, by_benchmark, evaluation_cells, read_answers, write_table
 from jobs.cell.cell import Cell
-from jobs.work.start import data_folder, recorded, settled_environment, within_reach
+from jobs.work.start import (
+    data_folder,
+    recorded,
+    refuse_older_gemma,
+    settled_environment,
+    within_reach,
+)
 from jobs.work.usage import usage
 from layalign.config import PROMPT_TOKENS, ModelConfig, RunConfig
 from layalign.data.tokenise import count_questions
@@ -25,6 +31,8 @@ from layalign.evaluation import table
 from layalign.evaluation.benchmarks import Item, read_benchmark
 from layalign.evaluation.generate import Record, answer_items, remaining
 from layalign.model.layalign import LayAlign
+from layalign.model.limits import check_lengths
+from layalign.model.record import read_record
 from layalign.model.store import Tokenizers, load_tokenizers, load_weights
 from layalign.training.distributed import Processes
 
@@ -102,6 +110,7 @@ class Answerer:
             max_source=reads.max_source,
             max_prompt=reads.max_prompt or PROMPT_TOKENS,
             text=config.bridge.text,
+            ends=model.ends,
             on_batch=on_batch,
             should_stop=lambda: self.interrupts.cause is not None,
         )
@@ -110,10 +119,16 @@ class Answerer:
         """The model of a run; that of another run is let go first."""
         if self._loaded is None or self._loaded[0] != run:
             self._loaded = None
+            tokenizers = _tokenizers(config.model)
+            check_lengths(config)
             model = LayAlign.build(config.model, config.bridge, device=self.processes.device)
             if config.bridge.trains:
-                load_weights(model, RunFolder(Path(run)).bridge)
-            self._loaded = (run, model, _tokenizers(config.model))
+                trained = RunFolder(Path(run))
+                if read_record(trained.bridge) is None:
+                    refuse_older_gemma(trained, model.backbones["decoder"].kind)
+                load_weights(model, trained.bridge, tokenizers)
+            model.end_at(tokenizers.decoder)
+            self._loaded = (run, model, tokenizers)
         return self._loaded[1:]
 
 

@@ -14,7 +14,7 @@ import torch
 from transformers.utils.logging import disable_progress_bar
 
 from cluster.errors import ClusterError
-from cluster.files import write_json_atomic
+from cluster.files import read_jsonl, write_json_atomic
 from cluster.job.lifecycle import record_failure
 from cluster.job.rendezvous import export, rendezvous
 from cluster.job.unit import Unit
@@ -142,6 +142,29 @@ def data_folder(told: Mapping[str, Any], config: RunConfig) -> Path | None:
 def cache_folder() -> Path:
     """Where tokenised data sets are kept: `$LAYALIGN_CACHE`, or `~/.cache/layalign`."""
     return mini.default_root().parent / "tokens"
+
+
+def refuse_older_gemma(run: RunFolder, kind: str) -> None:
+    """Refuse a run on Gemma 1 or 2 that was trained by transformers up to 5.3 and keeps no record of it itself.
+
+    That version multiplied soft tokens by the root of the LLM's width: the bridge has learned them smaller by it.
+
+    Args:
+        run: whose weights are to be used.
+        kind: model type of the LLM.
+
+    Raises:
+        ValueError: with the version.
+    """
+    if kind not in ("gemma", "gemma2"):
+        return
+    found = {(start.get("packages") or {}).get("transformers") for start in read_jsonl(run.starts)}
+    older = sorted(v for v in found if v and tuple(map(int, v.split(".")[:2])) < (5, 4))
+    if older:
+        raise ValueError(
+            f"{run.title} was trained with transformers {older[0]}, which gave soft tokens of {kind} another scale "
+            "than versions from 5.4 on: its bridge would be off by the root of the LLM's width; train it anew"
+        )
 
 
 class WorldProgress:

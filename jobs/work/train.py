@@ -8,16 +8,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cluster.files import read_json, write_json_atomic
+from cluster.files import read_json, sha256_of, write_json_atomic
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
-from cluster.run.run_folder import RunFolder
+from cluster.run.run_folder import FOLDER, RunFolder
 from jobs.work.progress import TrainingProgress
-from jobs.work.start import cache_folder, data_folder, started, within_reach
-from layalign.config import DataConfig, RunConfig
+from jobs.work.start import cache_folder, data_folder, refuse_older_gemma, started, within_reach
+from layalign.config import BRIDGE_WEIGHTS, DataConfig, RunConfig
 from layalign.data.dev import Rule, Split, split
 from layalign.data.tokenise import Tokenised, prepare
+from layalign.model.comparison import compare, note_missing
 from layalign.model.layalign import LayAlign
+from layalign.model.limits import check_lengths, check_tokenised
+from layalign.model.record import read_record, record_of
 from layalign.model.store import Tokenizers, load_tokenizers, load_weights, put_weights, save_bridge
 from layalign.training.checkpoint import Checkpoints
 from layalign.training.distributed import Processes
@@ -43,13 +46,16 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
     with started(folder, "train", config, unit, group) as processes:
         local = within_reach(config, processes)
         tokenizers = load_tokenizers(local.model)
+        checkpoints = Checkpoints(folder.checkpoints)
+        processes.on_first(lambda: _check_weights(config, told["parent"], checkpoints))
         if config.training.max_steps == 0:
-            model = _model(local, told["parent"], processes)
+            model = _model(local, told["parent"], tokenizers, processes)
             processes.on_first(lambda: _hand_on(folder, model, tokenizers, step=0))
             return {"step": 0, "total": 0, "interrupted": None}
+        check_lengths(local)
         data = _data(local, data_folder(told, config), tokenizers, processes, folder)
-        model = _model(local, told["parent"], processes)
-        checkpoints = Checkpoints(folder.checkpoints)
+        model = _model(local, told["parent"], tokenizers, processes)
+        processes.on_first(lambda: _same_as_begun(folder, model, tokenizers, checkpoints))
         progress = TrainingProgress(folder, config.training, unit)
         result = fit(
             model,
@@ -90,6 +96,8 @@ def _data(
             "moves it aside and begins anew"
         )
 
+    check_tokenised(tokenised.dataset, config, tokenizers)
+
     def answer(row: int) -> str:
         ids = tokenised.dataset[row]["target_ids"]
         return str(tokenizers.decoder.decode(ids[:-1])).strip()
@@ -129,12 +137,57 @@ def _tell(run: RunFolder, tokenised: Tokenised, parts: Split, rule: Rule) -> Non
     write_json_atomic(run.data, {**told, **tokenised.counts.to_dict(), "split": parts.told})
 
 
-def _model(config: RunConfig, parent: str | None, processes: Processes) -> LayAlign:
-    """The model on this process's device, with the weights that the stage starts from."""
+def _model(config: RunConfig, parent: str | None, tokenizers: Tokenizers, processes: Processes) -> LayAlign:
+    """The model on this process's device, with the weights that the stage starts from.
+
+    Raises:
+        ValueError: models or weights that cannot be used, or not the same on every process.
+    """
     model = LayAlign.build(config.model, config.bridge, config.seed, processes.device)
     if parent:
-        load_weights(model, Path(parent))
+        bridge = Path(parent)
+        if FOLDER.fullmatch(bridge.parent.name) and read_record(bridge) is None:
+            refuse_older_gemma(RunFolder(bridge.parent), model.backbones["decoder"].kind)
+        load_weights(model, bridge, tokenizers)
+    digests = {part: processes.gather(backbone.weights) for part, backbone in model.backbones.items()}
+    for part, every in digests.items():
+        if len(set(every)) > 1:
+            raise ValueError(
+                f"the processes have loaded different weights for the {part} {getattr(config.model, part)}: digests "
+                f"{', '.join(every)} by rank; its folder is not the same on all nodes: copy it again"
+            )
     return model
+
+
+def _check_weights(config: RunConfig, parent: str | None, checkpoints: Checkpoints) -> None:
+    """Refuse to begin with weights that have changed since the run was planned: its signature stands for those of then.
+
+    A training that goes on has its weights in its checkpoints.
+    """
+    checksum = config.training.init_checksum
+    if checksum is None or parent is None or checkpoints.newest()[0]:
+        return
+    path = Path(parent) / BRIDGE_WEIGHTS
+    now = sha256_of(path) if path.is_file() else "gone"
+    if now != checksum:
+        raise ValueError(
+            f"the weights in {path} are not those that this run was planned with: their SHA-256 is {now}, it was "
+            f"{checksum}; give the train command again, which makes a run of its own for them"
+        )
+
+
+def _same_as_begun(run: RunFolder, model: LayAlign, tokenizers: Tokenizers, checkpoints: Checkpoints) -> None:
+    """Refuse to go on with other models, libraries or tokens than those that the checkpoints were made with."""
+    where, kind = f"the run whose checkpoints are in {checkpoints.folder}", model.backbones["decoder"].kind
+    begun = read_record(checkpoints.folder) if checkpoints.steps() else None
+    if begun:
+        compare(begun, model, tokenizers, where)
+        return
+    if checkpoints.steps():
+        refuse_older_gemma(run, kind)
+        note_missing(where, kind)
+    checkpoints.folder.mkdir(parents=True, exist_ok=True)
+    record_of(model, tokenizers).write(checkpoints.folder)
 
 
 def _hand_on_trained(

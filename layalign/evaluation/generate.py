@@ -53,6 +53,7 @@ def answer_items(
     max_source: int,
     max_prompt: int = sys.maxsize,
     text: bool,
+    ends: Collection[int] = (),
     on_batch: Callable[[list[Record]], None],
     should_stop: Callable[[], bool],
 ) -> bool:
@@ -70,6 +71,7 @@ def answer_items(
         max_source: tokens of the encoder's input; longer ones are cut and their records say so.
         max_prompt: tokens of the LLM's prompt; longer ones lose their end, where the answer begins, as in training.
         text: whether the LLM reads the prompt.
+        ends: tokens at which the model ends an answer, beside the tokenizer's: what stands behind is no part of it.
         on_batch: takes the records of each batch as soon as they are there.
         should_stop: asked before each batch.
 
@@ -78,7 +80,9 @@ def answer_items(
 
     Raises:
         torch.cuda.OutOfMemoryError: not even one item fits.
+        ValueError: items that the model cannot answer, by their ids.
     """
+    stops = {decoder_tokenizer.eos_token_id, decoder_tokenizer.pad_token_id, *ends}
     limits = (max_source, max_prompt if text else None)
     questions = _questions(items, encoder_tokenizer, decoder_tokenizer, *limits)
     pads = (encoder_tokenizer.pad_token_id or 0, decoder_tokenizer.pad_token_id or 0)
@@ -90,12 +94,15 @@ def answer_items(
         rows = {
             name: [getattr(question, name) for question in batch] for name in ("source_ids", "prompt_ids")
         }
-        ids = _answer(model, collate(rows, *pads), max_new_tokens, last_try=len(batch) == 1)
+        try:
+            ids = _answer(model, collate(rows, *pads), max_new_tokens, last_try=len(batch) == 1)
+        except ValueError as error:
+            raise ValueError(_named(batch, error)) from error
         if ids is None:
             batch_size = len(batch) // 2
             torch.cuda.empty_cache()
             continue
-        on_batch([_record(question, row, decoder_tokenizer) for question, row in zip(batch, ids)])
+        on_batch([_record(question, row, decoder_tokenizer, stops) for question, row in zip(batch, ids)])
         done += len(batch)
     return True
 
@@ -145,9 +152,18 @@ def _answer(model: Answering, batch: Batch, max_new_tokens: int, last_try: bool)
     return ids
 
 
-def _record(question: _Question, ids: list[int], tokenizer: PreTrainedTokenizerBase) -> Record:
+def _named(batch: Sequence[_Question], error: ValueError) -> str:
+    """The error with the items that it concerns."""
+    rows = getattr(error, "rows", range(len(batch)))
+    names = [batch[row].item.id for row in rows]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"no answer to {', '.join(names[:3])}{more}: {error}"
+
+
+def _record(
+    question: _Question, ids: list[int], tokenizer: PreTrainedTokenizerBase, stops: Collection[int | None]
+) -> Record:
     """One scored answer."""
-    stops = {tokenizer.eos_token_id, tokenizer.pad_token_id}
     length = next((place for place, token in enumerate(ids) if token in stops), len(ids))
     output = tokenizer.batch_decode([ids[:length]], skip_special_tokens=True)[0]
     item, strict, official = question.item, strict_number(output), official_number(output)

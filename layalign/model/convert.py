@@ -14,10 +14,11 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoModel, PreTrainedModel
 from transformers.models.m2m_100.modeling_m2m_100 import M2M100Encoder
 
 from layalign.model.encoder import ENCODER_HALVES, load_encoder
+from layalign.model.frozen import load_frozen, read_config
 
 DTYPE = torch.bfloat16
 
@@ -48,8 +49,8 @@ def convert(name: str, revision: str) -> Path:
     """Make the converted encoder from the hub's cache, unless it is there; returns its folder.
 
     Raises:
-        ValueError: an unchecked model type, or a revision that is no commit.
-        OSError: no such model in the cache (from transformers).
+        ValueError: an unchecked model type, a revision that is no commit, no such model in the cache, or weights
+            that are not those of its config.
     """
     folder = converted_folder(name, revision)
     if folder is None:
@@ -72,9 +73,9 @@ def convert(name: str, revision: str) -> Path:
 
 def _open(folder: Path) -> nn.Module:
     """The encoder in a folder that holds nothing else."""
-    model_type = AutoConfig.from_pretrained(folder).model_type
+    model_type = read_config(str(folder), None).model_type
     cls = M2M100Encoder if model_type == "m2m_100" else ENCODER_HALVES.get(model_type, AutoModel)
-    return cls.from_pretrained(folder, dtype=DTYPE)
+    return load_frozen(cls, str(folder), None, DTYPE)
 
 
 def _check(written: nn.Module, read: nn.Module) -> None:

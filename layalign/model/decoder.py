@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.utils import is_flash_attn_2_available
 
 from layalign.families import type_obstacle
+from layalign.model.frozen import load_frozen, read_config
 from layalign.model.gated_attention import BASES
 
 
@@ -49,13 +50,13 @@ def load_decoder(name: str, revision: str | None, dtype: torch.dtype, attention:
     """A pretrained LLM with the gated attention in place.
 
     Raises:
-        ValueError: an unchecked model type, or an attention that cannot be had.
-        OSError: no such model in the cache or on disk (from transformers).
+        ValueError: an unchecked model type, an attention that cannot be had, no such model, or weights that are not
+            those of its config.
     """
-    check_decoder(AutoConfig.from_pretrained(name, revision=revision))
-    return use_gated_attention(
-        AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=dtype), attention
-    )
+    check_decoder(read_config(name, revision))
+    model = load_frozen(AutoModelForCausalLM, name, revision, dtype)
+    assert isinstance(model, PreTrainedModel)
+    return use_gated_attention(model, attention)
 
 
 def build_decoder(config: PretrainedConfig, attention: str = "auto") -> PreTrainedModel:

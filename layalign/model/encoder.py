@@ -10,10 +10,11 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PretrainedConfig
+from transformers import AutoModel, PretrainedConfig
 
 from layalign.families import type_obstacle
 from layalign.methods import Layers
+from layalign.model.frozen import load_frozen, read_config
 
 ENCODER_HALVES: dict[str, Any] = {
     "t5": transformers.T5EncoderModel,
@@ -37,15 +38,13 @@ def load_encoder(name: str, revision: str | None, dtype: torch.dtype) -> nn.Modu
     """Encoder half of a pretrained model, or the whole of an encoder-only or decoder-only one.
 
     Raises:
-        ValueError: an unchecked model type.
-        OSError: no such model in the cache or on disk (from transformers).
+        ValueError: an unchecked model type, no such model, or weights that are not those of its config.
     """
-    kwargs: dict[str, Any] = {"revision": revision, "dtype": dtype}
-    config = AutoConfig.from_pretrained(name, revision=revision)
+    config = read_config(name, revision)
     check_encoder(config)
     if config.model_type == "m2m_100":
-        return AutoModel.from_pretrained(name, **kwargs).get_encoder()
-    return ENCODER_HALVES.get(config.model_type, AutoModel).from_pretrained(name, **kwargs)
+        return load_frozen(AutoModel, name, revision, dtype, lambda model: model.get_encoder())
+    return load_frozen(ENCODER_HALVES.get(config.model_type, AutoModel), name, revision, dtype)
 
 
 def build_encoder(config: PretrainedConfig) -> nn.Module:

@@ -10,42 +10,38 @@ width, D LLM width, V vocabulary.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import GenerationConfig, GenerationMixin, PretrainedConfig, PreTrainedModel
-from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from layalign.config import ModelConfig
 from layalign.data.batch import Batch
 from layalign.methods import Bridge
+from layalign.model import store
 from layalign.model.adapter import Adapter
 from layalign.model.aligner import LayerWiseAligner
+from layalign.model.composite import Composite
 from layalign.model.decoder import chosen_layers, logits
 from layalign.model.encoder import chosen_states, encode
+from layalign.model.ends import Watch, end_ids
+from layalign.model.frozen import ModelNotFound
 from layalign.model.gated_attention import Cross, Gates, recomputed, remember_hidden
+from layalign.model.limits import check_batch
+from layalign.model.record import Backbone, examine
 from layalign.model.rows import IGNORED, Composed, pad_left
-from layalign.model.store import load_backbones, load_tokenizers, load_weights, read_bridge, save_bridge
+from layalign.positions import positions
 
 
-class LayAlignConfig(PretrainedConfig):
-    """Config of the composite: the LLM's stands for it wherever generation asks for sizes."""
-
-    model_type = "layalign"
-
-    def __init__(self, decoder: PretrainedConfig | None = None, **kwargs: Any) -> None:
-        self._decoder = decoder or PretrainedConfig()  # first: the base class asks for the text config
-        super().__init__(**kwargs)
-
-    def get_text_config(self, *args: Any, **kwargs: Any) -> PretrainedConfig:
-        """The LLM's config."""
-        return self._decoder
-
-
-class LayAlign(PreTrainedModel, GenerationMixin):
+class LayAlign(Composite):
     """The composite model.
 
     Args:
@@ -55,9 +51,6 @@ class LayAlign(PreTrainedModel, GenerationMixin):
         origin: where the backbones come from; `save_pretrained` writes it down.
     """
 
-    config_class = LayAlignConfig
-    _supports_sdpa = True
-
     def __init__(
         self,
         encoder: nn.Module | None,
@@ -65,15 +58,17 @@ class LayAlign(PreTrainedModel, GenerationMixin):
         bridge: Bridge,
         origin: ModelConfig | None = None,
     ) -> None:
-        super().__init__(LayAlignConfig(decoder.config))
+        super().__init__(encoder, decoder)
         assert encoder is not None or not bridge.trains
         if decoder.config.bos_token_id is None and not (bridge.adapter or bridge.text):
             raise ValueError("this LLM has no start token: without adapter and text it would read nothing")
         self.bridge, self.origin = bridge, origin
+        self.backbones: dict[str, Backbone] = {}
         self.recompute_cross = False
-        self.encoder = encoder.requires_grad_(False) if encoder is not None else None
-        self.decoder = decoder.requires_grad_(False)
         self.generation_config = GenerationConfig.from_model_config(decoder.config)
+        self.ends = end_ids(decoder)
+        """Tokens that end an answer."""
+        self.positions = positions(decoder.config.to_dict())
         self.adapter: Adapter | None = None
         self.aligner: LayerWiseAligner | None = None
         self.rows: dict[int, int] = {}
@@ -86,10 +81,16 @@ class LayAlign(PreTrainedModel, GenerationMixin):
     def build(
         cls, config: ModelConfig, bridge: Bridge, seed: int = 0, device: torch.device = torch.device("cpu")
     ) -> LayAlign:
-        """Backbones from disk or cache on a device, with a fresh bridge between them, drawn from `seed`."""
-        encoder, decoder = load_backbones(config, bridge)
+        """Backbones from disk or cache on a device, with a fresh bridge between them, drawn from `seed`.
+
+        Raises:
+            ValueError: backbones that are not there, not whole, or do not compute what a bridge relies on.
+        """
+        encoder, decoder = store.load_backbones(config, bridge, device)
+        backbones = examine(config, encoder, decoder)
         torch.manual_seed(seed)
         model = cls(encoder, decoder, bridge, config)
+        model.backbones = backbones
         if config.precision == "fp64":
             model.double()
         nn.Module.to(model, device)
@@ -129,40 +130,25 @@ class LayAlign(PreTrainedModel, GenerationMixin):
     def save_pretrained(self, folder: str | Path, **unused: Any) -> None:  # type: ignore[override]
         """Write the bridge, the tokenizers and the names of the backbones; never the backbones' weights."""
         assert self.origin is not None
-        save_bridge(Path(folder), self, load_tokenizers(self.origin))
+        store.save_bridge(Path(folder), self, store.load_tokenizers(self.origin))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **changes: Any) -> LayAlign:  # type: ignore[override]
         """A saved bridge with its backbones; `changes` replace fields of `ModelConfig`, e.g. `decoder=`.
 
         Raises:
-            ValueError: no bridge there.
+            ValueError: no bridge there, backbones that are nowhere (it says which), or that are not those that it was
+                trained on.
         """
-        config, bridge = read_bridge(Path(folder), **changes)
-        model = cls.build(config, bridge)
-        load_weights(model, Path(folder))
+        config, bridge = store.read_bridge(Path(folder), **changes)
+        try:
+            model = cls.build(config, bridge)
+        except ModelNotFound as error:
+            raise ModelNotFound(f"{error}; {store.needs(Path(folder))}") from error
+        tokenizers = store.saved_tokenizers(Path(folder))
+        store.load_weights(model, Path(folder), tokenizers)
+        model.end_at(tokenizers.decoder)
         return model
-
-    def train(self, mode: bool = True) -> LayAlign:
-        """The frozen models never leave eval mode: their dropout stays off (the official code left it on).
-
-        Layers that can be recomputed in backward are told so by their own flag alone.
-        """
-        super().train(mode)
-        if self.encoder is not None:
-            self.encoder.eval()
-        self.decoder.eval()
-        for module in self.decoder.modules():
-            if isinstance(module, GradientCheckpointingLayer):
-                module.training = mode
-        return self
-
-    def recompute_layers(self) -> None:
-        """Compute the LLM's layers again in backward instead of keeping what is inside them."""
-        for module in self.decoder.modules():
-            if isinstance(module, GradientCheckpointingLayer):
-                module.gradient_checkpointing = True
-                module._gradient_checkpointing_func = recomputed  # type: ignore[assignment]
 
     def loss(self, batch: Batch, chunk: int) -> tuple[Tensor, int]:
         """Cross entropy summed over the answer tokens, and their number.
@@ -195,47 +181,45 @@ class LayAlign(PreTrainedModel, GenerationMixin):
             logits_XV = logits(self.decoder, hidden_XD)
         return nn.functional.cross_entropy(logits_XV, labels_X, reduction="sum")
 
+    def end_at(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Let answers end also where the texts of a tokenizer, with which the model is trained, end."""
+        self.ends = end_ids(self.decoder, tokenizer)
+
     @torch.no_grad()
     def answer(self, batch: Batch, **generate_kwargs: Any) -> Tensor:
-        """Generated ids [B, new], greedy unless `generate_kwargs` (of `transformers.generate`) say otherwise."""
+        """Generated ids [B, new]: in each row an answer, an end token, padding.
+
+        Greedy unless `generate_kwargs` (of `transformers.generate`) say otherwise.
+
+        Raises:
+            NotANumber: the logits of a row are not numbers.
+            ValueError: a token or a length that the models have no embedding for, or an LLM that knows no end token.
+        """
+        check_batch(self.encoder, self.decoder, batch)
+        watch = Watch()
         with self._autocast():
             composed, cross = self._read(batch)
+            self._check_length(composed.mask_BT.shape[1], generate_kwargs.get("max_new_tokens", 0))
             if cross is not None:
                 cross.cache = {}
+            ends = {"eos_token_id": list(self.ends), "pad_token_id": self._pad_id()}
             ids_BN: Tensor = self.generate(  # type: ignore[misc, assignment]
                 inputs_embeds=composed.embeds_BTD,
                 attention_mask=composed.mask_BT,
                 cross=cross,
-                **{"do_sample": False, "pad_token_id": self._pad_id(), **generate_kwargs},
+                logits_processor=LogitsProcessorList([watch]),
+                **{"do_sample": False, **ends, **generate_kwargs},
             )
+        watch.check(len(batch.source_ids))
         return ids_BN
 
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        cross: Cross | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """The LLM's own forward with `cross` in its signature, so that `generate` passes it on."""
-        return self.decoder(
-            input_ids=input_ids,
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            cross=cross,
-            **kwargs,
-        )
-
-    def get_input_embeddings(self) -> nn.Module:
-        """The LLM's."""
-        return self.decoder.get_input_embeddings()
-
-    def get_output_embeddings(self) -> nn.Module:
-        """The LLM's."""
-        return self.decoder.get_output_embeddings()
+    def _check_length(self, asked: int, answer: int) -> None:
+        if self.positions is not None and asked + answer > self.positions:
+            raise ValueError(
+                f"a question of {asked} tokens with an answer of up to {answer} is longer than the {self.positions} "
+                "positions that the LLM has learned: lower evaluation.max_new_tokens or data.max_source, or choose an "
+                "LLM with a longer context"
+            )
 
     def _read(self, batch: Batch) -> tuple[Composed, Cross | None]:
         """Run the encoder; what the LLM reads and what its layers attend."""
@@ -285,13 +269,11 @@ class LayAlign(PreTrainedModel, GenerationMixin):
             return torch.arange(mask_BT.shape[1], device=mask_BT.device).expand(len(mask_BT), -1)
         return (mask_BT.cumsum(1) - 1).clamp(min=0)
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        """bf16 arithmetic where the backbones are bf16; the bridge's weights stay fp32."""
-        if self.decoder.dtype is torch.bfloat16:
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
-
     def _pad_id(self) -> int:
-        eos = self.generation_config.eos_token_id
+        if not self.ends:
+            raise ValueError(
+                "nothing ends an answer of this LLM: neither its config.json nor generation_config.json nor its "
+                "tokenizer names an end token; set eos_token in its tokenizer_config.json"
+            )
         pad = self.generation_config.pad_token_id
-        return pad if pad is not None else eos[0] if isinstance(eos, list) else eos
+        return pad if pad is not None else self.ends[0]

@@ -7,66 +7,57 @@ models; never their weights.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel
 
-from layalign.config import ModelConfig
+from layalign.config import BRIDGE_WEIGHTS, ModelConfig
 from layalign.methods import Bridge
+from layalign.model.comparison import compare, note_missing
 from layalign.model.convert import load_converted
 from layalign.model.decoder import load_decoder
 from layalign.model.encoder import load_encoder
+from layalign.model.record import DTYPES, PARTS, Recorded, read_record, record_of
+from layalign.model.tokenizers import Tokenizers, load_tokenizers
 
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp64": torch.float64}
-WEIGHTS, CONFIG = "bridge.safetensors", "bridge.json"
+__all__ = [
+    "Tokenizers", "load_backbones", "load_tokenizers", "load_weights", "needs", "put_weights", "read_bridge",
+    "save_bridge", "saved_tokenizers",
+]  # fmt: skip
+WEIGHTS, CONFIG = BRIDGE_WEIGHTS, "bridge.json"
 ENCODER_TOKENIZER, DECODER_TOKENIZER = "encoder_tokenizer", "decoder_tokenizer"
 
 
-@dataclass(frozen=True)
-class Tokenizers:
-    """Tokenizers of both backbones."""
-
-    encoder: PreTrainedTokenizerBase
-    decoder: PreTrainedTokenizerBase
-
-    @property
-    def pads(self) -> tuple[int, int]:
-        """Padding ids of encoder and LLM; where a tokenizer has none, its end token (padding is masked)."""
-        return _pad_id(self.encoder), _pad_id(self.decoder)
-
-
-class Bridged(Protocol):
+class Bridged(Recorded, Protocol):
     """What saving and loading needs of a model."""
 
-    origin: ModelConfig | None
     bridge: Bridge
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Names and parameters of the bridge, always in the same order."""
 
 
-def load_tokenizers(config: ModelConfig) -> Tokenizers:
-    """Tokenizers of the two backbones.
+def load_backbones(
+    config: ModelConfig, bridge: Bridge, device: torch.device
+) -> tuple[nn.Module | None, PreTrainedModel]:
+    """The encoder, None where the bridge trains nothing, and the LLM, from disk or cache, on a device.
 
     Raises:
-        ValueError: a model without a tokenizer, or one that has no end token.
+        ValueError: as `load_encoder` and `load_decoder`.
     """
-    encoder = _tokenizer(config.encoder, config.encoder_revision)
-    decoder = _tokenizer(config.decoder, config.decoder_revision)
-    return Tokenizers(encoder, decoder)
-
-
-def load_backbones(config: ModelConfig, bridge: Bridge) -> tuple[nn.Module | None, PreTrainedModel]:
-    """The encoder, None where the bridge trains nothing, and the LLM, from disk or cache."""
     dtype = DTYPES[config.precision]
     encoder = _encoder(config, dtype) if bridge.trains else None
-    return encoder, load_decoder(config.decoder, config.decoder_revision, dtype, config.attention)
+    decoder = load_decoder(config.decoder, config.decoder_revision, dtype, config.attention)
+    for part in (encoder, decoder):
+        if part is not None:
+            nn.Module.to(part, device)
+    return encoder, decoder
 
 
 def save_bridge(folder: Path, model: Bridged, tokenizers: Tokenizers) -> None:
@@ -77,29 +68,71 @@ def save_bridge(folder: Path, model: Bridged, tokenizers: Tokenizers) -> None:
     tokenizers.encoder.save_pretrained(folder / ENCODER_TOKENIZER)
     tokenizers.decoder.save_pretrained(folder / DECODER_TOKENIZER)
     assert model.origin is not None
-    told = {"model": dataclasses.asdict(model.origin), "bridge": dataclasses.asdict(model.bridge)}
+    told = {
+        "model": dataclasses.asdict(model.origin),
+        "bridge": dataclasses.asdict(model.bridge),
+        "sha256": _sha256(folder / WEIGHTS),
+    }
     (folder / CONFIG).write_text(json.dumps(told, indent=1), encoding="utf-8")
+    if "encoder" in model.backbones:
+        record_of(model, tokenizers).write(folder)
 
 
-def load_weights(model: Bridged, folder: Path) -> None:
-    """Put a saved bridge's weights into a model.
+def load_weights(model: Bridged, folder: Path, tokenizers: Tokenizers | None = None) -> None:
+    """Put a saved bridge's weights into a model that has the models and tokenizers that the bridge was trained on.
+
+    Args:
+        model: with its backbones.
+        folder: of the bridge.
+        tokenizers: that will feed the model; None are those of its backbones.
 
     Raises:
-        ValueError: no bridge there, or one of another shape.
+        ValueError: no bridge there, one of another shape, or one that was trained on other models or tokens.
     """
     path = folder / WEIGHTS
     if not path.is_file():
         raise ValueError(
             f"{folder} holds no bridge ({WEIGHTS} is missing): name a finished run's bridge folder"
         )
+    _check_whole(folder)
     put_weights(model, load_file(path), str(path))
+    if "encoder" in model.backbones:
+        _check_record(model, folder, tokenizers)
+
+
+def _check_whole(folder: Path) -> None:
+    """Compare the weights with the checksum beside them, where there is one."""
+    try:
+        told = json.loads((folder / CONFIG).read_bytes()).get("sha256")
+    except (OSError, ValueError, AttributeError):
+        return  # weights alone are enough to start from; what is beside them is read by `read_bridge`
+    if told is not None and told != _sha256(folder / WEIGHTS):
+        raise ValueError(
+            f"{folder / WEIGHTS} has changed since it was written: its SHA-256 is not the one in {CONFIG}; copy the "
+            "bridge again from where it was made, or train it anew"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _check_record(model: Bridged, folder: Path, tokenizers: Tokenizers | None) -> None:
+    """Compare with what the bridge was trained on, as far as it says."""
+    told, where = read_record(folder), f"the bridge in {folder}"
+    if told is None:
+        note_missing(where, model.backbones["decoder"].kind)
+        return
+    assert model.origin is not None
+    compare(told, model, tokenizers or load_tokenizers(model.origin), where)
 
 
 def put_weights(model: Bridged, weights: dict[str, torch.Tensor], where: str) -> None:
     """Copy named weights into a model's bridge, strictly by name and shape.
 
     Raises:
-        ValueError: a missing, left-over or differently shaped weight.
+        ValueError: a missing, left-over or differently shaped weight, or one that is not a number.
     """
     own = model.trainable()
     absent, extra = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
@@ -114,25 +147,43 @@ def put_weights(model: Bridged, weights: dict[str, torch.Tensor], where: str) ->
                 f"{name} in {where} is {tuple(weights[name].shape)}, the models need {tuple(parameter.shape)}: "
                 "it was trained for other backbones"
             )
+        if not bool(torch.isfinite(weights[name]).all()):
+            raise ValueError(
+                f"{name} in {where} holds weights that are not numbers (NaN or infinite): its training diverged"
+            )
         parameter.data.copy_(weights[name])
 
 
 def read_bridge(folder: Path, **changes: Any) -> tuple[ModelConfig, Bridge]:
-    """The backbones of a saved bridge, and its switches.
+    """The backbones of a saved bridge, at the commits that it was trained on, and its switches.
 
     Args:
         folder: as `save_bridge` wrote it.
         changes: fields of `ModelConfig` to replace, e.g. `decoder=` for a moved folder.
 
     Raises:
-        ValueError: no bridge there.
+        ValueError: no bridge there, or a damaged one.
     """
     try:
         told = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except OSError:
         raise ValueError(f"{folder} holds no bridge ({CONFIG} is missing)") from None
     model, bridge = ({k: _tuples(v) for k, v in told[key].items()} for key in ("model", "bridge"))
-    return dataclasses.replace(ModelConfig(**model), **changes), Bridge(**bridge)
+    config, record = ModelConfig(**model), read_record(folder)
+    commits = {f"{part}_revision": getattr(record, part).commit for part in PARTS} if record else {}
+    known = {key: commit for key, commit in commits.items() if commit and getattr(config, key) is None}
+    return dataclasses.replace(config, **known, **changes), Bridge(**bridge)
+
+
+def needs(folder: Path) -> str:
+    """The models that a saved bridge was trained on, and how to name others, for messages."""
+    config, record = read_bridge(folder)[0], read_record(folder)
+    named = {part: getattr(record, part).title if record else getattr(config, part) for part in PARTS}
+    listed = " and ".join(f"{PARTS[part]} {title}" for part, title in named.items())
+    return (
+        f"the bridge in {folder} needs {listed}: where they lie elsewhere, name their folders, "
+        "LayAlign.from_pretrained(bridge, encoder=FOLDER, decoder=FOLDER)"
+    )
 
 
 def saved_tokenizers(folder: Path) -> Tokenizers:
@@ -151,21 +202,3 @@ def _encoder(config: ModelConfig, dtype: torch.dtype) -> nn.Module:
 
 def _tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _tokenizer(name: str, revision: str | None) -> PreTrainedTokenizerBase:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"{name} has no tokenizer that can be loaded: {str(error).splitlines()[0]}"
-        ) from None
-    if tokenizer.eos_token_id is None and tokenizer.pad_token_id is None:
-        raise ValueError(f"the tokenizer of {name} has neither an end nor a padding token")
-    return tokenizer
-
-
-def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    assert pad is not None
-    return int(pad)

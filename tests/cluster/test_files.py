@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.files import append_jsonl, read_json, read_jsonl, write_atomic, write_json_atomic
+from cluster.files import append_jsonl, read_json, read_jsonl, sha256_of, write_atomic, write_json_atomic
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,3 +90,13 @@ def test_no_file_is_no_records(tmp_path):
 def test_full_disk_is_an_error_not_a_lost_record():
     with pytest.raises(OSError, match="space"):
         append_jsonl(Path("/dev/full"), {"a": 1})
+
+
+def test_a_checksum_is_of_the_content_as_it_is_now(tmp_path):
+    path = tmp_path / "weights"
+    path.write_bytes(b"one")
+    before = path.stat()
+    assert sha256_of(path) == hashlib.sha256(b"one").hexdigest()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert sha256_of(path) == hashlib.sha256(b"two").hexdigest(), "same size, same time of content"

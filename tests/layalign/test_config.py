@@ -112,6 +112,29 @@ def test_limits_and_names_that_mean_nothing_are_refused(override: str, rule: str
         resolve(RECIPE, 1, [override])
 
 
+def test_weights_that_a_run_starts_from_count_by_their_content() -> None:
+    given = signature(1, "training.init=/somewhere/bridge")
+    assert given != signature(1, "training.init=/elsewhere/bridge")
+    one = f"training.init_checksum={'a' * 64}"
+    assert (
+        signature(1, "training.init=/somewhere/bridge", one)
+        == signature(1, "training.init=/elsewhere/bridge", one)
+        != signature(1, "training.init=/somewhere/bridge", f"training.init_checksum={'b' * 64}")
+    )
+    assert resolve(RECIPE, 1, ["training.init=~/b"]).weights == Path.home() / "b"
+    assert resolve(RECIPE, 1).weights is resolve(RECIPE, 2).weights is None
+    with pytest.raises(ValueError, match=r"init_checksum is set, but training\.init is 'previous'"):
+        signature(1, one)
+
+
+def test_signatures_of_runs_made_before_are_what_they_were() -> None:
+    """As of the version before: their folders carry them."""
+    assert signature(1) == "6ebfe547"
+    assert signature(2) == "3b08667d"
+    assert signature(2, "training.init=previous", parent="0" * 8) == "11ed5199"
+    assert signature(1, "training.init=/somewhere/bridge") == "61846aee"
+
+
 def test_a_switch_left_to_its_method_counts_as_the_methods_value() -> None:
     assert signature(1, "model.adapter=true", "model.aligner=linear") == signature()
     assert signature(1, "model.method=langbridge") == signature(1, "model.method=mindmerger")

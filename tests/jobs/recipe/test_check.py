@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -9,7 +10,7 @@ import pytest
 
 from jobs.recipe.check import looks_like_path, model_obstacles
 from layalign.config import resolve
-from tests.model_files import write_model
+from tests.model_files import write_model, write_shard
 
 COMMIT = "0" * 40
 
@@ -101,3 +102,50 @@ def test_models_of_real_sizes_are_looked_at_in_no_time(obstacles, tmp_path):
     began = time.process_time()
     assert obstacles(encoder, decoder) == []
     assert time.process_time() - began < 0.1
+
+
+def test_sources_longer_than_the_encoders_table_are_refused(obstacles, tmp_path):
+    encoder, decoder = write_model(tmp_path / "enc", "xlm-roberta"), write_model(tmp_path / "dec")
+    config = encoder / "config.json"
+    config.write_text('{"model_type": "xlm-roberta", "max_position_embeddings": 10, "pad_token_id": 1}')
+    assert obstacles(encoder, decoder) == []
+    config.write_text('{"model_type": "xlm-roberta", "max_position_embeddings": 9, "pad_token_id": 1}')
+    (said,) = obstacles(encoder, decoder)
+    assert "data.max_source is 8, but the encoder" in said
+    assert "has positions for 7 tokens" in said
+
+
+def test_texts_longer_than_the_llms_context_are_refused(obstacles, tmp_path):
+    encoder, decoder = write_model(tmp_path / "enc", "mt5"), write_model(tmp_path / "dec")
+    (decoder / "config.json").write_text('{"model_type": "llama", "max_position_embeddings": 17}')
+    (said,) = obstacles(encoder, decoder)
+    assert "has learned positions for 17 tokens" in said
+
+
+def test_quantised_models_and_adapters_are_refused(obstacles, tmp_path):
+    encoder, decoder = write_model(tmp_path / "enc", "mt5"), write_model(tmp_path / "dec")
+    (decoder / "config.json").write_text(
+        '{"model_type": "llama", "quantization_config": {"quant_method": "awq"}}'
+    )
+    (said,) = obstacles(encoder, decoder)
+    assert "is quantised (awq)" in said
+    (decoder / "config.json").write_text('{"model_type": "llama"}')
+    (decoder / "adapter_config.json").write_text("{}")
+    (said,) = obstacles(encoder, decoder)
+    assert "PEFT adapter" in said
+    assert "merge" in said
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "base_model.model."])
+def test_weights_with_a_wrappers_names_are_refused(obstacles, tmp_path, prefix):
+    encoder, decoder = write_model(tmp_path / "enc", "mt5"), write_model(tmp_path / "dec", shards=2)
+    names = sorted(decoder.glob("*.safetensors"))
+    placed = {}
+    for number, path in enumerate(names):
+        name = f"{prefix}model.layers.{number}.weight"
+        write_shard(path, {name: 8})
+        placed[name] = path.name
+    (decoder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": placed}))
+    (said,) = obstacles(encoder, decoder)
+    assert f"begin with '{prefix.partition('.')[0]}.'" in said
+    assert "unwrapped" in said

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from cluster.run.run_folder import RunFolder
-from jobs.recipe.plan import load_recipe, plan_run
+from jobs.recipe.plan import evaluated_config, load_recipe, plan_run, training_obstacles
+from layalign.config import RunConfig, resolve
 
 DATA = {"reader": "math", "path": "m.json", "languages": ["sw"], "max_source": 8, "max_target": 8}
 RECIPE = {
@@ -67,3 +74,99 @@ def test_recipe_is_named_or_a_path(tmp_path):
     assert load_recipe(str(tmp_path / "x.yaml")) == {"name": "x"}
     with pytest.raises(ValueError, match=r"no recipe 'mat'; did you mean math\?"):
         load_recipe("mat")
+
+
+def bridge(folder, content=b"weights"):
+    folder.mkdir(exist_ok=True)
+    (folder / "bridge.safetensors").write_bytes(content)
+    return folder
+
+
+def planned(tmp_path, folder):
+    return plan_run(RECIPE, 1, [f"training.init={folder}"], tmp_path / "runs")
+
+
+def started(run, at=None):
+    """As a job leaves it: created, begun, done."""
+    run.create({})
+    (run.starts).write_text(json.dumps({"time": at or datetime.now(UTC).isoformat()}) + "\n")
+    run.done.write_text("{}")
+
+
+def test_weights_are_the_same_wherever_they_lie(tmp_path):
+    one, two = bridge(tmp_path / "one"), bridge(tmp_path / "two")
+    assert planned(tmp_path, one).run.path == planned(tmp_path, two).run.path
+    assert planned(tmp_path, one).weights == one
+
+
+def test_four_changed_bytes_are_another_run(tmp_path):
+    folder = bridge(tmp_path / "one")
+    before = planned(tmp_path, folder)
+    before.run.create(before.config.to_dict())
+    bridge(folder, b"waights")
+    after = planned(tmp_path, folder)
+    assert after.run.path != before.run.path
+    bridge(folder, b"weights")
+    assert planned(tmp_path, folder).run.path == before.run.path
+
+
+def test_a_run_keeps_its_signature_where_its_weights_are_not(tmp_path):
+    plan = planned(tmp_path, bridge(tmp_path / "one"))
+    plan.run.create(plan.config.to_dict())
+    shutil.rmtree(tmp_path / "one")
+    assert RunConfig.from_dict(plan.run.read_config()).signature() == plan.run.signature
+    assert evaluated_config(plan.run, ["evaluation.limit=3"]).evaluation.limit == 3
+    assert planned(tmp_path, tmp_path / "one").run.path == plan.run.path
+    assert planned(tmp_path, tmp_path / "none").run.path != plan.run.path
+
+
+def by_path(tmp_path, folder):
+    """A run as the version before made it: signed by the path."""
+    signature = resolve(RECIPE, 1, [f"training.init={folder}"]).signature()
+    return RunFolder.at(tmp_path / "runs", "tiny-layalign", 1, signature)
+
+
+def test_a_run_signed_by_the_path_is_found_if_its_weights_are_older(tmp_path):
+    folder = bridge(tmp_path / "one")
+    run = by_path(tmp_path, folder)
+    started(run)
+    plan = planned(tmp_path, folder)
+    assert plan.run.path == run.path
+    assert plan.config.training.init_checksum is None
+    assert plan.config.signature() == run.signature
+
+
+def test_a_run_signed_by_the_path_is_not_taken_for_one_of_newer_weights(tmp_path):
+    folder = bridge(tmp_path / "one")
+    started(by_path(tmp_path, folder), at=(datetime.now(UTC) - timedelta(hours=1)).isoformat())
+    plan = planned(tmp_path, folder)
+    assert plan.run.path != by_path(tmp_path, folder).path
+    assert plan.config.training.init_checksum
+
+
+def test_changed_bytes_that_kept_their_time_are_newer_all_the_same(tmp_path):
+    folder = bridge(tmp_path / "one")
+    run = by_path(tmp_path, folder)
+    started(run)
+    file = folder / "bridge.safetensors"
+    was = file.stat().st_mtime
+    time.sleep(0.05)
+    file.write_bytes(b"waights")
+    os.utime(file, (was, was))
+    assert planned(tmp_path, folder).run.path != run.path
+
+
+def test_a_run_of_before_that_only_waits_in_the_queue_is_found_too(tmp_path):
+    folder = bridge(tmp_path / "one")
+    run = by_path(tmp_path, folder)
+    run.create({})
+    assert planned(tmp_path, folder).run.path == run.path
+
+
+def test_a_folder_without_weights_is_an_obstacle(tmp_path):
+    for folder, said in (
+        (tmp_path / "none", "no such folder"),
+        (tmp_path, "bridge.safetensors is not in it"),
+    ):
+        obstacles = training_obstacles(planned(tmp_path, folder), None, {}, False, "train")
+        assert any(said in text for text in obstacles), obstacles

@@ -4,10 +4,11 @@ import pytest
 import torch
 from transformers import AutoConfig
 
+from layalign import families
 from layalign.data.batch import Batch
 from layalign.methods import Bridge, bridge_of
-from layalign.model.decoder import CHECKED, build_decoder, logits
-from layalign.model.encoder import SUPPORTED, build_encoder
+from layalign.model.decoder import build_decoder, logits
+from layalign.model.encoder import build_encoder
 from layalign.model.layalign import LayAlign
 
 pytestmark = pytest.mark.core
@@ -102,8 +103,8 @@ def row(batch: Batch, i: int) -> Batch:
 
 
 def test_every_checked_type_is_in_the_matrix() -> None:
-    assert set(DECODERS) == set(CHECKED)
-    assert set(ENCODERS) == set(SUPPORTED)
+    assert set(DECODERS) == set(families.DECODERS)
+    assert set(ENCODERS) == set(families.ENCODERS)
 
 
 @pytest.mark.parametrize("decoder", DECODERS)

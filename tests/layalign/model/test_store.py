@@ -122,3 +122,17 @@ def test_a_file_that_is_no_layalign_checkpoint_is_refused(tmp_path: Path) -> Non
     torch.save({"x": torch.zeros(1)}, tmp_path / "other.bin")
     with pytest.raises(ValueError, match="no checkpoint of the official"):
         read_official(tmp_path / "other.bin")
+
+
+def test_weights_that_changed_after_they_were_written_are_refused(
+    tmp_path: Path, config: ModelConfig
+) -> None:
+    trained(config).save_pretrained(tmp_path / "bridge")
+    path = tmp_path / "bridge" / store.WEIGHTS
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match=r"bridge\.safetensors has changed since it was written"):
+        LayAlign.from_pretrained(tmp_path / "bridge")
+    (tmp_path / "bridge" / store.CONFIG).unlink()
+    store.load_weights(LayAlign.build(config, config.bridge(2)), tmp_path / "bridge")

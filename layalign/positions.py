@@ -1,0 +1,73 @@
+"""How many tokens a model can place, by its `config.json`, and whether a recipe asks for more.
+
+A learned table ends: a token beyond it is an IndexError, on a GPU an assert. Rotary and sinusoidal positions go on,
+and mean nothing that the model has learned. Relative ones (T5) have no end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from layalign.config import RunConfig
+
+Told = Mapping[str, Any]
+"""A model's config, as `config.json` or `to_dict` has it."""
+RELATIVE = ("t5", "mt5", "umt5")
+EXTENDED = ("linear", "yarn", "longrope", "su")
+"""Kinds of rotary scaling whose `factor` counts beyond what the model was first trained for."""
+
+
+def positions(config: Told) -> int | None:
+    """Tokens that a model has learned positions for; None where there is no limit, or the config tells none."""
+    kind = config.get("model_type")
+    most = config.get("max_position_embeddings") or config.get("n_positions")
+    if kind in RELATIVE or not isinstance(most, int):
+        return None
+    if kind == "xlm-roberta":
+        return most - int(config.get("pad_token_id") or 1) - 1
+    told: Told = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    rope: Told = told.get("full_attention", told)
+    scaling, factor = rope.get("rope_type") or rope.get("type"), rope.get("factor")
+    if scaling == "dynamic":
+        return None
+    if scaling in EXTENDED and isinstance(factor, int | float):
+        return int(max(most, factor * (rope.get("original_max_position_embeddings") or most)))
+    return most
+
+
+def source_obstacle(run: RunConfig, encoder: Told) -> str | None:
+    """Why sources as long as a recipe admits do not fit its encoder; None if they do."""
+    most = positions(encoder)
+    if most is None or run.data.max_source <= most or not run.bridge.trains:
+        return None
+    return (
+        f"data.max_source is {run.data.max_source}, but the encoder {run.model.encoder} ({encoder.get('model_type')}) "
+        f"has positions for {most} tokens: set data.max_source={most} or less, or choose another encoder"
+    )
+
+
+def text_obstacle(run: RunConfig, decoder: Told, answer: int, what: str) -> str | None:
+    """Why the longest text that a recipe admits does not fit its LLM; None if it does.
+
+    Args:
+        run: the recipe. A prompt counts where the recipe limits it.
+        decoder: config of the LLM.
+        answer: most tokens of the answer.
+        what: the key that says so, for the message.
+    """
+    most, data = positions(decoder), run.data
+    parts = {"start token": 1}
+    if run.bridge.adapter:
+        parts["data.max_source with its separator"] = data.max_source + 1
+    if run.bridge.text and data.max_prompt:
+        parts["data.max_prompt"] = data.max_prompt
+    parts[what] = answer
+    total = sum(parts.values())
+    if most is None or total <= most:
+        return None
+    added = " + ".join(f"{number} ({name})" for name, number in parts.items())
+    return (
+        f"the LLM {run.model.decoder} ({decoder.get('model_type')}) has learned positions for {most} tokens, and up to "
+        f"{added} = {total} may stand before it: lower one of these, or choose an LLM with a longer context"
+    )
