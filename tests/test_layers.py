@@ -82,6 +82,7 @@ LIGHT = [
     "layalign/data/counts.py",
     "layalign/data/unknown.py",
     "layalign/evaluation/scoring.py",
+    "layalign/evaluation/reading/*.py",
     "layalign/evaluation/benchmarks.py",
     "layalign/evaluation/compare.py",
     "layalign/evaluation/table.py",
