@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from transformers import PreTrainedTokenizerBase
 from layalign.data.batch import Batch, collate
 from layalign.data.tokenise import encode_sources, encode_texts
 from layalign.evaluation.benchmarks import Item
-from layalign.evaluation.scoring import correct, official_number, strict_number
+from layalign.evaluation.health import Finish
+from layalign.evaluation.scoring import scored
 
 Record = dict[str, Any]
 """What is kept of one answer: plain data, `id` to `truncated` as `_record` writes them."""
@@ -95,7 +95,7 @@ def answer_items(
             batch_size = len(batch) // 2
             torch.cuda.empty_cache()
             continue
-        on_batch([_record(question, row, decoder_tokenizer) for question, row in zip(batch, ids)])
+        on_batch([_record(*pair, decoder_tokenizer, max_new_tokens) for pair in zip(batch, ids)])
         done += len(batch)
     return True
 
@@ -145,21 +145,23 @@ def _answer(model: Answering, batch: Batch, max_new_tokens: int, last_try: bool)
     return ids
 
 
-def _record(question: _Question, ids: list[int], tokenizer: PreTrainedTokenizerBase) -> Record:
+def _record(
+    question: _Question, ids: list[int], tokenizer: PreTrainedTokenizerBase, max_new_tokens: int
+) -> Record:
     """One scored answer."""
     stops = {tokenizer.eos_token_id, tokenizer.pad_token_id}
     length = next((place for place, token in enumerate(ids) if token in stops), len(ids))
     output = tokenizer.batch_decode([ids[:length]], skip_special_tokens=True)[0]
-    item, strict, official = question.item, strict_number(output), official_number(output)
+    item = question.item
+    finish: Finish = "length" if length >= max_new_tokens else "stop"
     return {
         "id": item.id,
         "language": item.language,
+        "question": item.question,
         "gold": item.gold,
         "output": output,
-        "strict": strict,
-        "strict_correct": correct(strict, item.gold),
-        "official": official if math.isfinite(official) else None,
-        "official_correct": correct(official, item.gold),
+        **scored(output, item.language, item.gold),
         "tokens": length,
+        "finish": finish,
         "truncated": question.truncated,
     }
