@@ -83,6 +83,7 @@ LIGHT = [
     "layalign/data/unknown.py",
     "layalign/positions.py",
     "layalign/evaluation/scoring.py",
+    "layalign/evaluation/reading/*.py",
     "layalign/evaluation/benchmarks.py",
     "layalign/evaluation/compare.py",
     "layalign/evaluation/table.py",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -96,10 +96,10 @@ class RunFolder(JobHome):
         """The folder of one share of an evaluation."""
         return CellFolder(self.results / benchmark / f"{language}-{shard}", self)
 
-    def cells(self, benchmark: str) -> list[CellFolder]:
-        """The shares of an evaluation that somebody has begun."""
+    def cells(self, benchmark: str, but: Container[str] = ()) -> list[CellFolder]:
+        """The shares of an evaluation that somebody has begun, less some by the names of their folders."""
         found = sorted((self.results / benchmark).glob("*-[0-9]*"))
-        return [CellFolder(path, self) for path in found if path.is_dir()]
+        return [CellFolder(path, self) for path in found if path.name not in but and path.is_dir()]
 
     def all_cells(self) -> list[CellFolder]:
         """The shares of all evaluations that somebody has begun."""
@@ -134,6 +134,10 @@ class CellFolder(WorkFolder):
         self.language = language
         self.shard = int(shard)
         self.answers = path / "answers.jsonl"
+
+    def asked(self, questions: str) -> Path:
+        """What was asked here, by the fingerprint of all its questions."""
+        return self.path / f"asked-{questions}.json"
 
 
 def runs_root(environ: Mapping[str, str]) -> Path:

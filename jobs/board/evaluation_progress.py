@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from cluster.quantities import epoch_s
 from cluster.run.run_folder import CellFolder, RunFolder
 from jobs.board.rows import Row, State
 from jobs.board.run_state import SILENT_S, World, expected_start, waiting_for_slot
-from jobs.cell.cell import Cell
+from jobs.cell.cell import Cell, outcomes
 
 PRECEDENCE: tuple[State, ...] = ("running", "failed", "queued", "interrupted", "blocked", "new", "done")
 """The state of several shares is the first of these that one of them has."""
@@ -45,21 +45,31 @@ def begun_benchmarks(run: RunFolder) -> list[str]:
         return []
 
 
-def begun_cells(run: RunFolder, benchmark: str) -> list[Cell]:
-    """The shares that somebody has begun, as large as their files say, where no grid says what is wanted."""
+def begun_cells(run: RunFolder, benchmark: str, wanted: Collection[str] = ()) -> list[Cell]:
+    """The shares that somebody has begun, as large as their files say, and that no grid wants.
+
+    Args:
+        run: whose shares they are.
+        benchmark: name.
+        wanted: shares (`sw-0`) that some grid wants; where there are such, others count only if they are done.
+    """
     found = []
-    for folder in run.cells(benchmark):
-        told = read_json(folder.done) or read_json(folder.heartbeat) or {}
-        cell = Cell(
-            job="evaluate",
-            run=str(run.path),
-            benchmark=benchmark,
-            language=folder.language,
-            shard=folder.shard,
-            items=told.get("items", 0),
-            max_new_tokens=told.get("max_new_tokens", 0),
-        )
-        found.append(cell)
+    for folder in run.cells(benchmark, wanted):
+        answered = outcomes(folder.outcome())
+        if answered or not wanted:
+            told = (
+                max(answered, key=lambda one: one["items"]) if answered else read_json(folder.heartbeat) or {}
+            )
+            cell = Cell(
+                job="evaluate",
+                run=str(run.path),
+                benchmark=benchmark,
+                language=folder.language,
+                shard=folder.shard,
+                items=told.get("items", 0),
+                max_new_tokens=told.get("max_new_tokens", 0),
+            )
+            found.append(cell)
     return found
 
 

@@ -181,11 +181,14 @@ class Collector:
         wanted: dict[str, dict[str, Cell]] = {}
         for grid in grids:
             for cell in grid.evaluations.get(run.path.name, ()):
-                wanted.setdefault(cell.benchmark, {})[cell.name] = cell
+                known = wanted.setdefault(cell.benchmark, {})
+                if cell.name not in known or known[cell.name].items < cell.items:
+                    known[cell.name] = cell
         if self.wishes.grid is None:
             for benchmark in begun_benchmarks(run):
-                if benchmark not in wanted and (cells := begun_cells(run, benchmark)):
-                    wanted[benchmark] = {cell.name: cell for cell in cells}
+                there = {f"{c.language}-{c.shard}" for c in wanted.get(benchmark, {}).values()}
+                if cells := begun_cells(run, benchmark, there):
+                    wanted.setdefault(benchmark, {}).update({cell.name: cell for cell in cells})
         return {name: shares_of(run, list(cells.values()), world) for name, cells in wanted.items()}
 
     def _rows(

@@ -1,100 +1,101 @@
-"""The answers in the cells of an evaluation, and the tables that come of them. Light: a login node makes them too."""
+"""The answers in the cells of an evaluation: kept, and read as answers to what is asked. Light."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from cluster.files import append_jsonl, read_jsonl, write_atomic
-from cluster.provenance import provenance
-from cluster.run.run_folder import CellFolder, RunFolder
-from jobs.cell.cell import Cell
-from layalign.config import RunConfig
-from layalign.evaluation import table
-from layalign.evaluation.benchmarks import find_benchmark, offered, read_benchmark
+from cluster.files import append_jsonl, read_jsonl
+from cluster.run.run_folder import CellFolder
+from jobs.cell.asked import Asked, AskedItem, newest_asked
+from jobs.cell.cell import Cell, outcomes
+from layalign.evaluation.benchmarks import find_benchmark
+from layalign.evaluation.scoring import rescored
 from layalign.evaluation.table import Summary, summarise
-from layalign.mini import Settings, is_mini
 
-SHARD = 250
-"""Items of one language that are one cell: a language of MGSM, a quarter of one of MSVAMP."""
 Record = dict[str, Any]
 
 
-def evaluation_cells(
-    run: RunFolder,
-    config: RunConfig,
-    benchmarks: Sequence[str],
-    languages: Sequence[str] | None,
-    data: Path | None,
-) -> list[Cell]:
-    """The evaluation of a run, cut into cells.
+@dataclass(frozen=True)
+class Reading:
+    """By what the answers of a folder are read: those under a limit, to these questions, of this model."""
 
-    Args:
-        run: whose answers they are.
-        config: of the run; `evaluation` says how many items and how long an answer.
-        benchmarks: names.
-        languages: names or codes; None is all that a benchmark averages.
-        data: the data folder; the miniature needs none.
+    max_new_tokens: int
+    asked: Asked | None
+    """None where it was not recorded."""
+    questions: str = ""
+    """Fingerprint of the questions, where it is known."""
+    setup: str = ""
+    """Fingerprint of the model, where it is known."""
 
-    Raises:
-        ValueError: as `read_benchmark`.
-    """
-    needs = (str(run.path),) if config.bridge.trains else ()
-    return [
-        Cell(
-            job="evaluate",
-            run=str(run.path),
-            needs=needs,
-            benchmark=benchmark,
-            language=code,
-            shard=first // SHARD,
-            items=min(SHARD, items - first),
-            max_new_tokens=config.evaluation.max_new_tokens,
-        )
-        for benchmark in benchmarks
-        for code, items in _sizes(benchmark, config, languages, data).items()
-        for first in range(0, items, SHARD)
-    ]
+    @classmethod
+    def of(cls, cell: Cell) -> Reading:
+        """What a cell wants; where it does not say, what its folder was asked last."""
+        folder = cell.folder
+        assert isinstance(folder, CellFolder)
+        last = next((one for one in outcomes(folder.outcome()) if cell.is_of(one)), {})
+        questions = cell.questions or last.get("questions") or newest_asked(folder)
+        asked = Asked.read(folder, questions)
+        return cls(cell.max_new_tokens, asked, questions, cell.setup or last.get("setup", ""))
+
+    @cached_property
+    def items(self) -> dict[str, AskedItem]:
+        """What was asked, by id, in order; empty where that was not recorded."""
+        return {item.id: item for item in self.asked.items} if self.asked else {}
+
+    def matching(self, lines: Iterable[Record]) -> dict[str, Record]:
+        """Those lines of a folder that are answers, by item in the order that was asked; the last one counts.
+
+        A line of old, which does not say what it answers, is one if its right answer is still right.
+        """
+        found = {line["id"]: line for line in lines if self._fits(line, self.items.get(line["id"]))}
+        return {id_: found[id_] for id_ in (self.items or sorted(found)) if id_ in found}
+
+    def answers(self, lines: Iterable[Record]) -> dict[str, Record]:
+        """The same by today's rules and right answers; not `checked` is a line that does not say what it answers."""
+        return {
+            id_: {
+                **rescored(line, self.items[id_].gold if self.items else line["gold"]),
+                "checked": "question" in line and "setup" in line,
+            }
+            for id_, line in self.matching(lines).items()
+        }
+
+    def _fits(self, line: Record, item: AskedItem | None) -> bool:
+        """Whether a line is an answer to an item (None: which it is was not recorded)."""
+        if line.get("max_new_tokens") != self.max_new_tokens:
+            return False
+        if self.setup and line.get("setup", self.setup) != self.setup:
+            return False
+        if item is None:
+            return self.asked is None and not (self.questions and "question" in line)
+        return line["question"] == item.question if "question" in line else line.get("gold") == item.gold
 
 
-def _sizes(
-    benchmark: str, config: RunConfig, languages: Sequence[str] | None, data: Path | None
-) -> dict[str, int]:
-    """Items of each language by its code. The miniature's world need not have been made yet."""
-    limit = config.evaluation.limit
-    if is_mini(config.model.decoder):
-        problems = Settings(seed=config.seed).problems
-        known = find_benchmark(benchmark)
-        codes = [offered(known, name).code for name in languages or known.languages]
-        return dict.fromkeys(codes, min(problems, limit or problems))
-    sizes: dict[str, int] = {}
-    for item in read_benchmark(benchmark, data, languages, limit):
-        sizes[item.language] = sizes.get(item.language, 0) + 1
-    return sizes
-
-
-def add_answers(folder: CellFolder, max_new_tokens: int, records: Iterable[Record]) -> None:
-    """Keep a batch of answers, each with the limit that it was made under."""
+def add_answers(folder: CellFolder, max_new_tokens: int, setup: str, records: Iterable[Record]) -> None:
+    """Keep a batch of answers, each with the limit that it was made under and the model that made it."""
     for record in records:
-        append_jsonl(folder.answers, {**record, "max_new_tokens": max_new_tokens})
-
-
-def read_answers(folder: CellFolder, max_new_tokens: int) -> dict[str, Record]:
-    """Answers that were made under a limit, by item in the order of the benchmark; of two the later counts."""
-    records = read_jsonl(folder.answers)
-    known = {record["id"]: record for record in records if record["max_new_tokens"] == max_new_tokens}
-    return dict(sorted(known.items()))
+        append_jsonl(folder.answers, {**record, "max_new_tokens": max_new_tokens, "setup": setup})
 
 
 def answers_of(cells: Iterable[Cell]) -> list[Record]:
-    """The answers that cells ask for: of each its first items, whatever else was answered there."""
-    found = []
+    """The answers that cells ask for: of each to its first items, whatever else was answered there."""
+    found: list[Record] = []
     for cell in cells:
-        folder = cell.folder
+        folder, reading = cell.folder, Reading.of(cell)
         assert isinstance(folder, CellFolder)
-        found += list(read_answers(folder, cell.max_new_tokens).values())[: cell.items]
+        known = reading.answers(read_jsonl(folder.answers))
+        first = list(reading.items or known)[: cell.items]
+        found += [known[id_] for id_ in first if id_ in known]
     return found
+
+
+def asked_in(cell: Cell) -> Asked | None:
+    """What the answers of a cell answer; None where that was not recorded."""
+    return Reading.of(cell).asked
 
 
 def summary_of(cells: Sequence[Cell]) -> Summary:
@@ -106,23 +107,28 @@ def summary_of(cells: Sequence[Cell]) -> Summary:
     return summarise(answers_of(cells), find_benchmark(benchmark), expected)
 
 
-def write_table(run: RunFolder, config: RunConfig, cells: Sequence[Cell], device: str) -> Summary:
-    """The table of one benchmark of a run as JSON, CSV, Markdown and LaTeX.
+def outcome_of(cell: Cell, reading: Reading, lines: Iterable[Record]) -> dict[str, Any]:
+    """What a cell's answers came to, for `DONE`: how many of its first items have one, and to what."""
+    assert reading.asked is not None
+    answered = list(itertools.takewhile(reading.matching(lines).__contains__, reading.items))
+    before = next((one for one in outcomes(cell.folder.outcome()) if cell.is_of(one)), {})
+    kept = {key: value for key, value in before.items() if key not in ("time", "earlier")}
+    told = {"items": len(answered), "max_new_tokens": cell.max_new_tokens}
+    return {**kept, **reading.asked.record(), **told}
 
-    Args:
-        run: whose answers they are.
-        config: of the run.
-        cells: of the benchmark.
-        device: that the last answers were made on, for the record.
+
+def outcomes_with(folder: CellFolder, outcome: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """An outcome before those under other limits, to other questions or by other models.
+
+    One of old, which does not say all this, is replaced by one that does.
     """
-    summary, method = summary_of(cells), config.model.method
-    told = {**provenance(), "run": run.path.name, "config": config.to_dict(), "device": device}
-    folder = run.results / summary.benchmark
-    folder.mkdir(parents=True, exist_ok=True)
-    writers = {"json": table.to_json, "csv": table.to_csv, "md": table.to_markdown, "tex": table.to_latex}
-    for ending, render in writers.items():
-        write_atomic(folder / f"table.{ending}", render({method: summary}, told))
-    return summary
+    others = [
+        {key: value for key, value in one.items() if key != "earlier"}
+        for one in outcomes(folder.outcome())
+        if one["max_new_tokens"] != outcome["max_new_tokens"]
+        or any(one.get(key) not in (None, outcome.get(key)) for key in ("questions", "setup"))
+    ]
+    return [outcome, *others]
 
 
 def by_benchmark(cells: Iterable[Cell]) -> dict[tuple[str, str], list[Cell]]:

@@ -38,6 +38,12 @@ class Cell:
     items: int = 0
     """Items of the share that are wanted."""
     max_new_tokens: int = 0
+    questions: str = ""
+    """Fingerprint of all questions of the share, wanted or not; empty where it is not known."""
+    golds: str = ""
+    """Fingerprint of their right answers; empty where it is not known."""
+    setup: str = ""
+    """Fingerprint of what is to answer (`jobs.cell.setup`); empty where it is not known."""
 
     @cached_property
     def folder(self) -> WorkFolder:
@@ -63,9 +69,24 @@ class Cell:
             return folder.done.exists()
         return self.answered_by(read_json(folder.done) or {})
 
-    def answered_by(self, outcome: Mapping[str, Any]) -> bool:
-        """Whether what `DONE` of its folder holds is all that is wanted."""
-        return outcome.get("max_new_tokens") == self.max_new_tokens and outcome.get("items", 0) >= self.items
+    def answered_by(self, done: Mapping[str, Any]) -> bool:
+        """Whether what `DONE` of its folder holds is all that is wanted: the questions, by the model, as many."""
+        return any(self.is_of(outcome) and outcome["items"] >= self.items for outcome in outcomes(done))
+
+    def is_of(self, outcome: Mapping[str, Any]) -> bool:
+        """Whether an outcome is of this cell, as far as both sides say; records of old say less.
+
+        Right answers may differ: whoever reads takes those that were told last.
+        """
+        ours = {"questions": self.questions, "setup": self.setup}
+        same = all(outcome.get(key) in (None, "", value) for key, value in ours.items() if value)
+        return same and outcome["max_new_tokens"] == self.max_new_tokens
+
+    def covers(self, wanted: Cell) -> bool:
+        """Whether a wanted cell of this name is done once this one is: it may ask for more, or something else."""
+        pairs = ((self.questions, wanted.questions), (self.setup, wanted.setup))
+        same = all(ours == theirs or not (ours and theirs) for ours, theirs in pairs)
+        return same and self.items >= wanted.items and self.max_new_tokens == wanted.max_new_tokens
 
     def ready(self) -> bool:
         """Whether all that it needs is there."""
@@ -91,6 +112,12 @@ class Cell:
         if self.hopeless():
             return "blocked"
         return "interrupted" if folder.starts.exists() else "new"
+
+
+def outcomes(done: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What `DONE` of an evaluation's folder says was answered, the latest first; each limit, model and text is one."""
+    every = [done, *done.get("earlier", ())]
+    return [outcome for outcome in every if outcome.get("items") and outcome.get("max_new_tokens")]
 
 
 @cache

@@ -65,6 +65,7 @@ def pipeline_command(request: PipelineRequest) -> int:
 
 
 def _bring_about(wanted: Wanted, context: Context, how: How, options: ArrayOptions) -> int:
+    wanted.settle(write=not how.dry_run)
     queue = GridQueue(
         folder=wanted.folder,
         wanted=wanted.worklist(wanted.cells),

@@ -14,8 +14,10 @@ from cluster.files import write_json_atomic
 from cluster.provenance import commit_of
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunIndex
-from jobs.cell.answers import evaluation_cells
+from jobs.cell.answers import by_benchmark
+from jobs.cell.asking import by_now, evaluation_cells, settle
 from jobs.cell.cell import Cell, Worklist
+from jobs.cell.whole import write_tables
 from jobs.grid.grid_file import Grid, Point
 from jobs.recipe.plan import Plan, evaluation_obstacles, load_recipe, plan_run, training_obstacles
 from jobs.recipe.prefetch import pins
@@ -65,6 +67,15 @@ class Wanted:
         chosen, plans = tuple(cells), self.plans()
         runs = dict.fromkeys(cell.run for cell in chosen)
         return Worklist(cells=chosen, runs={run: plans[run].told_to_train(self.data) for run in runs})
+
+    def settle(self, write: bool = True) -> None:
+        """Bring what was answered before in line with what is asked now, and tell what has changed."""
+        plans = self.plans()
+        changed = settle(self.cells, {run: plan.config for run, plan in plans.items()}, self.data, write)
+        for line in (line for lines in changed.values() for line in lines):
+            print(line)
+        for run, benchmark in by_benchmark(changed) if write else ():
+            write_tables(plans[run].run, plans[run].config, benchmark)
 
     def write(self) -> None:
         """Record it in the grid's folder."""
@@ -163,7 +174,8 @@ def _evaluation(grid: Grid, plan: Plan, data: Path | None, sizes: dict[Any, list
         sizes[key] = evaluation_cells(plan.run, config, grid.benchmarks, grid.languages, data)
     run, needs = str(plan.run.path), (str(plan.run.path),) if config.bridge.trains else ()
     behind = (str(plan.parent.path),) if plan.parent else ()
-    return [dataclasses.replace(cell, run=run, needs=needs, behind=behind) for cell in sizes[key]]
+    cells = [dataclasses.replace(cell, run=run, needs=needs, behind=behind) for cell in sizes[key]]
+    return by_now(cells, plan.run, config)
 
 
 def obstacles(wanted: Wanted, missing: Iterable[Cell]) -> list[str]:

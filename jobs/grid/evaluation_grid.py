@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from cluster.profile.load import SlurmProfile
 from cluster.run.grid_folder import GridFolder
-from jobs.cell.answers import by_benchmark, evaluation_cells, summary_of
+from jobs.cell.answers import by_benchmark, summary_of
+from jobs.cell.asking import evaluation_cells
+from jobs.cell.cell import Worklist
+from jobs.cell.whole import limited, write_tables
 from jobs.grid.array_options import ArrayOptions
 from jobs.grid.desired import Wanted, WantedPoint, slug
 from jobs.grid.grid_file import Grid, Point
@@ -41,23 +45,45 @@ def evaluate_run(
         The exit status.
     """
     wanted, profile = _wanted(plan, benchmarks, languages, context), context.profile
+    wanted.settle(write=not how.dry_run)
     queue = GridQueue(
         folder=wanted.folder,
         wanted=wanted.worklist(wanted.cells),
         context=context,
         how=replace(how, yes=True),
         options=ArrayOptions(answer_gpus=profile.gpus if isinstance(profile, SlurmProfile) else None),
-        record=wanted.write,
+        record=partial(_record, wanted),
     )
-    found = forgiven(queue.look())
+    found = replace(forgiven(queue.look()), unwanted=())  # what was asked before is wanted still
     if isinstance(profile, SlurmProfile):
-        return queue.submit(found, _untrained(plan, found, command))
-    if how.dry_run:
+        status = queue.submit(found, _untrained(plan, found, command))
+    elif how.dry_run:
         return 0
-    status = queue.run_here(found)
-    if status == 0:
+    else:
+        status = queue.run_here(found)
+    if status == 0 and not how.dry_run and not found.missing():
+        _write_tables(plan, benchmarks)
+    if status == 0 and not isinstance(profile, SlurmProfile):
         _show(plan, wanted)
     return status
+
+
+def _record(wanted: Wanted) -> None:
+    """Record what is wanted beside what was before: a part of an evaluation never stands for the whole."""
+    path = wanted.folder.wanted_list()
+    before = {cell.name: cell for cell in Worklist.read(path).cells} if path and path.is_file() else {}
+    ours = {cell.name: cell for cell in wanted.cells}
+    larger = {name: cell for name, cell in before.items() if name in ours and cell.items > ours[name].items}
+    whole = {**before, **ours, **larger}
+    benchmarks = tuple(dict.fromkeys(cell.benchmark for cell in whole.values()))
+    grid = replace(wanted.grid, benchmarks=benchmarks, languages=None)
+    replace(wanted, grid=grid, cells=tuple(whole.values())).write()
+
+
+def _write_tables(plan: Plan, benchmarks: Sequence[str]) -> None:
+    """The tables where nothing was left to ask: right answers, or the rule that reads answers, may be others now."""
+    for name in benchmarks:
+        write_tables(plan.run, plan.config, name)
 
 
 def _wanted(
@@ -95,6 +121,7 @@ def _show(plan: Plan, wanted: Wanted) -> None:
     from rich.console import Console
 
     for its in by_benchmark(wanted.cells).values():
-        summary = {plan.config.model.method: summary_of(its)}
-        table.to_screen(summary, {"run": plan.run.path.name}).show(Console())
-    print(f"results: {plan.run.results}")
+        summary, part = {plan.config.model.method: summary_of(its)}, limited(its)
+        told = {"run": plan.run.path.name, **({"asked": part} if part else {})}
+        table.to_screen(summary, told).show(Console())
+    print(f"results: {plan.run.results} (the tables there hold all that was answered)")

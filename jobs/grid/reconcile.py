@@ -83,7 +83,9 @@ def reconcile(folder: GridFolder, cells: Sequence[Cell], look: Look) -> Reconcil
     arrays = live_arrays(folder, look)
     elsewhere = _elsewhere(folder, cells, look) if look.jobs else {}
     covered = {name: cell for array in arrays for name, cell in array.cells.items()}
-    states = {cell.name: _state(cell, covered.keys() | elsewhere.keys(), look.job_is_alive) for cell in cells}
+    wanted = {cell.name: cell for cell in cells}
+    ours = {name for array in arrays for name in _covering(array, wanted)}
+    states = {cell.name: _state(cell, ours | elsewhere.keys(), look.job_is_alive) for cell in cells}
     over = folder.withdrawn() | set(states)
     unwanted = [cell for name, cell in covered.items() if name not in over and not cell.done()]
     return Reconciled(tuple(cells), states, tuple(arrays), elsewhere, records, look, tuple(unwanted))
@@ -92,6 +94,7 @@ def reconcile(folder: GridFolder, cells: Sequence[Cell], look: Look) -> Reconcil
 def _elsewhere(folder: GridFolder, cells: Sequence[Cell], look: Look) -> dict[str, tuple[str, ...]]:
     """What else in the queue works on wanted cells: chains of units, and other grids that share them."""
     found: dict[str, tuple[str, ...]] = {}
+    wanted = {cell.name: cell for cell in cells}
     trained = [run for cell in cells for run in ([cell.run] if cell.job == "train" else cell.needs)]
     for run in map(Path, dict.fromkeys(trained)):
         every = [one for one in alternatives(RunFolder(run)) if one.rows(look)]
@@ -101,8 +104,13 @@ def _elsewhere(folder: GridFolder, cells: Sequence[Cell], look: Look) -> dict[st
         if grid.name != folder.name:
             for array in live_arrays(grid, look):
                 assert array.submission.job
-                found |= dict.fromkeys(array.cells, (array.submission.job,))
+                found |= dict.fromkeys(_covering(array, wanted), (array.submission.job,))
     return found
+
+
+def _covering(array: LiveArray, wanted: Mapping[str, Cell]) -> list[str]:
+    """Names of the cells of an array, less those of which it asks less, or something else, than is wanted."""
+    return [name for name, cell in array.cells.items() if name not in wanted or cell.covers(wanted[name])]
 
 
 def live_arrays(folder: GridFolder, look: Look) -> list[LiveArray]:

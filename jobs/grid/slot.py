@@ -161,7 +161,7 @@ def _evaluate(slot: Slot) -> None:
             told = slot.told_of(cell)
             _attempt(slot, cell, unit, partial(answerer.answer, cell, told), alone=True)
         if cell.done():
-            conclude(cell, wanted_cells(slot.grid), told, answerer.device)
+            conclude(cell, slot.worklist.cells, told)
 
 
 def _take(

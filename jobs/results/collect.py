@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cluster.files import read_jsonl
-from cluster.run.run_folder import CellFolder, RunFolder
-from jobs.cell.answers import Record, read_answers
+from cluster.run.run_folder import RunFolder
+from jobs.cell.answers import Record, answers_of, asked_in
 from jobs.cell.cell import Cell
+from jobs.cell.whole import limited
 from jobs.results.points import Choice, PaperPlace, Point
 from layalign.evaluation.benchmarks import BENCHMARKS, find_benchmark
 from layalign.evaluation.compare import Outcomes
@@ -32,6 +33,12 @@ class Answered:
     samples: Mapping[str, Record]
     """Some answers in full, by id."""
     max_new_tokens: frozenset[int]
+    questions: Mapping[str, str]
+    """Fingerprint of what was asked, by language, where that was recorded."""
+    files: Mapping[str, str]
+    """Name and checksum of the benchmark's file, likewise."""
+    part: str
+    """What of the benchmark was asked, where that is not all: `first 3 of 250 (sw)`."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +164,9 @@ def _answered(point: Point, cells: list[Cell]) -> Answered:
     samples: dict[str, Record] = {}
     for cell in cells:
         expected[cell.language] = expected.get(cell.language, 0) + cell.items
-        folder = cell.folder
-        assert isinstance(folder, CellFolder)
-        answers = list(read_answers(folder, cell.max_new_tokens).values())[: cell.items]
+        answers = answers_of([cell])
+        kept += answers
         for record in answers:
-            kept.append({key: record[key] for key in ("id", "language", *_CORRECT.values())})
             problem = record["id"].rpartition("-")[2]
             for rule, key in _CORRECT.items():
                 right[rule].setdefault(cell.language, {})[problem] = float(record[key])
@@ -169,7 +174,12 @@ def _answered(point: Point, cells: list[Cell]) -> Answered:
             samples |= {record["id"]: record for record in answers[:SAMPLED]}
     summary = summarise(kept, benchmark, expected)
     limits = frozenset(cell.max_new_tokens for cell in cells)
-    return Answered(point.seed, point.evaluated, summary, right, samples, limits)
+    asked = [(cell.language, told) for cell in cells if (told := asked_in(cell))]
+    questions = {code: "".join(told.questions for c, told in asked if c == code) for code, _ in asked}
+    files = {code: told.named for code, told in asked}
+    return Answered(
+        point.seed, point.evaluated, summary, right, samples, limits, questions, files, limited(cells)
+    )
 
 
 _CORRECT = {rule: f"{rule}_correct" for rule in RULES}
@@ -192,11 +202,8 @@ def _missing(points: Iterable[Point], wanted: Collection[Cell]) -> tuple[Missing
     for point in points:
         for cell in point.cells:
             if cell in wanted and cell not in found and not cell.done():
-                folder = cell.folder
-                there = (
-                    len(read_answers(folder, cell.max_new_tokens)) if isinstance(folder, CellFolder) else 0
-                )
-                found[cell] = Missing(point.label, point.seed, cell, cell.state(), min(there, cell.items))
+                there = len(answers_of([cell])) if cell.job == "evaluate" else 0
+                found[cell] = Missing(point.label, point.seed, cell, cell.state(), there)
     return tuple(found.values())
 
 

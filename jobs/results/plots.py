@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from cluster.files import read_jsonl
 from cluster.run.run_folder import RunFolder
 from jobs.results.collect import Training
-from jobs.results.rows import Figure, ResultTable
+from jobs.results.figures import Figure
+from jobs.results.rows import ResultTable
 from jobs.results.svg import Line, Mark, line_plot, mark_plot
 from layalign.analysis.curves import smooth
 from layalign.evaluation.scoring import wilson

@@ -11,8 +11,8 @@ from typing import Any
 from cluster.errors import ClusterError
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import CellFolder, RunFolder, all_runs
-from jobs.cell.answers import SHARD
-from jobs.cell.cell import Cell, wanted_cells
+from jobs.cell.cell import Cell, outcomes, wanted_cells
+from jobs.cell.whole import whole_evaluations
 from jobs.results.paper import paper_row
 from layalign.config import RunConfig
 from layalign.evaluation.benchmarks import BENCHMARKS
@@ -163,34 +163,19 @@ def _sizes(runs: Iterable[RunFolder]) -> dict[tuple[str, int], int]:
     sizes: dict[tuple[str, int], int] = {}
     for run in runs:
         for folder in _folders(run):
-            items = folder.outcome().get("items", 0)
-            if items:
+            for outcome in outcomes(folder.outcome()):
                 key = (folder.benchmark, folder.shard)
-                sizes[key] = max(items, sizes.get(key, 0))
+                sizes[key] = max(outcome["items"], sizes.get(key, 0))
     return sizes
 
 
 def _begun(run: RunFolder, config: RunConfig, sizes: Mapping[tuple[str, int], int]) -> list[Cell]:
-    """The cells of the languages that a run has begun; a benchmark asks as much in each of them."""
-    folders, own = _folders(run), _sizes([run])
-    shares = dict.fromkeys((folder.benchmark, folder.shard) for folder in folders)
-    languages = dict.fromkeys((folder.benchmark, folder.language) for folder in folders)
-    cells = []
-    for benchmark, language in languages:
-        for share in (share for share in shares if share[0] == benchmark):
-            done: dict[str, Any] = run.cell(benchmark, language, share[1]).outcome()
-            guess = min(SHARD, config.evaluation.limit or SHARD)
-            cells.append(
-                Cell(
-                    job="evaluate",
-                    run=str(run.path),
-                    benchmark=benchmark,
-                    language=language,
-                    shard=share[1],
-                    items=done.get("items") or own.get(share) or sizes.get(share) or guess,
-                    max_new_tokens=done.get("max_new_tokens") or config.evaluation.max_new_tokens,
-                )
-            )
+    """The evaluation of each benchmark of which a run has answered most."""
+    cells: list[Cell] = []
+    for benchmark in BENCHMARKS:
+        elsewhere = {shard: items for (name, shard), items in sizes.items() if name == benchmark}
+        for whole in whole_evaluations(run, config, benchmark, elsewhere)[:1]:
+            cells += whole.cells
     return cells
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-from jobs.results.rows import Figure, ResultTable, Row, p_text
-from jobs.results.tables import plain, signed
+from jobs.results.figures import Figure
+from jobs.results.rows import ResultTable, Row, p_text
+from jobs.results.tables import fault_lines, plain, signed
 from layalign.evaluation.compare import Difference, Spread
 from layalign.evaluation.table import AVERAGES, heading
 from layalign.languages import find
@@ -88,6 +89,9 @@ def _body(row: Row, columns: Sequence[str], best: Mapping[str, float | None]) ->
         gaps = "".join(_gap(column, figure) for column, figure in figures)
         lines.append(f'<tr class="paper"><th scope="row">paper</th>{paper}</tr>')
         lines.append(f'<tr class="difference"><th scope="row">difference</th>{gaps}</tr>')
+    for fault, values in fault_lines([figure for _, figure in figures]):
+        shares = "".join(f"<td{_class(column)}>{text}</td>" for column, text in zip(columns, values))
+        lines.append(f'<tr class="paper"><th scope="row">{fault}</th>{shares}</tr>')
     return f"<tbody>{''.join(lines)}</tbody>"
 
 

@@ -7,40 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.results.collect import Answered, Method, Sheet
+from jobs.results.figures import Figure, codes_of, figure_of
 from jobs.results.paper import paper_source
-from layalign.evaluation.benchmarks import find_benchmark
-from layalign.evaluation.compare import Difference, Outcomes, Spread, compare, spread
-from layalign.evaluation.scoring import wilson
+from layalign.evaluation.compare import Outcomes, Spread, compare, spread
+from layalign.evaluation.health import FAULTS_NOTE, old_answers
+from layalign.evaluation.scoring import STRICT_VERSION
 from layalign.evaluation.table import AVERAGES, heading
-from layalign.languages import language
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number of a table, in percent."""
-
-    accuracy: float | None
-    """Mean over the seeds that have it; None where none has."""
-    low: float | None = None
-    high: float | None = None
-    """95 % interval, of Wilson for one seed in one language, of Student for several seeds."""
-    sd: float | None = None
-    """Over seeds."""
-    by_seed: Mapping[int, float] = dataclasses.field(default_factory=dict)
-    """What the mean is of."""
-    correct: int | None = None
-    total: int | None = None
-    """Items right, and answered, by all seeds; None for averages."""
-    missing: int = 0
-    """Items that are not answered yet, by all seeds."""
-    paper: float | None = None
-    versus: Difference | None = None
-    """Against the reference, paired on the same items."""
-
-    @property
-    def gap(self) -> float | None:
-        """Ours less the paper's, in points."""
-        return None if self.accuracy is None or self.paper is None else self.accuracy - self.paper
 
 
 @dataclass(frozen=True)
@@ -82,7 +54,7 @@ class ResultTable:
     @property
     def faults(self) -> list[str]:
         """What is missing, and what was not asked alike."""
-        return [*_gaps(self.sheet), *_unlike(self.sheet)]
+        return [*_gaps(self.sheet), *_unlike(self.sheet), *_other_questions(self.sheet)]
 
 
 def result_table(sheet: Sheet, rule: str, compared: bool = True) -> ResultTable:
@@ -97,14 +69,14 @@ def _rows(sheet: Sheet, rule: str, compared: bool) -> list[Row]:
     for method in sheet.methods:
         figures = {}
         for column in (*AVERAGES, *sheet.columns):
-            figure = _average(method, rule, column) if column in AVERAGES else _score(method, rule, column)
+            figure = figure_of(method, rule, column)
             versus = None
             if (
                 compared
                 and method is not reference
                 and (column not in AVERAGES or figure.accuracy is not None)
             ):
-                codes = _codes(sheet.benchmark, column)
+                codes = codes_of(sheet.benchmark, column)
                 versus = compare(merged[method.label], merged[reference.label], codes)
             figures[column] = dataclasses.replace(
                 figure, paper=method.paper.get(heading(column)), versus=versus
@@ -113,49 +85,6 @@ def _rows(sheet: Sheet, rule: str, compared: bool) -> list[Row]:
         over_seeds = _by_seed(method, reference, rule) if compared else None
         rows.append(Row(method.label, seeds, figures, over_seeds))
     return rows
-
-
-def _codes(benchmark: str, column: str) -> list[str]:
-    """The languages behind a column."""
-    if column not in AVERAGES:
-        return [column]
-    codes = find_benchmark(benchmark).languages
-    return [code for code in codes if column in ("Avg", language(code).group)]
-
-
-def _average(method: Method, rule: str, group: str) -> Figure:
-    """Mean over the seeds that are complete."""
-    averages = {a.seed: a.summary.average(rule, group) for a in method.answered}
-    known = {seed: value for seed, value in averages.items() if value is not None}
-    codes = _codes(method.answered[0].summary.benchmark, group)
-    missing = sum(
-        a.summary.scores[c].missing for a in method.answered for c in codes if c in a.summary.scores
-    )
-    return _over_seeds(known, missing)
-
-
-def _score(method: Method, rule: str, code: str) -> Figure:
-    """Mean over the seeds that are complete in a language, or if none is, over what there is."""
-    scores = {a.seed: s for a in method.answered if (s := a.summary.scores.get(code)) is not None}
-    missing = sum(score.missing for score in scores.values())
-    begun = {seed: score for seed, score in scores.items() if score.total}
-    complete = {seed: score for seed, score in begun.items() if not score.missing}
-    counted = complete or begun
-    values = {seed: 100 * getattr(score, rule) / score.total for seed, score in counted.items()}
-    correct = sum(getattr(score, rule) for score in counted.values())
-    total = sum(score.total for score in counted.values())
-    figure = dataclasses.replace(_over_seeds(values, missing), correct=correct, total=total)
-    if len(values) != 1:
-        return figure
-    low, high = wilson(correct, total)
-    return dataclasses.replace(figure, low=100 * low, high=100 * high)
-
-
-def _over_seeds(values: Mapping[int, float], missing: int) -> Figure:
-    if not values:
-        return Figure(None, missing=missing)
-    told = spread(list(values.values()))
-    return Figure(told.mean, told.low, told.high, told.sd, values, missing=missing)
 
 
 def _merged(method: Method, rule: str) -> Outcomes:
@@ -187,7 +116,11 @@ def _reading(table: ResultTable) -> list[str]:
     """How to read the numbers."""
     sheet = table.sheet
     figures = [figure for row in table.rows for figure in row.figures.values()]
-    notes = [f"Accuracy on {sheet.benchmark} in percent, answers read by the {table.rule} rule."]
+    version = f", version {STRICT_VERSION}" if table.rule == "strict" else ""
+    notes = [
+        f"Accuracy on {sheet.benchmark} in percent, answers read by the {table.rule} rule{version}.",
+        FAULTS_NOTE,
+    ]
     halves = [
         (f.high - f.low) / 2 for f in figures if f.sd is None and f.low is not None and f.high is not None
     ]
@@ -240,6 +173,8 @@ def _gaps(sheet: Sheet) -> list[str]:
                 notes.append(f"* {who}: no answer yet")
             elif lacking:
                 notes.append(f"* {who} is not finished; missing items: {', '.join(lacking)}")
+            notes += [f"{who}: {text}" for text in old_answers(scores.values())]
+            notes += [f"{who} was asked a part: {answered.part}"] if answered.part else []
     return notes
 
 
@@ -261,4 +196,19 @@ def _unlike(sheet: Sheet) -> list[str]:
         + "; ".join(f"{value} ({', '.join(labels)})" for value, labels in found.items())
         for what, found in told
         if len(found) > 1
+    ]
+
+
+def _other_questions(sheet: Sheet) -> list[str]:
+    """Languages in which methods were asked other questions, as by another revision of the benchmark."""
+    asked: dict[str, set[str]] = {}
+    for answered in (a for method in sheet.methods for a in method.answered):
+        for code, questions in answered.questions.items():
+            asked.setdefault(code, set()).add(questions)
+    unlike = [code for code in sheet.columns if len(asked.get(code, ())) > 1]
+    if not unlike:
+        return []
+    return [
+        f"Not asked alike: the questions of {', '.join(unlike)} are not the same for all methods and seeds; "
+        "their files are in the JSON"
     ]

@@ -8,14 +8,17 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobs.results.collect import Made, Missing, Results
-from jobs.results.rows import Figure, ResultTable
+from jobs.results.figures import Figure
+from jobs.results.rows import ResultTable
+from layalign.evaluation.health import FAULTS, UNKNOWN, share_text
+from layalign.evaluation.scoring import STRICT_VERSION
 from layalign.evaluation.table import number_column
 from layalign.tabular import NONE, Column, Row, Table, comments, markdown_text, told_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-STYLES = {"ours": "", "paper": "dim not bold", "difference": "dim italic not bold"}
+STYLES = {"ours": "", "paper": "dim not bold", "difference": "dim italic not bold", "fault": "dim not bold"}
 """Of the lines of a table on a terminal."""
 
 
@@ -35,6 +38,17 @@ def lines_of(table: ResultTable, ours: Callable[[Figure], str]) -> Iterator[Line
         if any(figure.paper is not None for figure in figures):
             yield Line("paper", "paper", [plain(figure.paper) for figure in figures])
             yield Line("difference", "difference", [signed(figure.gap) for figure in figures])
+        for fault, values in fault_lines(figures):
+            yield Line("fault", fault, values)
+
+
+def fault_lines(figures: Sequence[Figure]) -> Iterator[tuple[str, list[str]]]:
+    """What is no answer at all among those behind some numbers: a line for each kind of which there is any."""
+    for fault, name in FAULTS.items():
+        shares = [figure.faults.get(fault) for figure in figures]
+        values = [NONE if f.accuracy is None else share_text(share) for f, share in zip(figures, shares)]
+        if not {*values} <= {NONE, UNKNOWN, "0.0"}:
+            yield name, values
 
 
 def plain(value: float | None) -> str:
@@ -141,6 +155,15 @@ def to_json(results: Results, tables: Sequence[ResultTable], provenance: Mapping
         "title": results.title,
         "provenance": dict(provenance),
         "code": [{"record": dict(made.record), "made": made.what} for made in results.made],
+        "strict_rule": STRICT_VERSION,
+        "files": {
+            sheet.benchmark: {
+                f"{method.label}, seed {answered.seed}": dict(answered.files)
+                for method in sheet.methods
+                for answered in method.answered
+            }
+            for sheet in results.sheets
+        },
         "configs": {who: run.read_config() for who, run in results.configs.items()},
         "numbers": list(_records(tables)),
         "missing": [{**asdict(missing), "cell": asdict(missing.cell)} for missing in results.missing],
@@ -169,6 +192,7 @@ def _record(figure: Figure, reference: str) -> dict[str, Any]:
         "correct": figure.correct,
         "total": figure.total,
         "missing": figure.missing,
+        **{fault: figure.faults.get(fault) for fault in FAULTS},
         "paper": figure.paper,
         "difference": figure.gap,
         "reference": reference if versus else None,

@@ -11,12 +11,17 @@ from typing import Any
 
 import torch
 
+from cluster.files import read_jsonl
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import Unit
 from cluster.run.lease import Lease
 from cluster.run.run_folder import CellFolder, RunFolder
-from jobs.cell.answers import SHARD, add_answers, by_benchmark, evaluation_cells, read_answers, write_table
+from jobs.cell.answers import Reading, add_answers, by_benchmark, outcome_of, outcomes_with, summary_of
+from jobs.cell.asked import Asked, asked_of, share_of
+from jobs.cell.asking import evaluation_cells
 from jobs.cell.cell import Cell
+from jobs.cell.setup import Setup, setup_of
+from jobs.cell.whole import write_tables
 from jobs.work.start import (
     data_folder,
     recorded,
@@ -28,7 +33,7 @@ from jobs.work.usage import usage
 from layalign.config import PROMPT_TOKENS, ModelConfig, RunConfig
 from layalign.data.tokenise import count_questions
 from layalign.evaluation import table
-from layalign.evaluation.benchmarks import Item, read_benchmark
+from layalign.evaluation.benchmarks import Item, benchmark_file, read_benchmark
 from layalign.evaluation.generate import Record, answer_items, remaining
 from layalign.model.layalign import LayAlign
 from layalign.model.limits import check_lengths
@@ -38,6 +43,8 @@ from layalign.training.distributed import Processes
 
 Told = Mapping[str, Any]
 """What a job on a run is told: `run` (folder), `config`, `data`."""
+Outcome = dict[str, Any]
+"""What `DONE` of a cell holds."""
 
 
 class Answerer:
@@ -53,6 +60,7 @@ class Answerer:
         self.interrupts, self.unit = interrupts, unit
         self.processes = Processes.alone()
         self._loaded: tuple[str, LayAlign, Tokenizers] | None = None
+        self._known: tuple[str, Setup] | None = None
 
     def answer(self, cell: Cell, told: Told) -> dict[str, Any]:
         """Answer what of a cell is not answered yet.
@@ -68,41 +76,47 @@ class Answerer:
         folder.path.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         with recorded(folder, "evaluate", config, self.unit, self.processes):
-            finished = self._answer(cell, folder, config, told)
-            if finished:
-                spent = time.monotonic() - began
-                folder.finish(
-                    items=cell.items,
-                    max_new_tokens=cell.max_new_tokens,
-                    seconds=round(spent, 1),
-                    device=self.device,
-                )
-        return {"interrupted": None if finished else self.interrupts.cause}
+            outcome = self._answer(cell, folder, config, told)
+            if outcome is not None:
+                spent = {"seconds": round(time.monotonic() - began, 1), "device": self.device}
+                first, *others = outcomes_with(folder, {**outcome, **spent})
+                folder.finish(**first, **({"earlier": others} if others else {}))
+        return {"interrupted": self.interrupts.cause if outcome is None else None}
 
     @property
     def device(self) -> str:
         """Name of the GPU, or `cpu`."""
         return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
-    def _answer(self, cell: Cell, folder: CellFolder, config: RunConfig, told: Told) -> bool:
-        """Whether all is answered; False if a signal came."""
+    def _answer(self, cell: Cell, folder: CellFolder, config: RunConfig, told: Told) -> Outcome | None:
+        """Answer what is left; what it came to, or None if a signal came."""
         local = within_reach(config, self.processes)
-        items = items_of(cell, config, data_folder(told, config))
-        mine = remaining(items, read_answers(folder, cell.max_new_tokens))
-        if not mine:
-            return True
-        model, tokenizers = self._model(cell.run, local)
+        items, asked = asked_by(cell, data_folder(told, config))
+        setup = self._setup(cell, config)
+        asked.write(folder)
+        reading = Reading(cell.max_new_tokens, asked, asked.questions, setup.fingerprint)
+        mine = remaining(items[: cell.items], reading.matching(read_jsonl(folder.answers)))
+        if mine:
+            _check(items[: cell.items], config, self._model(cell.run, local)[1])
+        if mine and not self._give(cell, folder, local, mine, setup.fingerprint):
+            return None
+        return {**outcome_of(cell, reading, read_jsonl(folder.answers)), **setup.record()}
+
+    def _give(
+        self, cell: Cell, folder: CellFolder, config: RunConfig, items: Sequence[Item], setup: str
+    ) -> bool:
+        """Answer items; False if a signal came."""
+        model, tokenizers = self._model(cell.run, config)
         reads = config.reads
-        _check(items, config, tokenizers)
-        progress = _Progress(cell, folder, len(items) - len(mine))
+        progress = _Progress(cell, folder, cell.items - len(items))
 
         def on_batch(records: list[Record]) -> None:
-            add_answers(folder, cell.max_new_tokens, records)
+            add_answers(folder, cell.max_new_tokens, setup, records)
             progress.add(len(records))
 
         return answer_items(
             model,
-            mine,
+            items,
             tokenizers.encoder,
             tokenizers.decoder,
             batch_size=config.evaluation.batch_size,
@@ -114,6 +128,26 @@ class Answerer:
             on_batch=on_batch,
             should_stop=lambda: self.interrupts.cause is not None,
         )
+
+    def _setup(self, cell: Cell, config: RunConfig) -> Setup:
+        """What answers a run's cells, looked at once in this process, as its model is loaded once.
+
+        Raises:
+            ValueError: it is not what the cell was to be answered by, or there is no bridge.
+        """
+        run = RunFolder(Path(cell.run))
+        if self._known is None or self._known[0] != cell.run:
+            setup = setup_of(run, config)
+            if setup is None:
+                raise ValueError(f"{run.bridge} holds no bridge: train the run first")
+            self._known = (cell.run, setup)
+        setup = self._known[1]
+        if cell.setup not in ("", setup.fingerprint):
+            raise ValueError(
+                f"the bridge or a backbone of {run.path.name} is another one than when this was submitted: "
+                "give the evaluate command again"
+            )
+        return setup
 
     def _model(self, run: str, config: RunConfig) -> tuple[LayAlign, Tokenizers]:
         """The model of a run; that of another run is let go first."""
@@ -158,14 +192,21 @@ def _check(items: Sequence[Item], config: RunConfig, tokenizers: Tokenizers) -> 
     counts.check(config.reads)
 
 
-def items_of(cell: Cell, config: RunConfig, data: Path | None) -> list[Item]:
-    """The items that a cell asks for.
+def asked_by(cell: Cell, data: Path | None) -> tuple[list[Item], Asked]:
+    """All items of a cell's share, wanted or not, and their record.
 
     Raises:
-        ValueError: as `read_benchmark`.
+        ValueError: as `read_benchmark`, or they are not those that the cell was made for.
     """
     every = read_benchmark(cell.benchmark, data, [cell.language])
-    return every[cell.shard * SHARD : (cell.shard + 1) * SHARD][: cell.items]
+    assert data is not None
+    asked = asked_of(benchmark_file(cell.benchmark, data, cell.language), every, cell.shard)
+    if cell.questions not in ("", asked.questions):
+        raise ValueError(
+            f"{asked.file} of {cell.benchmark} is another one than when this was submitted: "
+            "give the evaluate command again"
+        )
+    return every[share_of(cell.shard)], asked
 
 
 def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
@@ -187,10 +228,10 @@ def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
         with hold(cell):
             if answerer.answer(cell, told)["interrupted"]:
                 return {"interrupted": interrupts.cause, "summaries": {}}
-    summaries = {
-        name: table.to_json({config.model.method: write_table(folder, config, its, answerer.device)}, {})
-        for (_, name), its in by_benchmark(cells).items()
-    }
+    summaries = {}
+    for (_, name), its in by_benchmark(cells).items():
+        write_tables(folder, config, name)
+        summaries[name] = table.to_json({config.model.method: summary_of(its)}, {})
     return {"interrupted": None, "summaries": summaries}
 
 
@@ -202,11 +243,11 @@ def hold(cell: Cell) -> Lease:
     return folder.lease()
 
 
-def conclude(cell: Cell, cells: Sequence[Cell], told: Told, device: str) -> None:
-    """Write the table of a cell's benchmark where that cell was the last of it."""
+def conclude(cell: Cell, cells: Sequence[Cell], told: Told) -> None:
+    """Write the tables of a cell's benchmark where that cell was the last of those that one command wants."""
     its = by_benchmark(cells).get((cell.run, cell.benchmark), [])
     if its and all(one.done() for one in its):
-        write_table(RunFolder(Path(cell.run)), RunConfig.from_dict(told["config"]), its, device)
+        write_tables(RunFolder(Path(cell.run)), RunConfig.from_dict(told["config"]), cell.benchmark)
 
 
 class _Progress:

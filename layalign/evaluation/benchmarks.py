@@ -9,6 +9,7 @@ Every benchmark lies below the data folder, in its own folder or below `evaluati
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -37,6 +38,11 @@ class Item:
     """What the LLM reads."""
     gold: float
     """The right answer."""
+
+    @property
+    def question(self) -> str:
+        """Fingerprint of all that is asked: twelve hexadecimal digits."""
+        return hashlib.sha256(f"{self.source}\0{self.prompt}".encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +87,16 @@ def read_benchmark(
         spoken = offered(benchmark, asked)
         items += _read_file(benchmark, spoken, _find_file(benchmark, spoken, folder))[:limit]
     return items
+
+
+def benchmark_file(name: str, folder: Path, spoken: str) -> Path:
+    """The file that holds a benchmark in a language.
+
+    Raises:
+        ValueError: unknown benchmark or language, or no such file.
+    """
+    benchmark = find_benchmark(name)
+    return _find_file(benchmark, offered(benchmark, spoken), folder)
 
 
 def find_benchmark(name: str) -> Benchmark:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from transformers import PreTrainedTokenizerBase
 from layalign.data.batch import Batch, collate
 from layalign.data.tokenise import encode_sources, encode_texts
 from layalign.evaluation.benchmarks import Item
-from layalign.evaluation.scoring import correct, official_number, strict_number
+from layalign.evaluation.health import Finish
+from layalign.evaluation.scoring import scored
 
 Record = dict[str, Any]
 """What is kept of one answer: plain data, `id` to `truncated` as `_record` writes them."""
@@ -102,7 +102,8 @@ def answer_items(
             batch_size = len(batch) // 2
             torch.cuda.empty_cache()
             continue
-        on_batch([_record(question, row, decoder_tokenizer, stops) for question, row in zip(batch, ids)])
+        records = [_record(*pair, decoder_tokenizer, stops, max_new_tokens) for pair in zip(batch, ids)]
+        on_batch(records)
         done += len(batch)
     return True
 
@@ -161,21 +162,25 @@ def _named(batch: Sequence[_Question], error: ValueError) -> str:
 
 
 def _record(
-    question: _Question, ids: list[int], tokenizer: PreTrainedTokenizerBase, stops: Collection[int | None]
+    question: _Question,
+    ids: list[int],
+    tokenizer: PreTrainedTokenizerBase,
+    stops: Collection[int | None],
+    max_new_tokens: int,
 ) -> Record:
     """One scored answer."""
     length = next((place for place, token in enumerate(ids) if token in stops), len(ids))
     output = tokenizer.batch_decode([ids[:length]], skip_special_tokens=True)[0]
-    item, strict, official = question.item, strict_number(output), official_number(output)
+    item = question.item
+    finish: Finish = "length" if length >= max_new_tokens else "stop"
     return {
         "id": item.id,
         "language": item.language,
+        "question": item.question,
         "gold": item.gold,
         "output": output,
-        "strict": strict,
-        "strict_correct": correct(strict, item.gold),
-        "official": official if math.isfinite(official) else None,
-        "official_correct": correct(official, item.gold),
+        **scored(output, item.language, item.gold),
         "tokens": length,
+        "finish": finish,
         "truncated": question.truncated,
     }

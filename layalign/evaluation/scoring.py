@@ -8,39 +8,16 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from layalign.evaluation.reading.statements import stated_number
 
 TOLERANCE = 1e-3
 """Largest distance from the right answer, as in the official code."""
 
-CURRENCY = "$€£¥￥₹৳฿₽"
-MINUSES = "−－﹣"
-GROUP_MARKS = "\u00a0\u202f\u2009\u2007'’，٬"
-"""What else separates thousands: no-break and thin spaces, apostrophes, fullwidth and Arabic commas."""
-
-_COMMAS = r"[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}"
-_DOTS = r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}"
-_MARKS = r"[1-9][0-9]{0,2}(?:'[0-9]{3})+"
-_WHOLE = re.compile(f"{_COMMAS}|{_DOTS}|{_MARKS}|[0-9]+")
-_PLAIN = (
-    rf"(?:(?:{_COMMAS})(?:\.[0-9]+)?"
-    rf"|{_DOTS}(?:,[0-9]+)?|[1-9][0-9]{{0,2}}\.[0-9]{{3}},[0-9]+"
-    rf"|{_MARKS}(?:[.,][0-9]+)?"
-    r"|[0-9]+(?:[.,][0-9]+)?"
-    r"|(?<![^\s(\[=:-])\.[0-9]+)"
-)
-_SPACELESS = r"\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff"
-"""Thai, kana and Han letters stand before a minus without a space; after other letters it is a hyphen."""
-_NUMBER = re.compile(
-    rf"(?P<sign>(?<![^\W{_SPACELESS}])(?<![)\]%])(?<![0-9)\]%] )-)?"
-    r"(?<![0-9^])(?<![0-9][.,/'])(?<!\^\{)"
-    r"(?:(?P<whole>[0-9]+) (?=[0-9]+/[0-9]))?"
-    rf"(?P<top>{_PLAIN})(?P<power>[eE][+-]?[0-9]{{1,3}}(?![0-9A-Za-z]))?(?:/(?P<bottom>{_PLAIN}))?"
-    r"(?![.,/']?[0-9])"
-)
-_MARKER = re.compile(r"\banswer\s+is\b\s*:?|(?<!#)####(?=\s*-?[0-9.])", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.。।](?=\s|$)|\n|(?<=[0-9])\s*\(")
-_SPACED_GROUPS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?: [0-9]{3})+(?![0-9/])")
+STRICT_VERSION = 2
+"""Of the strict rule. Raise it when any answer comes to be read otherwise: tables say by which one they were made."""
 
 
 def official_number(text: str) -> float:
@@ -55,33 +32,66 @@ def official_number(text: str) -> float:
     return float(found[-1][0]) if found else 0.0
 
 
-def strict_number(text: str) -> float | None:
-    """The number that an answer states, or None where it states none.
+def strict_number(text: str, language: str | None = None) -> float | None:
+    """The number that an answer states, or None where it states no single one.
 
-    Where it stands: in the sentence after the last `The answer is:` or `#### 5` that has a number, behind
-    its last `=`; the first one there counts (`The answer is: 12. (step 3)` is 12). Without such a marker
-    the last number of the text counts.
+    Args:
+        text: the answer, in any language.
+        language: that was asked for, by its code; counts where the answer does not show its own.
 
-    How it reads, native digits being the same as 0-9:
+    Where it stands: behind `The answer is`, `Jibu ni`, `答えは` and their like in every language of
+    `reading/words.yaml`, behind `####`, or in a `\\boxed{}`. What comes after the next question or turn is not the
+    answer's. Of several that differ a later one counts if it concludes more (`so`, `final`, a box) or if the
+    earlier was taken back (`No, wait`), and else none. Without any, the last number of the last sentence that has
+    one counts. Reasons (`because 9 * 2 = 18`) and parentheses are passed over, and of an equation its result counts.
+
+    How it reads, native digits and Han, Ethiopic and spelt-out numerals being the same as 0-9:
     - A minus is a sign only where nothing to subtract from stands before it: `-5` and `−$5` are negative,
       `10-5`, `10 -5`, `x-5` and `- 5` are not.
-    - Groups of thousands are joined by commas (`1,000`, Indian `1,00,000`), by no-break or thin spaces and
-      apostrophes, by two or more dots (`1.000.000`) or by one that a decimal comma follows (`1.234,5`).
-      A plain space joins groups only after a marker (`The answer is: 10 000`).
+    - Groups of thousands are joined by commas (`1,000`, Indian `1,00,000`), thin spaces, apostrophes, LaTeX's
+      `{,}`, two or more dots, or one that a decimal comma follows (`1.234,5`). A plain space joins them behind a
+      marker (`The answer is: 10 000`) and where a language writes so.
     - One comma before exactly three digits is thousands (`1,125` is 1125, but `0,125` is 0.125), any other
-      single comma is a decimal one (`3,5` is 3.5). One dot is always decimal (`1.000` is 1).
-    - `3/4`, `\\frac{3}{4}` and `¾` are 0.75, `2 1/2` and `2½` are 2.5, `1.5e3` is 1500; `50%` is 50.
-    - Runs that fit none of this are passed over: lists (`1,2,3`), dates (`3/4/2024`), versions (`1.2.3`),
-      exponents (`m^2`), a division by zero.
+      single comma is a decimal one (`3,5` is 3.5). One dot is decimal (`1.250` is 1.25), but thousands before
+      exactly three digits in a language with decimal commas (German `1.250` is 1250).
+    - `3/4`, `\\frac{3}{4}` and `¾` are 0.75, `2 1/2` and `2½` are 2.5, `1.5e3`, `1.5 thousand` and `1.5 × 10^3` are
+      1500, `3万` is 30000; `50%` is 50.
+    - Ranges, ratios, pairs, dates, times of day, `5 hours 30 minutes`, lists and unfinished calculations are no
+      single number. Versions (`1.2.3`) and divisions by zero are passed over.
     """
-    text = _normalise(text)
-    for marker in reversed(list(_MARKER.finditer(text))):
-        sentence = _SENTENCE_END.split(text[marker.end() :].lstrip(), maxsplit=1)[0].rpartition("=")[2]
-        found = _numbers(_SPACED_GROUPS.sub(lambda groups: groups[0].replace(" ", ""), sentence))
-        if found:
-            return found[0]
-    found = _numbers(text)
-    return found[-1] if found else None
+    return stated_number(text, language)
+
+
+def scored(output: str, language: str, gold: float) -> dict[str, Any]:
+    """What both rules read in an answer, and whether it is right; `rule` is the strict one's version."""
+    strict, official = strict_number(output, language), official_number(output)
+    return {
+        "strict": strict,
+        "strict_correct": correct(strict, gold),
+        "official": official if math.isfinite(official) else None,
+        "official_correct": correct(official, gold),
+        "rule": STRICT_VERSION,
+    }
+
+
+def rescored(record: Mapping[str, Any], gold: float) -> dict[str, Any]:
+    """A stored answer by today's strict rule, read from its output, and by a right answer that may be another one.
+
+    What today's rule has read is not read again; the official rule never changes.
+    """
+    read = {"strict": record.get("strict"), "official": record.get("official")}
+    if record.get("rule") != STRICT_VERSION:
+        read["strict"] = strict_number(record["output"], record["language"])
+    told = {
+        **record,
+        **read,
+        "gold": gold,
+        "rule": STRICT_VERSION,
+        "strict_correct": correct(read["strict"], gold),
+    }
+    if gold != record["gold"]:
+        told["official_correct"] = correct(read["official"], gold)
+    return told
 
 
 def correct(prediction: float | None, gold: float, tolerance: float = TOLERANCE) -> bool:
@@ -101,53 +111,3 @@ def wilson(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:
     centre = (share + ratio / 2) / (1 + ratio)
     half = z * math.sqrt(share * (1 - share) / total + ratio / (4 * total)) / (1 + ratio)
     return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def _numbers(text: str) -> list[float]:
-    """Every number of a normalised text that has a value, in order."""
-    values = [_value(found) for found in _NUMBER.finditer(text)]
-    return [value for value in values if value is not None and math.isfinite(value)]
-
-
-def _value(found: re.Match[str]) -> float | None:
-    top = float(f"{_plain(found['top'])}{found['power'] or ''}")
-    bottom = float(_plain(found["bottom"])) if found["bottom"] else 1.0
-    if bottom == 0:
-        return None
-    value = top / bottom
-    if found["whole"] and top < bottom:
-        value += float(found["whole"])
-    return -value if found["sign"] else value
-
-
-def _plain(number: str) -> str:
-    """Digits with at most one dot."""
-    if _WHOLE.fullmatch(number):
-        return re.sub(r"[^0-9]", "", number)
-    *whole, decimals = re.split(r"[.,']", number)
-    return f"{''.join(whole)}.{decimals}"
-
-
-def _normalise(text: str) -> str:
-    """Digits as 0-9, one minus, one mark between thousands, fractions as a/b, no currency before numbers."""
-    text = re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞]|\\[dt]?frac)", " ", text)
-    text = "".join(map(_character, text))
-    text = re.sub(r"\\[dt]?frac\s*\{\s*(-?[0-9]+)\s*\}\s*\{\s*([0-9]+)\s*\}", r"\1/\2", text)
-    text = re.sub(rf"(?<![0-9])[{CURRENCY}]\s?", "", text)
-    text = re.sub(r"(?<=[0-9])\s*/\s*(?=[0-9])", "/", text)
-    return re.sub(rf"(?<=[0-9])[{GROUP_MARKS}](?=[0-9]{{3}}(?![0-9]))", "'", text)
-
-
-def _character(char: str) -> str:
-    if char < "\u0080":
-        return char
-    if char in MINUSES:
-        return "-"
-    if char in "．٫":
-        return "."
-    if unicodedata.category(char) == "Nd":
-        return str(unicodedata.decimal(char))
-    if char in "÷⁄∕":
-        return "/"
-    folded = unicodedata.normalize("NFKC", char)
-    return folded.replace("⁄", "/") if "⁄" in folded else char

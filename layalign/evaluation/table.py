@@ -13,7 +13,8 @@ from dataclasses import asdict, astuple, dataclass, fields
 from typing import Any
 
 from layalign.evaluation.benchmarks import Benchmark, find_benchmark
-from layalign.evaluation.scoring import wilson
+from layalign.evaluation.health import FAULTS, FAULTS_NOTE, UNKNOWN, counts, old_answers, share_text
+from layalign.evaluation.scoring import STRICT_VERSION, wilson
 from layalign.languages import language
 from layalign.tabular import NONE, Column, Row, Table, comments, told_lines
 
@@ -31,6 +32,21 @@ class Score:
     """Items that were answered."""
     missing: int = 0
     """Items that were not answered yet."""
+    none: int | None = None
+    """Answers in which the strict rule finds no number; this and the next are None where they were not counted."""
+    empty: int | None = None
+    """Answers without a letter or digit."""
+    loops: int | None = None
+    """Answers that end in one piece of text over and over."""
+    cut: int | None = None
+    """Answers that reached the limit of tokens; None too where one of them does not tell."""
+    unchecked: int | None = None
+    """Answers that do not say which question they answer, or of which model they are: those of old."""
+
+    def share(self, measure: str) -> float | None:
+        """A rule's or a fault's share of the answers in percent; None of none, and where it was not counted."""
+        count = getattr(self, measure)
+        return 100 * count / self.total if self.total and count is not None else None
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,11 @@ class Cell:
     correct: int | None = None
     total: int | None = None
     missing: int | None = None
+    none: float | None = None
+    """This and the next, whose names are those of `FAULTS`: share of the answers, by the strict rule."""
+    empty: float | None = None
+    loops: float | None = None
+    cut: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,20 +85,22 @@ class Summary:
         """Every number, averages first, for each rule."""
         found = []
         for rule in RULES:
-            averages = [(group, self.average(rule, group)) for group in AVERAGES]
-            found += [Cell(method, self.benchmark, rule, group, value) for group, value in averages]
+            for group in AVERAGES:
+                faults: dict[str, Any] = {fault: self.average(fault, group) for fault in FAULTS}
+                found.append(Cell(method, self.benchmark, rule, group, self.average(rule, group), **faults))
             found += [self._cell(method, rule, code) for code in self.scores]
         return found
 
-    def average(self, rule: str, group: str = "Avg") -> float | None:
-        """Mean accuracy of the languages of a group in percent; None unless each is complete.
+    def average(self, measure: str, group: str = "Avg") -> float | None:
+        """Mean share of the languages of a group in percent; None unless each is complete.
 
-        A language outside the benchmark's own ten (Telugu) is in no average.
+        The measure is a rule or one of `FAULTS`. A language outside the benchmark's own ten (Telugu) is in no average.
         """
         codes = find_benchmark(self.benchmark).languages
         scores = [self.scores.get(code) for code in codes if group in ("Avg", language(code).group)]
-        values = [100 * getattr(s, rule) / s.total for s in scores if s and s.total and not s.missing]
-        return sum(values) / len(values) if values and len(values) == len(scores) else None
+        values = [s.share(measure) for s in scores if s and not s.missing]
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known and len(known) == len(scores) else None
 
     def _cell(self, method: str, rule: str, code: str) -> Cell:
         score = self.scores[code]
@@ -85,9 +108,11 @@ class Summary:
         if not total:
             return Cell(method, self.benchmark, rule, code, None, None, None, 0, 0, missing)
         low, high = wilson(right, total)
-        accuracy = 100 * right / total
+        interval = (100 * low, 100 * high)
+        faults: dict[str, Any] = {fault: score.share(fault) for fault in FAULTS}
         return Cell(
-            method, self.benchmark, rule, code, accuracy, 100 * low, 100 * high, right, total, missing
+            *(method, self.benchmark, rule, code, score.share(rule), *interval, right, total, missing),
+            **faults,
         )
 
 
@@ -114,7 +139,7 @@ def summarise(
         found = by_language[code]
         strict, official = (sum(bool(record[f"{rule}_correct"]) for record in found) for rule in RULES)
         missing = max(0, expected.get(code, 0) - len(found)) if expected else 0
-        scores[code] = Score(strict, official, len(found), missing)
+        scores[code] = Score(strict, official, len(found), missing, **counts(found))
     return Summary(benchmark.name, scores)
 
 
@@ -167,6 +192,9 @@ def to_screen(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -
         for (method, its_rule), row in _grid(summaries):
             if its_rule == rule:
                 rows.append(Row([method, *(_accuracy(row.get(column)) for column in columns)]))
+            if its_rule == rule == RULES[-1]:
+                faults = _faults(row, columns).items()
+                rows += [Row([FAULTS[name], *shown], style="dim not bold") for name, shown in faults]
     first = Column("Method", least=8)
     return Table([first, *map(number_column, columns)], rows, [*_notes(summaries), *told_lines(short)])
 
@@ -176,11 +204,25 @@ def _table(
 ) -> Table:
     """A row for each method and rule, its numbers as `shown` shows them."""
     columns = _columns(summaries)
-    rows = [
-        Row([method, rule, *(shown(row.get(column)) for column in columns)], begins=not at)
-        for at, ((method, rule), row) in enumerate(_grid(summaries))
-    ]
+    rows: list[Row] = []
+    for (method, rule), row in _grid(summaries):
+        rows.append(Row([method, rule, *(shown(row.get(column)) for column in columns)], begins=not rows))
+        if rule == RULES[-1]:
+            rows += [Row([method, FAULTS[name], *told]) for name, told in _faults(row, columns).items()]
     return Table([Column("Method"), Column("Rule"), *map(number_column, columns)], rows, notes)
+
+
+def _faults(row: Mapping[str, Cell], columns: Sequence[str]) -> dict[str, list[str]]:
+    """The shares of each kind of fault that there is, as they are printed."""
+    cells = [row.get(column) for column in columns]
+    told = {name: [_share(cell, name) for cell in cells] for name in FAULTS}
+    return {name: shown for name, shown in told.items() if not {*shown} <= {NONE, UNKNOWN, "0.0"}}
+
+
+def _share(cell: Cell | None, fault: str) -> str:
+    if cell is None or cell.accuracy is None:
+        return NONE
+    return share_text(getattr(cell, fault))
 
 
 def number_column(column: str) -> Column:
@@ -231,7 +273,11 @@ def _notes(summaries: Mapping[str, Summary]) -> list[str]:
     name = next(iter(summaries.values())).benchmark
     cells = _cells(summaries)
     halves = [(cell.high - cell.low) / 2 for cell in cells if cell.low is not None and cell.high is not None]
-    notes = [f"Accuracy on {name} in percent; strict and official are two rules that read the answer."]
+    notes = [
+        f"Accuracy on {name} in percent; strict (version {STRICT_VERSION}) and official are two rules that read the "
+        "answer.",
+        FAULTS_NOTE,
+    ]
     if halves:
         notes.append(f"95 % Wilson intervals of a language reach ±{max(halves):.1f} points or less.")
     for method, summary in summaries.items():
@@ -239,4 +285,5 @@ def _notes(summaries: Mapping[str, Summary]) -> list[str]:
         if missing:
             whole = missing + sum(score.total for score in summary.scores.values())
             notes.append(f"* {method} is not finished: {missing} of {whole} items are missing.")
+        notes += [f"{method}: {text}" for text in old_answers(summary.scores.values())]
     return notes

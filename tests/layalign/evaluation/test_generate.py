@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from layalign.evaluation.benchmarks import Item
 from layalign.evaluation.generate import answer_items, remaining, shard
+from layalign.evaluation.scoring import STRICT_VERSION
 
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", "the", "answer", "is", ":", "Q", "A", *"0123456789"]
 
@@ -81,13 +82,16 @@ def test_every_item_is_answered_and_scored_by_both_rules():
     assert first == {
         "id": "mini-sw-0000",
         "language": "sw",
+        "question": ITEMS[0].question,
         "gold": 0.0,
         "output": "the answer is : 0",
         "strict": 0.0,
         "strict_correct": True,
         "official": 0.0,
         "official_correct": True,
+        "rule": STRICT_VERSION,
         "tokens": 5,
+        "finish": "stop",
         "truncated": False,
     }
 
@@ -103,7 +107,7 @@ def test_no_number_is_right_by_the_official_rule_only():
     assert records[0]["output"] == "the answer is"
     assert (records[0]["strict"], records[0]["strict_correct"]) == (None, False)
     assert (records[0]["official"], records[0]["official_correct"]) == (0.0, True)
-    assert records[0]["tokens"] == 3
+    assert (records[0]["tokens"], records[0]["finish"]) == (3, "length")
 
 
 def test_the_longest_come_first_padded_as_in_training():

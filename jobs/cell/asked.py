@@ -1,0 +1,112 @@
+"""What a share of a benchmark asks: its questions and right answers by their content. Light."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cluster.files import read_json, write_json_atomic
+from cluster.run.run_folder import CellFolder
+from layalign.data.files import checksum
+from layalign.evaluation.benchmarks import Item, benchmark_file, read_benchmark
+
+SHARD = 250
+"""Items of one language that are one cell: a language of MGSM, a quarter of one of MSVAMP."""
+KEPT = 12
+"""Hexadecimal digits of a checksum that are kept."""
+
+
+@dataclass(frozen=True)
+class AskedItem:
+    """One item, less its text."""
+
+    id: str
+    question: str
+    """`Item.question`."""
+    gold: float
+
+
+@dataclass(frozen=True)
+class Asked:
+    """All items of a share, whether they are wanted or not."""
+
+    file: str
+    """Name of the benchmark's file."""
+    checksum: str
+    """Of the file: the beginning of its SHA-256."""
+    of: int
+    """Items of the file."""
+    items: tuple[AskedItem, ...]
+
+    @cached_property
+    def questions(self) -> str:
+        """Fingerprint of the questions."""
+        return _fingerprint([[item.id, item.question] for item in self.items])
+
+    @cached_property
+    def golds(self) -> str:
+        """Fingerprint of the right answers."""
+        return _fingerprint([[item.id, item.gold] for item in self.items])
+
+    @property
+    def named(self) -> str:
+        """Its file, by name and checksum."""
+        return f"{self.file} {self.checksum}"
+
+    def record(self) -> dict[str, Any]:
+        """For `DONE`: what was asked, and of which file."""
+        told = {"questions": self.questions, "golds": self.golds, "share": len(self.items)}
+        return {**told, "file": self.file, "checksum": self.checksum}
+
+    def write(self, folder: CellFolder) -> None:
+        """Keep it beside the answers, for whoever reads them; one of the same questions is replaced."""
+        folder.path.mkdir(parents=True, exist_ok=True)
+        write_json_atomic(folder.asked(self.questions), asdict(self))
+
+    @classmethod
+    def read(cls, folder: CellFolder, questions: str) -> Asked | None:
+        """What was asked in a folder by its fingerprint; None where that was not recorded."""
+        told = read_json(folder.asked(questions)) if questions else None
+        if told is None:
+            return None
+        items = tuple(AskedItem(**item) for item in told["items"])
+        return cls(told["file"], told["checksum"], told["of"], items)
+
+
+def newest_asked(folder: CellFolder) -> str:
+    """Fingerprint of the questions that a folder was asked last; empty where that was not recorded."""
+    told = sorted(folder.path.glob(folder.asked("*").name), key=lambda path: path.stat().st_mtime_ns)
+    return told[-1].stem.rpartition("-")[2] if told else ""
+
+
+def shares(benchmark: str, language: str, data: Path | None) -> list[Asked]:
+    """A language of a benchmark as its shares.
+
+    Raises:
+        ValueError: as `read_benchmark`.
+    """
+    items = read_benchmark(benchmark, data, [language])
+    assert data is not None
+    path = benchmark_file(benchmark, data, language)
+    return [asked_of(path, items, shard) for shard in range(math.ceil(len(items) / SHARD))]
+
+
+def asked_of(path: Path, every: Sequence[Item], shard: int) -> Asked:
+    """A share of the items of a file."""
+    items = tuple(AskedItem(item.id, item.question, item.gold) for item in every[share_of(shard)])
+    return Asked(path.name, checksum(path)[:KEPT], len(every), items)
+
+
+def share_of(shard: int) -> slice:
+    """Which items of a language are a share."""
+    return slice(shard * SHARD, (shard + 1) * SHARD)
+
+
+def _fingerprint(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:KEPT]
