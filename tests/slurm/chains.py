@@ -72,7 +72,7 @@ class Chain:
 
     def states(self) -> list[str]:
         """State of each start of each unit, once accounting knows that all is over."""
-        for _ in range(60):
+        for _ in range(240):
             told = self.sandbox.run("sacct", "-X", "-D", "-n", "-P", "-j", self.job, "-o", "state").stdout
             states = [line.split()[0] for line in told.splitlines()]
             whole = len(states) >= self.units or "CANCELLED" in states

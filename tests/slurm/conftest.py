@@ -51,7 +51,7 @@ class Sandbox:
         text = self.run("scontrol", "--oneliner", "show", "job", job).stdout.split("\n")[0]
         return dict(re.findall(r"(\w+)=(\S*)", text))
 
-    def wait(self, job: str, *states: str, seconds: float = 60) -> dict[str, str]:
+    def wait(self, job: str, *states: str, seconds: float = 180) -> dict[str, str]:
         """Wait until a job is in one of these states (any end, if none is named)."""
         end = time.monotonic() + seconds
         while (found := self.job(job))["JobState"] not in (states or OVER):
@@ -64,7 +64,7 @@ class Sandbox:
         lines = self.run("sinfo", "-h", "-N", "-o", "%N %T").stdout.splitlines()
         return dict(line.split() for line in lines)
 
-    def wait_idle(self, seconds: float = 60) -> None:
+    def wait_idle(self, seconds: float = 180) -> None:
         """Wait until all nodes are up and free."""
         end = time.monotonic() + seconds
         while set(self.nodes().values()) != {"idle"}:

@@ -14,7 +14,7 @@ from cluster.slurm.submission import Submission
 from jobs.diagnosis import why
 from tests.jobs.stories import Story
 from tests.slurm.chains import clients_of
-from tests.world import launch
+from tests.world import launch, launch_anew
 
 HELD = ("-o", "cluster.extra=[--hold]", "--gpus", "1", "--time", "5")
 
@@ -151,8 +151,8 @@ def test_a_python_of_the_users_shell_does_not_go_before_the_jobs(queue, recipe, 
         "--time",
         "5",
     )
-    told = launch(*words, "-o", "training.max_steps=2", cwd=recipe.parent, PYTHONPATH=str(decoy.parent))
-    assert told.returncode == 0, told.told
+    told = launch_anew(*words, "-o", "training.max_steps=2", cwd=recipe.parent, PYTHONPATH=str(decoy.parent))
+    assert told.returncode == 0, told.stdout
     (run,) = all_runs(recipe.parent / "runs")
     queue.wait(Submission.read(run.submission).job, seconds=120)
     assert run.done.exists(), "\n".join(path.read_text() for path in run.slurm.glob("*_0_log.out"))

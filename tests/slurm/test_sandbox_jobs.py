@@ -13,16 +13,22 @@ MEETING = """
 import os, socket, sys, time
 if os.environ["SLURM_PROCID"] == "0":
     server = socket.create_server(("0.0.0.0", 20123))
-    server.settimeout(10)
+    server.settimeout(60)
+    server.accept()
     server.accept()
 else:
-    time.sleep(1)
-    for host in ("127.0.0.1", "192.0.2.1", sys.argv[1]):
+    def answers(host):
         try:
             socket.create_connection((host, 20123), 5)
-            print(host, "answers")
+            return True
         except OSError:
-            print(host, "does not answer")
+            return False
+
+    end = time.monotonic() + 60
+    while not answers(sys.argv[1]) and time.monotonic() < end:
+        time.sleep(0.1)
+    for host in ("127.0.0.1", "192.0.2.1", sys.argv[1]):
+        print(host, "answers" if answers(host) else "does not answer")
 """
 
 
