@@ -17,7 +17,8 @@ from typing import Any
 
 from cluster.files import read_json, write_json_atomic
 from cluster.slurm import client
-from cluster.slurm.queue import SQUEUE, UNDECIDED, EndedJob, Look, QueuedJob, ended, job_is_alive
+from cluster.slurm.queue import SQUEUE, UNDECIDED, EndedJob, Look, ended, job_is_alive
+from cluster.slurm.queued_job import QueuedJob
 
 EVERY_S = 60.0
 """Between two questions, however many processes ask."""

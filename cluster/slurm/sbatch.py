@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cluster.errors import ClusterError
 from cluster.slurm import client
-from cluster.slurm.queue import JOB_ID
+from cluster.slurm.queued_job import JOB_ID
 
 SBATCH_S = 180.0
 UNSURE = re.compile(

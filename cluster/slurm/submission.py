@@ -13,7 +13,8 @@ from typing import Any
 
 from cluster.files import read_json, write_json_atomic
 from cluster.profile.resources import Resources
-from cluster.slurm.queue import JOB_ID, Look, QueuedJob, ended, queued
+from cluster.slurm.queue import Look, ended, queued
+from cluster.slurm.queued_job import JOB_ID, QueuedJob
 
 LAG = timedelta(minutes=5)
 """By how much the clocks of login node and controller may differ."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cluster.run.grid_folder import GridFolder
-from cluster.slurm.queue import QueuedJob
+from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission
 from jobs.board.run_state import World
 from jobs.cell.cell import Cell, Worklist

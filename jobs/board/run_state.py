@@ -17,7 +17,8 @@ from cluster.quantities import epoch_s
 from cluster.run.run_folder import RunFolder
 from cluster.run.work_folder import WorkFolder
 from cluster.slurm.accounting import user_name
-from cluster.slurm.queue import EndedJob, Look, QueuedJob
+from cluster.slurm.queue import EndedJob, Look
+from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission
 from jobs.board.rows import State
 

@@ -18,7 +18,8 @@ from cluster.run.lease import Holder
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
 from cluster.slurm.accounting import Usage, usage
-from cluster.slurm.queue import Look, QueuedJob
+from cluster.slurm.queue import Look
+from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission
 from jobs.diagnosis.attempts import Attempt, latest_attempt, short_name, slots_of
 from jobs.diagnosis.pace import Pace, moment, pace_of

@@ -14,7 +14,7 @@ from cluster.logs.slurm_patterns import meant
 from cluster.profile.load import SlurmProfile, load_profile
 from cluster.quantities import epoch_s, human_time
 from cluster.run.run_folder import CellFolder, RunFolder
-from cluster.slurm.queue import QueuedJob
+from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission
 from jobs.diagnosis.attempts import needs_of, short_name, why
 from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago

@@ -11,14 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import Resources, more_memory, plan_resources
 from cluster.profile.rules import Accounts, find_kind
-from cluster.run.run_folder import CellFolder
-from cluster.slurm.queue import QueuedJob, counted
+from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.slurm.queue import still_queued
+from cluster.slurm.queued_job import QueuedJob, counted
 from jobs.cell.cell import Cell
 from jobs.grid.array_options import ArrayOptions
 from jobs.grid.reconcile import Reconciled
@@ -83,12 +85,31 @@ def plan_arrays(
         resources = _resources(group, told, profile, accounts, options, sum(work.values()))
         needs = {need for cell in group for need in cell.needs}
         after = tuple(sorted({place for need in needs for place in ends.get(need, ())}))
-        jobs = jobs_of(needs - set(ends), found)
+        jobs = _jobs_of(needs - set(ends), found)
         count = _slots(group, resources, options, profile, sum(work.values()))
         arrays += _rounds(group, resources, count, profile, after, jobs, len(arrays))
         last = tuple(place for place, array in enumerate(arrays) if array.round == arrays[-1].round)
         ends.update(dict.fromkeys((cell.run for cell in group if cell.job == "train"), last))
     return _fitted(arrays, profile, found.look.jobs)
+
+
+def check_parents(arrays: Sequence[SlotArray], found: Reconciled) -> None:
+    """Refuse to go on where a run that is needed has left the queue since the look, and is not done.
+
+    Raises:
+        ClusterError: so it is, or squeue does not answer.
+    """
+    named = list(dict.fromkeys(job for array in arrays for job in array.after_jobs))
+    gone = set(named).difference(still_queued(named))
+    waiting = [array for array in arrays if gone.intersection(array.after_jobs)]
+    needs = dict.fromkeys(need for array in waiting for cell in array.cells for need in cell.needs)
+    for parent in (RunFolder(Path(need)) for need in needs):
+        jobs = _jobs_of([str(parent.path)], found)
+        if jobs and gone.issuperset(jobs) and not parent.done.exists():
+            raise ClusterError(
+                f"{parent.title}, which others were to wait for, has left the queue meanwhile and is not done: "
+                f"give this command again to see what is left to do; python launch.py why {parent.path.name}"
+            )
 
 
 def _levels(missing: Sequence[Cell]) -> dict[str, int]:
@@ -225,7 +246,7 @@ def _rounds(
     return arrays
 
 
-def jobs_of(runs: Iterable[str], found: Reconciled) -> tuple[str, ...]:
+def _jobs_of(runs: Iterable[str], found: Reconciled) -> tuple[str, ...]:
     """The jobs in the queue that are going to train runs."""
     names = {run.rpartition("/")[2] for run in runs}
     ours = [array.submission.job for array in found.arrays if not names.isdisjoint(array.cells)]

@@ -9,8 +9,9 @@ from cluster.errors import ClusterError
 from cluster.job.race import alternatives
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
-from cluster.slurm.queue import Look, QueuedJob, cancel, counted
+from cluster.slurm.queue import Look, cancel
 from cluster.slurm.queue_cache import forget
+from cluster.slurm.queued_job import QueuedJob, counted
 from cluster.slurm.submission import Submission
 from jobs.grid.queue import last_submission
 from jobs.grid.reconcile import live_arrays

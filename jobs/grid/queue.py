@@ -22,7 +22,7 @@ from cluster.slurm.script import SIGNAL_S, signal_seconds
 from cluster.slurm.submission import Submission
 from jobs.cell.cell import Cell, Worklist
 from jobs.grid.array_options import ArrayOptions
-from jobs.grid.arrays import SlotArray, jobs_of, plan_arrays
+from jobs.grid.arrays import SlotArray, check_parents, plan_arrays
 from jobs.grid.reconcile import Reconciled, reconcile
 from jobs.launch.queue import WATCH, Queue
 from jobs.recipe.context import Context, How
@@ -88,7 +88,7 @@ class GridQueue:
         self.folder.create()
         with self.folder.lease():
             self._check_alone(found)
-            self._check_parents(arrays, found)
+            check_parents(arrays, found)
             self._prepare(found)
             self._submit_all(arrays)
         if not arrays:
@@ -117,25 +117,6 @@ class GridQueue:
             submission = Submission.read(record)
             if submission and submission.job is None:  # it was looked for, and is nowhere
                 record.unlink()
-
-    def _check_parents(self, arrays: Sequence[SlotArray], found: Reconciled) -> None:
-        """Refuse to go on where a run that is needed has left the queue since the look, and is not done."""
-        named = list(dict.fromkeys(job for array in arrays for job in array.after_jobs))
-        gone = set(named).difference(still_queued(named))
-        needed = (
-            need
-            for array in arrays
-            if gone.intersection(array.after_jobs)
-            for c in array.cells
-            for need in c.needs
-        )
-        for parent in map(RunFolder, map(Path, dict.fromkeys(needed))):
-            jobs = jobs_of([str(parent.path)], found)
-            if jobs and gone.issuperset(jobs) and not parent.done.exists():
-                raise ClusterError(
-                    f"{parent.title}, which others were to wait for, has left the queue meanwhile and is not done: "
-                    f"give this command again to see what is left to do; python launch.py why {parent.path.name}"
-                )
 
     def _prepare(self, found: Reconciled) -> None:
         """Bring the folders into the state in which slots may begin, and take back what nobody wants."""

@@ -13,7 +13,8 @@ from cluster.job.causes import CANCELLED
 from cluster.job.race import alternatives
 from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.run_folder import RunFolder
-from cluster.slurm.queue import Look, QueuedJob
+from cluster.slurm.queue import Look
+from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission, recorded
 from jobs.cell.cell import Cell, JobIsAlive, Worklist
 

@@ -72,6 +72,23 @@ def _parent_of(submission: Submission) -> RunFolder | None:
     return RunFolder(bridge.parent) if FOLDER.fullmatch(bridge.parent.name) else None
 
 
+def _draft_again(
+    run: RunFolder, submission: Submission, profile: SlurmProfile, resources: Resources
+) -> Draft:
+    """The same training, behind what the queue holds of its parent now.
+
+    Raises:
+        ClusterError: that is not done, and nothing in the queue will bring it about.
+    """
+    parent, waits = _parent_of(submission), ""
+    if parent and not parent.done.exists():
+        waits = "?".join(f"afterok:{end}" for end in ends_of(parent))
+        if not waits and not parent.done.exists():
+            raise ClusterError(lost_parent(run, parent))
+    told = {"run": str(run.path), "config": run.read_config(), **submission.told}
+    return training_draft(run, told, profile, resources, waits or None)
+
+
 def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) -> int:
     """Queue the training of a run again as it was submitted.
 
@@ -101,14 +118,7 @@ def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) ->
         resources = more_memory(resources, profile, MORE)
     if run.failed.exists():
         print(f"{run.path.name}: {run.reason()}")
-    parent = _parent_of(standing.submission)
-    waits = (
-        "?".join(f"afterok:{end}" for end in ends_of(parent)) if parent and not parent.done.exists() else None
-    )
-    if parent and not waits and not parent.done.exists():
-        raise ClusterError(lost_parent(run, parent))
-    told = {"run": str(run.path), "config": run.read_config(), **standing.submission.told}
-    drafted = training_draft(run, told, profile, resources, waits)
+    drafted = _draft_again(run, standing.submission, profile, resources)
     if how.dry_run:
         print(drafted.text)
         return 0
@@ -117,6 +127,9 @@ def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) ->
         return 0
     if not agreed(f"submit {run.path.name} again", how.yes):
         return 0
+    drafted = _draft_again(
+        run, standing.submission, profile, resources
+    )  # the queue may have changed meanwhile
     run.forgive()
     submission = submit_slurm(drafted)
     forget(run.root)

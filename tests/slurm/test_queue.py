@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from cluster.run.run_folder import all_runs
-from cluster.slurm.queue import Look, counted, job_is_alive, queued, still_queued
+from cluster.slurm.queue import Look, job_is_alive, queued, still_queued
+from cluster.slurm.queued_job import counted
 from cluster.slurm.submission import Submission
 from jobs.diagnosis import why
 from tests.jobs.stories import Story

@@ -9,7 +9,8 @@ import pytest
 
 from cluster.logs.pattern import find_sign
 from cluster.logs.pending_reasons import BUSY, HELD, NEVER_STARTS, REASONS, never_starts
-from cluster.slurm.queue import UNDECIDED, WAITING
+from cluster.slurm.queue import UNDECIDED
+from cluster.slurm.queued_job import WAITING
 from tests.cluster.logs.test_pattern import FACTS
 
 TABLE = [line.split() for line in Path(__file__).with_name("slurm_reasons.txt").read_text().splitlines()[1:]]

@@ -7,18 +7,8 @@ import pytest
 
 from cluster.errors import ClusterError
 from cluster.slurm import client
-from cluster.slurm.queue import (
-    UNDECIDED,
-    EndedJob,
-    Look,
-    QueuedJob,
-    cancel,
-    counted,
-    ended,
-    job_is_alive,
-    queued,
-    still_queued,
-)
+from cluster.slurm.queue import UNDECIDED, EndedJob, Look, cancel, ended, job_is_alive, queued, still_queued
+from cluster.slurm.queued_job import QueuedJob, counted
 
 START = "2026-11-21T09:50:41"
 

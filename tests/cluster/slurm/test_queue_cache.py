@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cluster.slurm import queue_cache
-from cluster.slurm.queue import QueuedJob
 from cluster.slurm.queue_cache import QueueCache, forget
+from cluster.slurm.queued_job import QueuedJob
 
 ROOT = Path(__file__).resolve().parents[3]
 RUNNING = "12_0\t12\tRUNNING\tNone\tmath-s1\t/r/a.sh\t2026-11-21T09:50:41\n"

@@ -15,7 +15,8 @@ from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.lease import this_process
 from cluster.run.run_folder import RunFolder, all_runs
 from cluster.run.snapshot import code_folder
-from cluster.slurm.queue import Look, QueuedJob
+from cluster.slurm.queue import Look
+from cluster.slurm.queued_job import QueuedJob
 from cluster.storage.cleanup import inits_of, remove, waste_of_grid, waste_of_root, waste_of_run
 from tests.cluster.slurm.test_submission import row, submitted
 
