@@ -19,10 +19,11 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from layalign.bounds import check
 from layalign.methods import Aligner, Bridge, Compat, Gate, bridge_of
 from layalign.strict import build, loader, merge, nested, plain, read_mapping
 
@@ -96,10 +97,10 @@ class DataConfig:
     limit: int | None = None
     """First rows of each language that are used; None is all."""
     dev: int = 0
-    """Examples set aside for the dev loss at least, in whole groups of one question: rows of the same source, of the
-    same `group` in the file or else of the same target, as parallel translations have. A target that many questions
-    share is an answer (a label, a letter, a number) and groups rows only where the languages are parallel row by row.
-    The last example of an answer and groups far larger than the others stay in training."""
+    """Examples set aside for the dev loss at least, in whole groups of one question: of the same source, of the same
+    `group` in the file or else of the same target, as parallel translations have. A target that many questions share
+    is an answer (a label, a number) and groups rows only where languages are parallel row by row. The last example of
+    an answer and groups far larger than the others stay in training."""
     columns: tuple[str, str] = ("src", "tgt")
     """Names of source and target in `jsonl` and `hub`, and in the header of a `tsv`; `translation.sw` is a field of an
     object, and `{language}` stands for any code or name of the language."""
@@ -212,12 +213,9 @@ class RunConfig:
     @property
     def reads(self) -> DataConfig:
         """`data` with the limit of the prompt that it stands for: the same in training and evaluation."""
-        data = self.data
-        if self.bridge.compat == "official":
-            return dataclasses.replace(
-                data, max_prompt=data.max_prompt or data.max_source, max_prompt_cut=1.0
-            )
-        return dataclasses.replace(data, max_prompt=data.max_prompt or PROMPT_TOKENS)
+        data, official = self.data, self.bridge.compat == "official"
+        limit = data.max_prompt or (data.max_source if official else PROMPT_TOKENS)
+        return replace(data, max_prompt=limit, max_prompt_cut=1.0 if official else data.max_prompt_cut)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as written to `config.yaml`; `from_dict` reads it back."""
@@ -231,7 +229,7 @@ class RunConfig:
             ValueError: an unknown key (the nearest valid one is named), a wrong type, an impossible value.
         """
         config: RunConfig = build(cls, values, "")
-        _check(config)
+        check(config)
         return config
 
     def signature(self, parent: str | None = None) -> str:
@@ -301,67 +299,6 @@ def parse_override(text: str) -> tuple[str, Any]:
         return key.strip(), yaml.load(value, Loader=loader())
     except yaml.YAMLError:
         raise ValueError(f"the value of override {text!r} is no valid YAML") from None
-
-
-def _check(config: RunConfig) -> None:
-    """Rules that span fields or bound a number."""
-    bridge = config.bridge
-    training, data, answering = config.training, config.data, config.evaluation
-    rules = [
-        (training.lr > 0, "training.lr", training.lr, "must be above 0"),
-        (training.epochs > 0, "training.epochs", training.epochs, "must be at least 1"),
-        (
-            training.max_steps is None or training.max_steps >= 0,
-            "training.max_steps",
-            training.max_steps,
-            "must not be negative",
-        ),
-        (training.batch_size > 0, "training.batch_size", training.batch_size, "must be at least 1"),
-        (training.window > 0, "training.window", training.window, "must be at least 1 (1 is no sorting)"),
-        (training.micro_batch > 0, "training.micro_batch", training.micro_batch, "must be at least 1"),
-        (0 <= training.warmup < 1, "training.warmup", training.warmup, "is a share of the steps, 0 to 1"),
-        (training.save_every > 0, "training.save_every", training.save_every, "must be at least 1"),
-        (training.eval_every > 0, "training.eval_every", training.eval_every, "must be at least 1"),
-        (training.log_every > 0, "training.log_every", training.log_every, "must be at least 1"),
-        (training.loss_chunk > 0, "training.loss_chunk", training.loss_chunk, "must be at least 1"),
-        (data.max_source > 1, "data.max_source", data.max_source, "must be at least 2"),
-        (data.max_target > 1, "data.max_target", data.max_target, "must be at least 2"),
-        (
-            data.max_prompt is None or data.max_prompt > 0,
-            "data.max_prompt",
-            data.max_prompt,
-            "must be at least 1",
-        ),
-        (0 <= data.max_prompt_cut <= 1, "data.max_prompt_cut", data.max_prompt_cut, "is a share, 0 to 1"),
-        (0 <= data.max_unknown <= 1, "data.max_unknown", data.max_unknown, "is a share, 0 to 1"),
-        (data.dev >= 0, "data.dev", data.dev, "must not be negative"),
-        (data.config is None or data.reader == "hub", "data.config", data.config, "is of reader hub alone"),
-        (data.split == "train" or data.reader == "hub", "data.split", data.split, "is of reader hub alone"),
-        (bool(data.languages), "data.languages", data.languages, "must name a language"),
-        (
-            answering.max_new_tokens > 0,
-            "evaluation.max_new_tokens",
-            answering.max_new_tokens,
-            "must be at least 1",
-        ),
-        (answering.batch_size > 0, "evaluation.batch_size", answering.batch_size, "must be at least 1"),
-        (
-            answering.limit is None or answering.limit > 0,
-            "evaluation.limit",
-            answering.limit,
-            "must be at least 1",
-        ),
-        (config.gpus > 0, "gpus", config.gpus, "must be at least 1"),
-    ]
-    for holds, key, value, rule in rules:
-        if not holds:
-            raise ValueError(f"{key} is {value!r}: it {rule}")
-    if training.init_checksum is not None and config.weights is None:
-        raise ValueError(
-            f"training.init_checksum is set, but training.init is {training.init!r}, no folder: leave it out"
-        )
-    if bridge.aligner == "none" and config.model.encoder_states is not None:
-        raise ValueError("model.encoder_states is set, but the method has no aligner to read them")
 
 
 def _result_fields(value: Any) -> dict[str, Any]:

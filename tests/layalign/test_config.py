@@ -101,6 +101,7 @@ def test_a_prompt_has_its_own_limit_but_that_of_the_source_under_compat_official
     ("override", "rule"),
     [
         ("data.max_prompt=0", "must be at least 1"),
+        ("data.limit=0", "must be at least 1"),
         ("data.max_prompt_cut=2", "is a share, 0 to 1"),
         ("data.max_unknown=-1", "is a share, 0 to 1"),
         ("data.split=test", "is of reader hub alone"),
