@@ -7,12 +7,15 @@ and mean nothing that the model has learned. Relative ones (T5) have no end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from layalign.config import RunConfig
 
 Told = Mapping[str, Any]
 """A model's config, as `config.json` or `to_dict` has it."""
+Answer = Literal["data.max_target", "evaluation.max_new_tokens"]
+TARGET: Answer = "data.max_target"
+GENERATED: Answer = "evaluation.max_new_tokens"
 RELATIVE = ("t5", "mt5", "umt5")
 EXTENDED = ("linear", "yarn", "longrope", "su")
 """Kinds of rotary scaling whose `factor` counts beyond what the model was first trained for."""
@@ -47,14 +50,13 @@ def source_obstacle(run: RunConfig, encoder: Told) -> str | None:
     )
 
 
-def text_obstacle(run: RunConfig, decoder: Told, answer: int, what: str) -> str | None:
+def text_obstacle(run: RunConfig, decoder: Told, answer: Answer) -> str | None:
     """Why the longest text that a recipe admits does not fit its LLM; None if it does.
 
     Args:
         run: the recipe. A prompt counts where the recipe limits it.
         decoder: config of the LLM.
-        answer: most tokens of the answer.
-        what: the key that says so, for the message.
+        answer: the key that says how long an answer may be, in training or in an evaluation.
     """
     most, data = positions(decoder), run.data
     parts = {"start token": 1}
@@ -62,7 +64,7 @@ def text_obstacle(run: RunConfig, decoder: Told, answer: int, what: str) -> str 
         parts["data.max_source with its separator"] = data.max_source + 1
     if run.bridge.text and data.max_prompt:
         parts["data.max_prompt"] = data.max_prompt
-    parts[what] = answer
+    parts[answer] = data.max_target if answer == TARGET else run.evaluation.max_new_tokens
     total = sum(parts.values())
     if most is None or total <= most:
         return None

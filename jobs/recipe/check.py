@@ -11,16 +11,22 @@ from jobs.recipe.prefetch import absent
 from layalign.config import RunConfig
 from layalign.families import Role, quantised_obstacle, type_obstacle
 from layalign.mini import is_mini
-from layalign.positions import source_obstacle, text_obstacle
+from layalign.positions import TARGET, Answer, source_obstacle, text_obstacle
 
 
-def model_obstacles(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
-    """Why the models and hub data sets of a run could not be opened, with the next step for each reason."""
+def model_obstacles(config: RunConfig, environ: Mapping[str, str], answer: Answer = TARGET) -> list[str]:
+    """Why the models and hub data sets of a run could not be used, with the next step for each reason.
+
+    Args:
+        config: of the run.
+        environ: where the model cache is looked up.
+        answer: whether texts are as long as in training or as in an evaluation.
+    """
     return [
         *_absent(config, environ),
         *_broken(config),
         *_unchecked(config, environ),
-        *_too_long(config, environ),
+        *_too_long(config, environ, answer),
     ]
 
 
@@ -76,15 +82,15 @@ def _broken(config: RunConfig) -> list[str]:
     return found
 
 
-def _too_long(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
+def _too_long(config: RunConfig, environ: Mapping[str, str], answer: Answer) -> list[str]:
     """Sources or texts that the models have no positions for, as far as their configs say so."""
     told = {
         role: read_config(model_folder(name, revision, environ)) for role, name, revision in _models(config)
     }
-    encoder, decoder, data = told.get("encoder"), told.get("decoder"), config.data
+    encoder, decoder = told.get("encoder"), told.get("decoder")
     found = [source_obstacle(config, encoder)] if encoder else []
     if decoder:
-        found.append(text_obstacle(config, decoder, data.max_target, "data.max_target"))
+        found.append(text_obstacle(config, decoder, answer))
     return [text for text in found if text]
 
 

@@ -17,6 +17,7 @@ from layalign.config import BRIDGE_WEIGHTS, RunConfig, read_recipe, resolve
 from layalign.data.check import DataCheck, check_data
 from layalign.evaluation.benchmarks import find_benchmark
 from layalign.mini import is_mini
+from layalign.positions import GENERATED
 from layalign.strict import nearest
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -192,7 +193,7 @@ def evaluation_obstacles(
     if data is None and not is_mini(plan.config.model.decoder):
         found.append("the benchmarks need the data folder: give --data FOLDER or set LAYALIGN_DATA")
     worker = [] if trained_first else _worker(plan.run, job_is_alive)
-    return found + model_obstacles(plan.config, environ) + worker
+    return found + model_obstacles(plan.config, environ, GENERATED) + worker
 
 
 def _worker(run: RunFolder, job_is_alive: JobIsAlive | None) -> list[str]:

@@ -39,6 +39,7 @@ from layalign.model.layalign import LayAlign
 from layalign.model.limits import check_lengths
 from layalign.model.record import read_record
 from layalign.model.store import Tokenizers, load_tokenizers, load_weights
+from layalign.positions import GENERATED
 from layalign.training.distributed import Processes
 
 Told = Mapping[str, Any]
@@ -154,7 +155,7 @@ class Answerer:
         if self._loaded is None or self._loaded[0] != run:
             self._loaded = None
             tokenizers = _tokenizers(config.model)
-            check_lengths(config)
+            check_lengths(config, GENERATED)
             model = LayAlign.build(config.model, config.bridge, device=self.processes.device)
             if config.bridge.trains:
                 trained = RunFolder(Path(run))

@@ -22,6 +22,7 @@ from layalign.model.layalign import LayAlign
 from layalign.model.limits import check_lengths, check_tokenised
 from layalign.model.record import read_record, record_of
 from layalign.model.store import Tokenizers, load_tokenizers, load_weights, put_weights, save_bridge
+from layalign.positions import TARGET
 from layalign.training.checkpoint import Checkpoints
 from layalign.training.distributed import Processes
 from layalign.training.fit import Callbacks, TrainData, fit
@@ -52,7 +53,7 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
             model = _model(local, told["parent"], tokenizers, processes)
             processes.on_first(lambda: _hand_on(folder, model, tokenizers, step=0))
             return {"step": 0, "total": 0, "interrupted": None}
-        check_lengths(local)
+        check_lengths(local, TARGET)
         data = _data(local, data_folder(told, config), tokenizers, processes, folder)
         model = _model(local, told["parent"], tokenizers, processes)
         processes.on_first(lambda: _same_as_begun(folder, model, tokenizers, checkpoints))

@@ -74,6 +74,12 @@ def _compare_backbone(
         weights = now.weights if told.precision == now.precision else digest(module, DTYPES[told.precision])
         if weights != told.weights:
             raise ValueError(f"{begin}its weights have the digest {weights}, not {told.weights}{end}")
+    changed = [key for key in told.config.keys() & now.config.keys() if told.config[key] != now.config[key]]
+    if changed:
+        listed = ", ".join(
+            f"{key} was {told.config[key]!r} and is {now.config[key]!r}" for key in sorted(changed)
+        )
+        raise ValueError(f"the config of {what} has changed since {where} was trained: {listed}{end}")
     if told.scale and now.scale and abs(now.scale / told.scale - 1) > 0.01:
         raise ValueError(
             f"{what} multiplies the embeddings of tokens by {now.scale:g}, and by {told.scale:g} when {where} was "
@@ -89,7 +95,7 @@ def _compare_backbone(
 
 
 def _compare_sentence(told: Sentence, tokenizers: Tokenizers, where: str, since: str) -> None:
-    now = written(tokenizers, told.language, told.text)
+    now = written(tokenizers, told.language, told.text, told.limit)
     for part, what in PARTS.items():
         then_ids, now_ids = getattr(told, part), getattr(now, part)
         if then_ids != now_ids:

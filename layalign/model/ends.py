@@ -21,7 +21,7 @@ def end_ids(decoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None 
     if tokenizer is not None:
         told.append(tokenizer.eos_token_id)
     every = {end for ends in told for end in (ends if isinstance(ends, list | tuple) else [ends])}
-    return tuple(sorted(end for end in every if end is not None and 0 <= end < rows))
+    return tuple(sorted(end for end in every if isinstance(end, int) and 0 <= end < rows))
 
 
 class NotANumber(ValueError):

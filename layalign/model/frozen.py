@@ -7,58 +7,26 @@ PEFT's names, a shard that was not copied, a quantised checkpoint, a config of o
 
 from __future__ import annotations
 
+import contextlib
 import pickle
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
+from transformers.utils import cached_file
 
 from layalign.families import quantised_obstacle
+from layalign.model.gaps import ADAPTER, MERGE, gaps_of, refusal, shown
 
-HARMLESS_MISSING = re.compile(r"(^|\.)pooler\.")
-"""Weights that nothing here reads: masked language models are published without BERT's pooler."""
-HARMLESS_EXTRA = re.compile(
-    r"(^|\.)(rotary_emb\.inv_freq|position_ids|attn\.(masked_)?bias|embed_positions\.(weights|_float_tensor)|version)$"
-)
-"""Buffers that older versions of the libraries saved and newer ones compute."""
-QUANTISED = re.compile(
-    r"\.(qweight|qzeros|g_idx|scales|weight_scale|weight_scale_inv|weight_packed|absmax|quant_map|SCB|codebooks)$"
-    r"|\.weight\.(absmax|quant_map|quant_state)"
-)
-ADAPTER = re.compile(r"\.(lora_(A|B|magnitude_vector|embedding_[AB])|base_layer|adapters?|ia3_\w+)\.")
-WRAPPERS = {
-    "module": "DistributedDataParallel or DeepSpeed saves the model inside them",
-    "_orig_mod": "torch.compile saves it",
-    "base_model": "PEFT saves it",
-    "_fsdp_wrapped_module": "FSDP saves it",
-}
-LAYER = re.compile(r"^(.*?\.?(?:layers|block|layer|h)\.\d+)\.")
-MERGE = "merge it into the model first (merge_and_unload of peft, then save_pretrained) and name that folder"
-SHOWN = 3
+NARROW = ("I8", "U8", "I16", "U16", "I32", "U32", "F8_E4M3", "F8_E5M2", "F4")
 
 
 class ModelNotFound(ValueError):
     """A model that is no folder here and cannot be had from the cache of hub models."""
-
-
-@dataclass(frozen=True)
-class Gaps:
-    """How files and model differ, by the names of weights."""
-
-    missing: tuple[str, ...]
-    """Weights that the model needs and no file has."""
-    extra: tuple[str, ...]
-    """Weights of the files inside the part that is used, for which the model has no place."""
-    sizes: tuple[str, ...]
-    """`name (3, 4) instead of (3, 5)`."""
-    files_only: tuple[str, ...]
-    """All that the files have and the model has not, `extra` among it."""
 
 
 def whole(model: PreTrainedModel) -> nn.Module:
@@ -72,6 +40,18 @@ def path_of(name: str) -> str:
     return str(folder) if folder.is_dir() else name
 
 
+def folder_of(name: str, revision: str | None) -> Path | None:
+    """Where a model's files lie: its own folder, or that of its commit in the cache of hub models."""
+    own = Path(path_of(name))
+    if own.is_dir():
+        return own.absolute()
+    try:
+        found = cached_file(name, "config.json", revision=revision, local_files_only=True)
+    except OSError:
+        return None
+    return Path(found).parent if found else None
+
+
 def read_config(name: str, revision: str | None) -> PretrainedConfig:
     """The config of a model on disk or in the cache.
 
@@ -81,7 +61,11 @@ def read_config(name: str, revision: str | None) -> PretrainedConfig:
     """
     try:
         config = AutoConfig.from_pretrained(path_of(name), revision=revision)
-    except (OSError, ValueError, KeyError) as error:
+    except (
+        Exception
+    ) as error:  # of a file that somebody else wrote: every version has errors of its own for it
+        if is_of_machine(error):
+            raise
         raise _unreadable(name, revision, error) from error
     if obstacle := quantised_obstacle(name, config.to_dict()):
         raise ValueError(obstacle)
@@ -121,118 +105,31 @@ def load_frozen(
         # A size that differs is no error there, so that it stands in the report, by name: it is refused below.
         model, report = auto.from_pretrained(path_of(name), ignore_mismatched_sizes=True, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
-        if _is_of_machine(error):
+        if is_of_machine(error):
             raise
         raise _unreadable(name, revision, error) from error
     if getattr(model, "_hf_peft_config_loaded", False):
         raise ValueError(f"{name} holds a PEFT adapter: {MERGE}")
+    if narrow := _narrow(folder_of(name, revision)):
+        raise ValueError(
+            f"the weights in {name} are not those of its config: {shown(narrow)} have 8 bits or are whole numbers. "
+            "They are quantised, without what their config should say of it: name the model that they were made from"
+        )
     used = part(model)
-    gaps = _gaps(model, used, report)
+    gaps = gaps_of(model, used, report)
     if gaps.missing or gaps.extra or gaps.sizes or any(map(ADAPTER.search, gaps.files_only)):
-        raise ValueError(_refusal(name, gaps))
+        raise ValueError(refusal(name, gaps))
     return used
 
 
-def _gaps(model: PreTrainedModel, used: nn.Module, report: dict[str, Any]) -> Gaps:
-    """What of a loading report concerns the part that is used.
-
-    A weight under several names (a tied head) is there if one of them is.
-    """
-    inside = {id(parameter) for parameter in used.parameters()}
-    every = {name: id(p) for name, p in model.named_parameters(remove_duplicate=False) if id(p) in inside}
-    absent = set(report["missing_keys"])
-    there = {place for name, place in every.items() if name not in absent}
-    missing = {name for name, place in every.items() if name in absent and place not in there}
-    parts = {name.partition(".")[0] for name in every}
-    own, prefix = {name for name, _ in model.named_children()}, f"{model.base_model_prefix}."
-
-    def concerned(key: str) -> bool:
-        plain = key if key.partition(".")[0] in own else key.removeprefix(prefix)
-        return plain.partition(".")[0] in parts and not HARMLESS_EXTRA.search(plain)
-
-    files_only = sorted(report["unexpected_keys"])
-    return Gaps(
-        missing=tuple(sorted(name for name in missing if not HARMLESS_MISSING.search(name))),
-        extra=tuple(key for key in files_only if concerned(key)),
-        sizes=tuple(
-            f"{key} {tuple(found)} instead of {tuple(wanted)}"
-            for key, found, wanted in sorted(report["mismatched_keys"])
-            if key in every
-        ),
-        files_only=tuple(files_only),
-    )
-
-
-def _refusal(name: str, gaps: Gaps) -> str:
-    what = [
-        f"{text} {_shown(keys)}"
-        for text, keys in (
-            ("no file has", gaps.missing),
-            ("of another size is", gaps.sizes),
-            ("the model has no place for", gaps.extra),
-        )
-        if keys
-    ]
-    return f"the weights in {name} are not those of its config: {'; '.join(what)}. {_cause(gaps)}"
-
-
-def _cause(gaps: Gaps) -> str:
-    """The likely cause, and the next step."""
-    if any(map(QUANTISED.search, gaps.files_only)):
-        return "They are quantised: name the model that they were made from"
-    if any(map(ADAPTER.search, gaps.files_only)):
-        return f"They hold a PEFT adapter that is not merged: {MERGE}"
-    if prefix := _wrapper(gaps):
-        who = WRAPPERS.get(prefix.partition(".")[0], "something around the model saves it")
-        return (
-            f"Their names begin with {prefix!r}, as {who}: save the model itself (unwrapped) with "
-            "save_pretrained, or take the prefix off the names"
-        )
-    if gaps.sizes:
-        return "config.json is another model's, or was edited: take config and weights from one place"
-    if gaps.missing and all("head" in key or key.startswith("output") for key in gaps.missing):
-        return (
-            "Only the output layer is missing, and config.json does not tie it to the embedding "
-            "(tie_word_embeddings): the files are of a base model, or config.json is another model's"
-        )
-    if gaps.missing:
-        layers = _layers(gaps.missing)
-        whole_layers = f"whole layers ({_shown(layers)}): " if layers else ""
-        return f"Likely cause: {whole_layers}a file was not copied or saved; copy the model again, whole"
-    if layers := _layers(gaps.extra):
-        return (
-            f"The files know more of {_shown(layers)} than config.json: it is another model's, or was edited"
-        )
-    return "config.json is another model's, or was edited: take config and weights from one place"
-
-
-def _wrapper(gaps: Gaps) -> str:
-    """What stands before the names of the missing weights in the files; empty if nothing does.
-
-    Most of the names will do: a tied weight is missing under two, and the files have one.
-    """
-    others = set(gaps.files_only)
-    first = next(iter(gaps.missing), "")
-    for key in gaps.files_only:
-        prefix = key.removesuffix(first)
-        if (
-            first
-            and prefix != key
-            and 2 * sum(prefix + name in others for name in gaps.missing) > len(gaps.missing)
-        ):
-            return prefix
-    return ""
-
-
-def _layers(keys: Iterable[str]) -> tuple[str, ...]:
-    """The layers that weights are of, each once; none where some weight is of no layer."""
-    found = [LAYER.match(key) for key in keys]
-    return tuple(dict.fromkeys(match[1] for match in found if match)) if all(found) else ()
-
-
-def _shown(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+def _narrow(folder: Path | None) -> tuple[str, ...]:
+    """Matrices of fewer bits than a number of any model's: transformers would take their codes for numbers."""
+    found = []
+    for file in sorted(folder.glob("*.safetensors")) if folder else []:
+        with contextlib.suppress(SafetensorError), safe_open(file, framework="pt") as content:
+            slices = {name: content.get_slice(name) for name in content.keys()}  # noqa: SIM118 (no mapping)
+            found += [n for n, s in slices.items() if len(s.get_shape()) > 1 and s.get_dtype() in NARROW]
+    return tuple(found)
 
 
 def _unreadable(name: str, revision: str | None, error: Exception) -> ValueError:
@@ -245,7 +142,9 @@ def _unreadable(name: str, revision: str | None, error: Exception) -> ValueError
             return ValueError(f"{name} holds a PEFT adapter, no model: {MERGE}")
         pointers = sorted(name for name in files if _is_pointer(folder / name))
         if pointers:
-            said = f"{_shown(tuple(pointers))}: a Git LFS pointer, the file itself was not fetched (git lfs pull)"
+            said = (
+                f"{shown(tuple(pointers))}: a Git LFS pointer, the file itself was not fetched (git lfs pull)"
+            )
         return ValueError(f"the model in folder {name} cannot be read: {said}; copy it again, whole")
     at = f" at revision {revision}" if revision else ""
     return ModelNotFound(
@@ -254,7 +153,7 @@ def _unreadable(name: str, revision: str | None, error: Exception) -> ValueError
     )
 
 
-def _is_of_machine(error: Exception) -> bool:
+def is_of_machine(error: Exception) -> bool:
     """Whether a disk or the memory failed, which says nothing about the model."""
     if isinstance(error, OSError):
         return bool(error.errno) and not isinstance(error, FileNotFoundError)

@@ -13,11 +13,15 @@ from layalign.config import RunConfig
 from layalign.data.batch import Batch
 from layalign.model.frozen import embedding_rows, read_config
 from layalign.model.tokenizers import Tokenizers
-from layalign.positions import positions, source_obstacle, text_obstacle
+from layalign.positions import Answer, positions, source_obstacle, text_obstacle
 
 
-def check_lengths(run: RunConfig) -> None:
+def check_lengths(run: RunConfig, answer: Answer) -> None:
     """Refuse a recipe whose longest source or text its models have no positions for.
+
+    Args:
+        run: the recipe.
+        answer: as `text_obstacle` takes it.
 
     Raises:
         ValueError: with what to lower.
@@ -25,7 +29,7 @@ def check_lengths(run: RunConfig) -> None:
     encoder, decoder = _configs(run)
     found = [
         source_obstacle(run, encoder.to_dict()) if encoder else None,
-        text_obstacle(run, decoder.to_dict(), run.data.max_target, "data.max_target"),
+        text_obstacle(run, decoder.to_dict(), answer),
     ]
     if lines := [text for text in found if text]:
         raise ValueError("; ".join(lines))

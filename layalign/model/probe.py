@@ -6,6 +6,7 @@ It costs one pass over the weights (a sum and the extremes of each) and two forw
 from __future__ import annotations
 
 import hashlib
+import math
 
 import torch
 import transformers
@@ -15,6 +16,7 @@ from transformers import PreTrainedModel
 from layalign.model.decoder import logits
 from layalign.model.encoder import encode
 from layalign.model.frozen import embedding_rows
+from layalign.model.gaps import LAYER, shown
 
 TOKENS = 8
 VALUES = 16
@@ -25,20 +27,31 @@ DRIFT = {"bf16": 0.25, "fp32": 0.02, "fp64": 1e-4}
 
 
 def check_numbers(module: nn.Module, what: str) -> None:
-    """Refuse weights that are not numbers.
+    """Refuse weights that are not numbers, or say nothing: a file with holes is as long as a whole one.
 
     Raises:
-        ValueError: naming the first weights that hold NaN or infinity.
+        ValueError: naming the first weights that hold NaN or infinity, or the part whose matrices are constant.
     """
     parameters = {name: value.detach() for name, value in module.named_parameters() if value.numel()}
-    extremes = [torch.stack(torch.aminmax(value)) for value in parameters.values()]
-    sound = torch.stack([torch.isfinite(pair).all() for pair in extremes]).tolist()
-    broken = [name for name, good in zip(parameters, sound) if not good]
+    extremes = torch.stack(
+        [torch.stack(torch.aminmax(value)).double() for value in parameters.values()]
+    ).tolist()
+    broken = tuple(name for name, pair in zip(parameters, extremes) if not all(map(math.isfinite, pair)))
     if broken:
-        more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
         raise ValueError(
-            f"{what} has weights that are not numbers (NaN or infinite): {', '.join(broken[:3])}{more}; "
+            f"{what} has weights that are not numbers (NaN or infinite): {shown(broken)}; "
             "it was saved from a training that had diverged, or converted to a type too narrow for it: get it anew"
+        )
+    said: dict[str, bool] = {}
+    for (name, value), (low, high) in zip(parameters.items(), extremes):
+        if min(value.shape) > 1 < value.ndim:
+            layer = LAYER.match(name)
+            part = layer[1] if layer else name
+            said[part] = said.get(part, False) or low != high
+    if silent := tuple(part for part, speaks in said.items() if not speaks):
+        raise ValueError(
+            f"{what} has parts whose weights are all one number: {shown(silent)}; its files were not copied whole "
+            "(a hole in a file reads as zeros): copy them again"
         )
 
 

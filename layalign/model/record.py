@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,11 +21,10 @@ import torch
 import transformers
 from torch import nn
 from transformers import PreTrainedModel
-from transformers.utils import cached_file
 
 from layalign.config import ModelConfig
 from layalign.data.tokenise import encode_sources, encode_texts
-from layalign.model.frozen import path_of
+from layalign.model.frozen import folder_of
 from layalign.model.probe import (
     check_embeddings,
     check_numbers,
@@ -41,6 +41,11 @@ RECORD = "backbones.json"
 VERSION = 1
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp64": torch.float64}
 """From the narrowest: weights in one can be compared with those in a wider one."""
+NO_ARITHMETIC = re.compile(
+    r"^_|dropout|^initializer|^output_|_token_ids?$|2(id|label)$|version|dtype$"
+    r"|^(architectures|auto_map|use_cache|max_position_embeddings|task_specific_params|problem_type|tokenizer_class)$"
+)
+"""Keys of a config that change with who saves it, or nothing that a frozen model computes."""
 PARTS = {"encoder": "the encoder", "decoder": "the LLM"}
 
 
@@ -64,6 +69,8 @@ class Backbone:
     """`probe.encoder_values` or `probe.decoder_values`."""
     scale: float | None = None
     """`probe.embedding_scale` of the LLM."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """What of its `config.json` decides how it computes."""
 
     @property
     def title(self) -> str:
@@ -79,6 +86,8 @@ class Sentence:
 
     language: str
     text: str
+    limit: int | None
+    """Tokens after which the encoder's are cut; None is nowhere."""
     encoder: tuple[int, ...] | None
     decoder: tuple[int, ...] | None
 
@@ -169,7 +178,7 @@ def record_of(model: Recorded, tokenizers: Tokenizers) -> Record:
         decoder=model.backbones["decoder"],
         bos=bos,
         end=tokenizers.decoder.eos_token_id,
-        sentences=tuple(written(tokenizers, language, text) for language, text in fixed_sentences()),
+        sentences=tuple(written(tokenizers, *sentence) for sentence in fixed_sentences()),
     )
 
 
@@ -179,21 +188,21 @@ def versions() -> dict[str, str]:
     return {name: str(library.__version__) for name, library in libraries.items()}
 
 
-def written(tokenizers: Tokenizers, language: str, text: str) -> Sentence:
+def written(tokenizers: Tokenizers, language: str, text: str, limit: int | None) -> Sentence:
     """A sentence in the ids that training makes of it."""
     try:
-        encoder = tuple(encode_sources([text], [language], tokenizers.encoder, sys.maxsize)[0][0])
+        encoder = tuple(encode_sources([text], [language], tokenizers.encoder, limit or sys.maxsize)[0][0])
     except ValueError:  # a language that it does not know, or no token at all
         encoder = None
     decoder = tuple(encode_texts([text], tokenizers.decoder, sys.maxsize)[0][0])
-    return Sentence(language=language, text=text, encoder=encoder, decoder=decoder)
+    return Sentence(language=language, text=text, limit=limit, encoder=encoder, decoder=decoder)
 
 
 def _backbone(
     module: nn.Module, name: str, revision: str | None, precision: str, values: tuple[float, ...]
 ) -> Backbone:
     config: Any = module.config
-    folder = _folder(name, revision)
+    folder = folder_of(name, revision)
     commit = folder.name if folder and folder.parent.name == "snapshots" else None
     return Backbone(
         name=name,
@@ -204,19 +213,16 @@ def _backbone(
         precision=precision,
         weights=digest(module, DTYPES[precision]),
         values=values,
+        config=_arithmetic(folder),
     )
 
 
-def _folder(name: str, revision: str | None) -> Path | None:
-    """Where a model's files lie: its own folder, or that of its commit in the cache of hub models."""
-    own = Path(path_of(name))
-    if own.is_dir():
-        return own.absolute()
-    try:
-        found = cached_file(name, "config.json", revision=revision, local_files_only=True)
-    except OSError:
-        return None
-    return Path(found).parent if found else None
+def _arithmetic(folder: Path | None) -> dict[str, Any]:
+    """Keys of the `config.json` in a folder that decide what a model computes, as they stand there."""
+    if folder is None:
+        return {}
+    told = json.loads((folder / "config.json").read_bytes())
+    return {key: value for key, value in told.items() if value is not None and not NO_ARITHMETIC.search(key)}
 
 
 def _tuples(told: Mapping[str, Any]) -> dict[str, Any]:

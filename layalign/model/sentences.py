@@ -55,7 +55,11 @@ COMMON = (
 """Read as English."""
 
 
-def fixed_sentences() -> list[tuple[str, str]]:
-    """Code of the language and text of every fixed sentence."""
-    capitals = [(code, f" 20,5  {text.upper()}\n 3 ") for code, text in SENTENCES.items()]
-    return [*SENTENCES.items(), *capitals, *(("en", text) for text in COMMON)]
+CUT = 12
+"""Tokens after which the sentences in capitals are cut: the side on which a tokenizer cuts is part of what it does."""
+
+
+def fixed_sentences() -> list[tuple[str, str, int | None]]:
+    """Language, text and limit of every fixed sentence; None is no limit."""
+    plain = [(code, text, None) for code, text in [*SENTENCES.items(), *(("en", text) for text in COMMON)]]
+    return [*plain, *((code, f" 20,5  {text.upper()}\n 3 ", CUT) for code, text in SENTENCES.items())]

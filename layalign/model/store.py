@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
 from layalign.config import BRIDGE_WEIGHTS, ModelConfig
 from layalign.methods import Bridge
@@ -24,7 +25,7 @@ from layalign.model.convert import load_converted
 from layalign.model.decoder import load_decoder
 from layalign.model.encoder import load_encoder
 from layalign.model.record import DTYPES, PARTS, Recorded, read_record, record_of
-from layalign.model.tokenizers import Tokenizers, load_tokenizers
+from layalign.model.tokenizers import Tokenizers, load_tokenizers, open_tokenizer
 
 __all__ = [
     "Tokenizers", "load_backbones", "load_tokenizers", "load_weights", "needs", "put_weights", "read_bridge",
@@ -95,7 +96,11 @@ def load_weights(model: Bridged, folder: Path, tokenizers: Tokenizers | None = N
             f"{folder} holds no bridge ({WEIGHTS} is missing): name a finished run's bridge folder"
         )
     _check_whole(folder)
-    put_weights(model, load_file(path), str(path))
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}): copy the bridge again, or train it anew") from None
+    put_weights(model, weights, str(path))
     if "encoder" in model.backbones:
         _check_record(model, folder, tokenizers)
 
@@ -166,13 +171,16 @@ def read_bridge(folder: Path, **changes: Any) -> tuple[ModelConfig, Bridge]:
     """
     try:
         told = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        model, bridge = ({k: _tuples(v) for k, v in told[key].items()} for key in ("model", "bridge"))
+        config, switches = ModelConfig(**model), Bridge(**bridge)
     except OSError:
         raise ValueError(f"{folder} holds no bridge ({CONFIG} is missing)") from None
-    model, bridge = ({k: _tuples(v) for k, v in told[key].items()} for key in ("model", "bridge"))
-    config, record = ModelConfig(**model), read_record(folder)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{folder / CONFIG} is damaged ({error!r}): copy the bridge again") from None
+    record = read_record(folder)
     commits = {f"{part}_revision": getattr(record, part).commit for part in PARTS} if record else {}
     known = {key: commit for key, commit in commits.items() if commit and getattr(config, key) is None}
-    return dataclasses.replace(config, **known, **changes), Bridge(**bridge)
+    return dataclasses.replace(config, **{**known, **changes}), switches
 
 
 def needs(folder: Path) -> str:
@@ -187,10 +195,14 @@ def needs(folder: Path) -> str:
 
 
 def saved_tokenizers(folder: Path) -> Tokenizers:
-    """The tokenizers that were saved with a bridge."""
+    """The tokenizers that were saved with a bridge.
+
+    Raises:
+        ValueError: they are not there, or cannot be opened.
+    """
     return Tokenizers(
-        AutoTokenizer.from_pretrained(folder / ENCODER_TOKENIZER),
-        AutoTokenizer.from_pretrained(folder / DECODER_TOKENIZER),
+        open_tokenizer(str(folder / ENCODER_TOKENIZER), None),
+        open_tokenizer(str(folder / DECODER_TOKENIZER), None),
     )
 
 

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from layalign.config import ModelConfig
 from layalign.data.tokenise import encode_texts
 from layalign.data.unknown import count_unknown
-from layalign.model.frozen import path_of, read_config
+from layalign.model.frozen import is_of_machine, path_of, read_config
 from layalign.model.sentences import SENTENCES
 
 FEWEST = 4
@@ -53,17 +53,29 @@ def load_tokenizers(config: ModelConfig) -> Tokenizers:
 
 
 def _tokenizer(name: str, revision: str | None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model, checked against the model."""
+    tokenizer = open_tokenizer(name, revision)
+    rows = read_config(name, revision).get_text_config().vocab_size
+    check_rows(tokenizer, rows, name)
+    return tokenizer
+
+
+def open_tokenizer(name: str, revision: str | None) -> PreTrainedTokenizerBase:
+    """The tokenizer in a folder or of a hub name.
+
+    Raises:
+        ValueError: there is none, or one that does not serve.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(path_of(name), revision=revision)
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"{name} has no tokenizer that can be loaded: {str(error).splitlines()[0]}"
-        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if is_of_machine(error):
+            raise
+        said = (str(error).splitlines() or [repr(error)])[0]
+        raise ValueError(f"{name} has no tokenizer that can be loaded: {said}") from None
     if tokenizer.eos_token_id is None and tokenizer.pad_token_id is None:
         raise ValueError(f"the tokenizer of {name} has neither an end nor a padding token")
     check_vocabulary(tokenizer, name)
-    rows = read_config(name, revision).get_text_config().vocab_size
-    check_rows(tokenizer, rows, name)
     return tokenizer
 
 
@@ -71,10 +83,18 @@ def check_vocabulary(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     """Refuse a tokenizer that was opened empty: transformers 5 does that where a file of another format is missing.
 
     Raises:
-        ValueError: it has next to no tokens, or makes the same of every sentence.
+        ValueError: it has next to no tokens, makes the same of every sentence, or names a special token that it lacks.
     """
+    known = tokenizer.get_vocab()
+    for mark in MARKS:
+        token = getattr(tokenizer, f"{mark}_token")
+        if token is not None and token not in known:
+            raise ValueError(
+                f"the tokenizer of {name} names {token!r} as its {mark}_token, which is not in its vocabulary: name "
+                "one that is, in tokenizer_config.json"
+            )
     special = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
-    ordinary = len(tokenizer.get_vocab().keys() - special)
+    ordinary = len(known.keys() - special)
     written = encode_texts(list(SENTENCES.values()), tokenizer, sys.maxsize)[0]
     silent = all(count_unknown(tokenizer, ids) == len(ids) for ids in written)
     if ordinary >= FEWEST and not silent and len({tuple(ids) for ids in written}) > 1:

@@ -6,7 +6,7 @@ import pytest
 from transformers import AutoConfig
 
 from layalign.config import RunConfig, resolve
-from layalign.positions import positions, source_obstacle, text_obstacle
+from layalign.positions import GENERATED, TARGET, positions, source_obstacle, text_obstacle
 
 RECIPE = {
     "name": "x",
@@ -69,7 +69,7 @@ def test_a_source_as_long_as_the_table_fits_and_one_more_does_not():
 def test_what_stands_before_the_llm_is_counted_by_method():
     def fits(most: int, *overrides: str) -> bool:
         config = {"model_type": "llama", "max_position_embeddings": most}
-        return text_obstacle(run(*overrides), config, 500, "data.max_target") is None
+        return text_obstacle(run(*overrides), config, TARGET) is None
 
     assert fits(1014)
     assert not fits(1013)
@@ -77,5 +77,13 @@ def test_what_stands_before_the_llm_is_counted_by_method():
     assert not fits(1263, "data.max_prompt=250")
     assert fits(1013, "model.adapter=false")
     assert fits(1014, "data.max_prompt=250", "model.text=false")
-    said = text_obstacle(run(), {"model_type": "llama", "max_position_embeddings": 9}, 500, "data.max_target")
+    said = text_obstacle(run(), {"model_type": "llama", "max_position_embeddings": 9}, TARGET)
     assert "1 (start token) + 513 (data.max_source with its separator) + 500 (data.max_target) = 1014" in said
+
+
+def test_an_evaluation_counts_the_answers_that_it_generates():
+    config = {"model_type": "llama", "max_position_embeddings": 1014}
+    assert text_obstacle(run("evaluation.max_new_tokens=500"), config, GENERATED) is None
+    said = text_obstacle(run("evaluation.max_new_tokens=501"), config, GENERATED)
+    assert "501 (evaluation.max_new_tokens) = 1015" in said
+    assert text_obstacle(run("evaluation.max_new_tokens=900"), config, TARGET) is None

@@ -14,6 +14,9 @@ from cluster.files import read_jsonl
 from cluster.job.interrupt import Interrupts
 from jobs.recipe.plan import load_recipe, plan_run
 from jobs.work import train as job
+from layalign.config import read_recipe, resolve
+from layalign.model.store import load_tokenizers
+from layalign.training.distributed import Processes
 from tests.layalign.model.folders import edit_json, edit_weights, without
 from tests.world import launch, write_recipe
 
@@ -227,3 +230,19 @@ def test_weights_that_change_between_plan_and_start_are_refused(place, tmp_path)
     plan.run.create(plan.config.to_dict())
     with pytest.raises(ClusterError, match="are not those that this run was planned with"):
         job.run(told, Interrupts())
+
+
+class SecondOfTwo(Processes):
+    """A process whose other one has loaded something else."""
+
+    def gather(self, value):
+        return ["0123456789abcdef", value]
+
+
+def test_processes_that_loaded_different_weights_do_not_train(place):
+    config = resolve(read_recipe(place / "tiny.yaml"), 1)
+    tokenizers = load_tokenizers(config.model)
+    with pytest.raises(
+        ValueError, match=r"have loaded different weights for the encoder .*0123456789abcdef, "
+    ):
+        job._model(config, None, tokenizers, SecondOfTwo())

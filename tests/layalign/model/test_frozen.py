@@ -342,3 +342,40 @@ def test_a_folder_in_the_home_is_found_as_the_dry_run_finds_it(tmp_path, monkeyp
     monkeypatch.setenv("HOME", str(tmp_path))
     write_decoder(tmp_path / "m")
     load_decoder("~/m", None, torch.float32, "auto")
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_codes_of_a_quantised_model_are_not_taken_for_numbers(tmp_path, dtype):
+    """All names and shapes are right; what says that they are codes was lost."""
+    folder = edit_weights(
+        write_decoder(tmp_path / "m"), lambda w: {k: v.to(dtype) if v.ndim == 2 else v for k, v in w.items()}
+    )
+    with pytest.raises(ValueError, match=r"lm_head\.weight.* have 8 bits or are whole numbers.*quantised"):
+        decoder(folder)
+
+
+def test_a_file_of_another_tool_beside_the_weights_is_no_reason(tmp_path):
+    folder = write_decoder(tmp_path / "m")
+    (folder / "broken.safetensors").write_bytes(b"xx")
+    decoder(folder)
+
+
+def test_a_stale_file_that_goes_before_the_shards_is_refused(tmp_path):
+    folder = sharded(tmp_path)
+    whole = tmp_path / "whole" / "model.safetensors"
+    shutil.copy(whole, folder)
+    decoder(folder)
+    edit_weights(folder, without(".layers.0."))
+    with pytest.raises(ValueError, match=r"whole layers \(model\.layers\.0\)"):
+        decoder(folder)
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"model_type": "llama", "num_hidden_layers": "three"}', "{}"]
+)
+def test_a_config_that_is_none_is_refused_in_words(tmp_path, content):
+    folder = write_decoder(tmp_path / "m")
+    (folder / "config.json").write_text(content)
+    for load in (decoder, encoder):
+        with pytest.raises(ValueError, match=r"the model in folder .* cannot be read|not been checked"):
+            load(folder)

@@ -19,6 +19,7 @@ from layalign.model.encoder import build_encoder
 from layalign.model.ends import NotANumber
 from layalign.model.layalign import LayAlign
 from layalign.model.limits import check_lengths, check_tokenised
+from layalign.positions import TARGET
 from tests.layalign.model.folders import edit_json
 from tests.layalign.model.test_architectures import ENCODERS, SMALL, make, make_batch
 from tests.layalign.model.test_store import write_backbone
@@ -118,21 +119,21 @@ def test_an_encoders_table_holds_what_its_config_promises_and_no_more(tmp_path, 
         encoder(input_ids=longer, attention_mask=torch.ones_like(longer))
     encoder.save_pretrained(tmp_path / kind)
     other = replace(config, encoder=str(tmp_path / kind))
-    check_lengths(run(other, max_source=most))
+    check_lengths(run(other, max_source=most), TARGET)
     with pytest.raises(
         ValueError, match=rf"data\.max_source is {most + 1}.*\({kind}\) has positions for {most} tokens"
     ):
-        check_lengths(run(other, max_source=most + 1))
+        check_lengths(run(other, max_source=most + 1), TARGET)
 
 
 def test_relative_positions_have_no_end(config):
-    check_lengths(run(config, max_source=90))
+    check_lengths(run(config, max_source=90), TARGET)
 
 
 def test_a_recipe_longer_than_the_llms_context_is_refused(config):
-    check_lengths(run(config, max_source=60, max_target=66))
+    check_lengths(run(config, max_source=60, max_target=66), TARGET)
     with pytest.raises(ValueError, match=r"positions for 128 tokens.* = 129 may stand before it"):
-        check_lengths(run(config, max_source=60, max_target=67))
+        check_lengths(run(config, max_source=60, max_target=67), TARGET)
 
 
 def test_the_longest_example_counts_where_the_recipe_sets_no_limit(config):

@@ -164,3 +164,37 @@ def test_values_are_the_same_in_two_loads_and_others_of_another_model(tmp_path):
     assert (
         probe.drift(probe.decoder_values(llm()), probe.decoder_values(llm("granite"))) > probe.DRIFT["bf16"]
     )
+
+
+HOLES = {
+    "layer": (lambda name, value: ".layers.1." in name and value.ndim == 2, r"one number: model\.layers\.1;"),
+    "embedding": (lambda name, _: "embed_tokens" in name, r"one number: model\.embed_tokens\.weight;"),
+    "all": (
+        lambda _, value: value.ndim == 2,
+        r"one number: model\.embed_tokens\.weight, model\.layers\.0.*and 2 more",
+    ),
+}
+
+
+@pytest.mark.parametrize(("gone", "said"), HOLES.values(), ids=HOLES)
+def test_a_file_with_a_hole_is_refused(tmp_path, gone, said):
+    """As long as a whole one, with zeros for what was never copied."""
+    folder = edit_weights(
+        write_decoder(tmp_path / "m"), lambda w: {k: v * 0 if gone(k, v) else v for k, v in w.items()}
+    )
+    config = ModelConfig(encoder="none", decoder=str(folder), method="llm", precision="fp32")
+    with pytest.raises(ValueError, match=said):
+        LayAlign.build(config, config.bridge(2))
+
+
+def test_single_matrices_of_zeros_and_a_row_of_types_are_no_hole():
+    """Blocks that were inserted, and XLM-R's table of one type."""
+    model = llm()
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if name.endswith(("o_proj.weight", "down_proj.weight", "norm.weight")):
+                value.zero_()
+    probe.check_numbers(model, "the LLM")
+    types = torch.nn.Module()
+    types.token_type_embeddings = torch.nn.Embedding.from_pretrained(torch.zeros(1, 8))
+    probe.check_numbers(types, "the encoder")

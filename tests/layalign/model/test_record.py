@@ -13,9 +13,12 @@ import transformers
 
 from layalign.config import ModelConfig
 from layalign.languages import LANGUAGES
+from layalign.mini.tokenizers import encoder_tokenizer
+from layalign.mini.world import World
 from layalign.model import record, store
 from layalign.model.layalign import LayAlign
-from layalign.model.sentences import COMMON, SENTENCES
+from layalign.model.sentences import COMMON, SENTENCES, fixed_sentences
+from layalign.model.tokenizers import Tokenizers
 from tests.layalign.model.folders import edit_json, edit_weights
 from tests.layalign.model.test_architectures import DECODERS, ENCODERS, SMALL, make_batch
 from tests.layalign.model.test_store import write_backbone
@@ -120,14 +123,50 @@ def test_another_model_of_the_same_sizes_is_refused(config, bridge, tmp_path, ki
         LayAlign.from_pretrained(bridge, decoder=other)
 
 
+CONFIGS = [
+    ("decoder", "rms_norm_eps", 1e-2, "1e-06 and is 0.01"),
+    ("decoder", "rope_parameters", {"rope_type": "default", "rope_theta": 500.0}, "500.0"),
+    ("encoder", "relative_attention_max_distance", 8, "128 and is 8"),
+]
+
+
+@pytest.mark.parametrize(("part", "key", "value", "said"), CONFIGS)
+def test_a_config_that_computes_otherwise_is_refused_by_its_key(config, bridge, part, key, value, said):
+    edit_json(Path(getattr(config, part), "config.json"), **{key: value})
+    with pytest.raises(ValueError, match=rf"the config of the .* has changed .*{key} was") as refusal:
+        open_again(config, bridge)
+    assert said in str(refusal.value)
+
+
+def test_what_a_config_says_of_its_maker_is_no_difference(config, bridge):
+    told = {
+        "transformers_version": "4.40.0",
+        "_name_or_path": "elsewhere",
+        "use_cache": False,
+        "dtype": "bfloat16",
+    }
+    edit_json(Path(config.decoder, "config.json"), **told, max_position_embeddings=256, architectures=["X"])
+    open_again(config, bridge)
+
+
 def test_the_same_weights_under_another_arithmetic_are_refused(config, tmp_path):
+    """Where the config does not tell: the same folder, computed otherwise by another version of a library."""
     edit_weights(Path(config.decoder), lambda w: {k: v * 20 if "_proj" in k else v for k, v in w.items()})
     bridge = tmp_path / "bridge"
     LayAlign.build(config, config.bridge(2)).save_pretrained(bridge)
-    rope = {"rope_parameters": {"rope_type": "linear", "factor": 8.0, "rope_theta": 10000.0}}
-    edit_json(Path(config.decoder, "config.json"), **rope)
+    told = json.loads((bridge / record.RECORD).read_text())
+    told["decoder"]["values"] = [value * 1.3 for value in told["decoder"]["values"]]
+    (bridge / record.RECORD).write_text(json.dumps(told))
     with pytest.raises(ValueError, match="the LLM computes other numbers from the same weights"):
         open_again(config, bridge)
+
+
+def test_small_differences_between_machines_are_none(config, bridge):
+    told = json.loads((bridge / record.RECORD).read_text())
+    for part in ("encoder", "decoder"):
+        told[part]["values"] = [value * 1.001 for value in told[part]["values"]]
+    (bridge / record.RECORD).write_text(json.dumps(told))
+    open_again(config, bridge)
 
 
 def test_a_library_that_scales_soft_tokens_otherwise_is_refused(config, bridge, kind, monkeypatch):
@@ -262,3 +301,73 @@ def test_a_model_of_the_hub_is_recorded_with_its_commit(config, tmp_path, monkey
     told = LayAlign.build(replace(config, encoder="ours/encoder"), config.bridge(2)).backbones["encoder"]
     assert (told.commit, told.folder) == (commit, str(repository / "snapshots" / commit))
     assert told.weights == LayAlign.build(config, config.bridge(2)).backbones["encoder"].weights
+
+
+def test_the_side_on_which_texts_are_cut_is_part_of_the_sentences():
+    tokenizer = encoder_tokenizer(World(0))
+    seen = {}
+    for side in ("right", "left"):
+        tokenizer.truncation_side = side
+        written = [
+            record.written(Tokenizers(tokenizer, tokenizer), *sentence) for sentence in fixed_sentences()
+        ]
+        seen[side] = [sentence.encoder for sentence in written]
+    assert seen["left"] != seen["right"]
+    assert all(ids[-1] == tokenizer.eos_token_id for ids in seen["right"])
+
+
+DAMAGED = {
+    "no json": ("bridge.json", None, "holds no bridge"),
+    "empty json": ("bridge.json", b"{}", "is damaged"),
+    "half json": ("bridge.json", b'{"model": ', "is damaged"),
+    "empty weights": ("bridge.safetensors", b"", "has changed since it was written"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "said"), DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_bridge_is_refused_in_words(bridge, name, content, said):
+    if content is None:
+        (bridge / name).unlink()
+    else:
+        (bridge / name).write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        LayAlign.from_pretrained(bridge)
+
+
+def test_damaged_weights_with_nothing_beside_them_are_refused_in_words(config, bridge):
+    (bridge / "bridge.json").unlink()
+    (bridge / "bridge.safetensors").write_bytes(b"xx")
+    with pytest.raises(ValueError, match="is damaged"):
+        open_again(config, bridge)
+
+
+def test_a_bridge_without_its_tokenizers_is_refused_in_words(bridge):
+    shutil.rmtree(bridge / store.DECODER_TOKENIZER)
+    with pytest.raises(ValueError, match="has no tokenizer that can be loaded"):
+        LayAlign.from_pretrained(bridge)
+
+
+def test_a_branch_that_moved_on_is_refused_and_the_commit_of_then_opened(config, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    repository = tmp_path / "hub" / "models--ours--encoder"
+    (repository / "refs").mkdir(parents=True)
+    for commit in ("1" * 40, "2" * 40):
+        shutil.copytree(config.encoder, repository / "snapshots" / commit)
+    edit_weights(repository / "snapshots" / ("2" * 40), nudge("shared.weight"))
+    (repository / "refs" / "main").write_text("1" * 40)
+    hub = replace(config, encoder="ours/encoder")
+    LayAlign.build(hub, hub.bridge(2)).save_pretrained(tmp_path / "bridge")
+    (repository / "refs" / "main").write_text("2" * 40)
+    with pytest.raises(ValueError, match=r"the encoder is not the one .*1111.*2222"):
+        open_again(hub, tmp_path / "bridge")
+    model = LayAlign.from_pretrained(tmp_path / "bridge")
+    assert model.origin.encoder_revision == "1" * 40
+
+
+def test_another_way_to_compute_attention_is_no_difference(bridge, kind):
+    if kind == "gemma2":
+        pytest.skip("is always eager")
+    LayAlign.from_pretrained(bridge, attention="eager")
