@@ -128,7 +128,7 @@ class TrainingConfig:
     """Batches that are length-sorted together; 1 is plain random sampling, as the paper."""
     init: str = "previous"
     """Weights to start from: `previous` (the stage before, if any), `none`, or a bridge's folder."""
-    init_checksum: str | None = None
+    init_checksum: str | None = field(default=None, metadata=LATER)
     """SHA-256 of the weights in that folder, which stands for it in the signature; put there when a run is planned."""
     select: Literal["best", "last"] = "last"
     """Weights that the run hands on: those of the lowest dev loss, or the last."""
@@ -240,7 +240,7 @@ class RunConfig:
         """
         told = _result_fields(self)
         del told["name"]
-        checksum = told["training"].pop("init_checksum")
+        checksum = told["training"].pop("init_checksum", None)
         if checksum is not None:
             told["training"]["init"] = checksum
         told["model"] = {**told["model"], **dataclasses.asdict(self.bridge), "method": None}
