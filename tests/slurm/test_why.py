@@ -135,6 +135,7 @@ def test_a_job_whose_output_cannot_be_written(sandbox, tmp_path, template):
     )  # fmt: skip
     run = record(chain, template, "f")
     run.slurm.rename(tmp_path / "elsewhere")
+    run.slurm.touch()  # a folder that is only gone is made again by Slurm 24.11
     sandbox.run("scontrol", "release", chain.job)
     ended(chain)
     with clients_of(sandbox):
