@@ -54,7 +54,17 @@ ROOMS = [
 ]
 """What a room imports stands above it, and in a house that `MAY_IMPORT` allows it. A new room is a line here."""
 GROUND = {
-    "layalign": {"bounds", "config", "families", "languages", "methods", "positions", "prompts", "strict", "tabular"},
+    "layalign": {
+        "bounds",
+        "config",
+        "families",
+        "languages",
+        "methods",
+        "positions",
+        "prompts",
+        "strict",
+        "tabular",
+    },
     "cluster": {"commands", "errors", "files", "provenance", "quantities", "quota"},
     "jobs": set(),
 }
