@@ -1,4 +1,4 @@
-"""How far the evaluations of a run are: each share of a benchmark, or all of them in one row. Light."""
+"""How far the evaluations of a run are: each share of a benchmark, or all of them in one row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A grid as its files tell of it: cells, labels of its points, and the arrays that were submitted for it. Light."""
+"""A grid as its files tell of it: cells, labels of its points, and the arrays that were submitted for it."""
 
 from __future__ import annotations
 

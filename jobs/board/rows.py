@@ -1,4 +1,4 @@
-"""What the board shows: one row for a run and one for its answers to a benchmark, a line for a grid. Light."""
+"""What the board shows: one row for a run and one for its answers to a benchmark, a line for a grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has become of a training, from its files and one look at the queue. Light."""
+"""What has become of a training, from its files and one look at the queue."""
 
 from __future__ import annotations
 

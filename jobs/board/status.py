@@ -1,4 +1,4 @@
-"""Everything that the board shows, read from files first, then from one shared look at the queue. Light.
+"""Everything that the board shows, read from files first, then from one shared look at the queue.
 
 No call of Slurm is made for a single run: one `squeue` for all of them, and one `sacct` for those that have left it.
 """

@@ -1,4 +1,4 @@
-"""The answers in the cells of an evaluation: kept, and read as answers to what is asked. Light."""
+"""The answers in the cells of an evaluation: kept, and read as answers to what is asked."""
 
 from __future__ import annotations
 

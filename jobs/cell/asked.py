@@ -1,4 +1,4 @@
-"""What a share of a benchmark asks: its questions and right answers by their content. Light."""
+"""What a share of a benchmark asks: its questions and right answers by their content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An evaluation cut into cells, and brought in line with what was answered before. Light."""
+"""An evaluation cut into cells, and brought in line with what was answered before."""
 
 from __future__ import annotations
 

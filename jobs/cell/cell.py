@@ -1,4 +1,4 @@
-"""The cells of a grid as plain data: trainings and shares of evaluations, what each needs, and how far it is. Light."""
+"""The cells of a grid as plain data: trainings and shares of evaluations, what each needs, and how far it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that a run has answered of a benchmark, whatever a single command has asked, and the tables of it. Light."""
+"""All that a run has answered of a benchmark, whatever a single command has asked, and the tables of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to ask for next time, from what was asked for and used. Light."""
+"""What to ask for next time, from what was asked for and used."""
 
 from __future__ import annotations
 

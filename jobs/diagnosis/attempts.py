@@ -1,4 +1,4 @@
-"""The starts of a run or of a cell as its files tell them: which job, which logs. Light."""
+"""The starts of a run or of a cell as its files tell them: which job, which logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs asked for beside what they used, and what it cost. Light."""
+"""What runs asked for beside what they used, and what it cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be found out about a run or a cell: its files, one look at the queue, one question to accounting. Light."""
+"""What can be found out about a run or a cell: its files, one look at the queue, one question to accounting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How some work stopped short of its end: the cause, the evidence, and what helps; or that nobody knows. Light."""
+"""How some work stopped short of its end: the cause, the evidence, and what helps; or that nobody knows."""
 
 from __future__ import annotations
 

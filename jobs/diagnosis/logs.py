@@ -1,4 +1,4 @@
-"""What a run prints: the end of its log, what is added to it, or why it broke. Light, whatever the log's size."""
+"""What a run prints: the end of its log, what is added to it, or why it broke."""
 
 from __future__ import annotations
 

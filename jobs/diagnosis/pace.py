@@ -1,4 +1,4 @@
-"""How fast a training goes, and how many units of which length the rest of it takes. Light."""
+"""How fast a training goes, and how many units of which length the rest of it takes."""
 
 from __future__ import annotations
 

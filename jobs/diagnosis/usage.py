@@ -1,4 +1,4 @@
-"""What runs asked for and what they used: of accounting where it answers, else of their own files. Light."""
+"""What runs asked for and what they used: of accounting where it answers, else of their own files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why work does not run though nothing has failed: the queue's reasons in plain words, and what it waits for. Light."""
+"""Why work does not run though nothing has failed: the queue's reasons in plain words, and what it waits for."""
 
 from __future__ import annotations
 

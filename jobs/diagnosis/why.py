@@ -1,4 +1,4 @@
-"""What keeps a run from going on, on one screen: what happened, what tells so, and the next step. Light."""
+"""What keeps a run from going on, on one screen: what happened, what tells so, and the next step."""
 
 from __future__ import annotations
 

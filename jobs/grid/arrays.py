@@ -1,4 +1,4 @@
-"""Missing cells as arrays of slots: how many, of which shape, after what, within the site's limits. Light.
+"""Missing cells as arrays of slots: how many, of which shape, after what, within the site's limits.
 
 Cells of one kind, level and shape share a work list. Where the site lets a job requeue itself, a slot goes on after its
 walltime by itself; elsewhere further rounds of slots stand behind the first, as many as a training needs units, and a

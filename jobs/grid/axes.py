@@ -1,4 +1,4 @@
-"""The choices of a grid: axes, variants and exclusions of its file as labelled overrides. Imports nothing heavy."""
+"""The choices of a grid: axes, variants and exclusions of its file as labelled overrides."""
 
 from __future__ import annotations
 

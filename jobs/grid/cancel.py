@@ -1,4 +1,4 @@
-"""Taking runs and grids out of the queue: one look at it, one question, one call. Light."""
+"""Taking runs and grids out of the queue: one look at it, one question, one call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a grid to what it wants: the runs of its points, shared where they compute the same, and its cells. Light."""
+"""From a grid to what it wants: the runs of its points, shared where they compute the same, and its cells."""
 
 from __future__ import annotations
 

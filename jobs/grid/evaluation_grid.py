@@ -1,4 +1,4 @@
-"""The evaluation of one run, as a grid that has nothing else. Light."""
+"""The evaluation of one run, as a grid that has nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grid files: a page of YAML becomes the rows of a table, each for one seed. Imports nothing heavy.
+"""Grid files: a page of YAML becomes the rows of a table, each for one seed.
 
     title: What the parts are worth
     recipe: math                      # a name in jobs/recipes, or a path from this file

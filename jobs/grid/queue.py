@@ -1,4 +1,4 @@
-"""A grid through a cluster's queue, or on this machine: show what is missing, ask, submit just that. Light."""
+"""A grid through a cluster's queue, or on this machine: show what is missing, ask, submit just that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a grid is there, what is on its way, and what is missing: its files and one look at the queue. Light."""
+"""What of a grid is there, what is on its way, and what is missing: its files and one look at the queue."""
 
 from __future__ import annotations
 

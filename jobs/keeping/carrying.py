@@ -1,4 +1,4 @@
-"""What an archive tells of its runs, and whether a run that comes out of one is what it says. Imports nothing heavy."""
+"""What an archive tells of its runs, and whether a run that comes out of one is what it says."""
 
 from __future__ import annotations
 

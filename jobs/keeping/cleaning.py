@@ -1,4 +1,4 @@
-"""What `clean` offers: everything below the folder of all runs that is safe to delete. Imports nothing heavy."""
+"""What `clean` offers: everything below the folder of all runs that is safe to delete."""
 
 from __future__ import annotations
 

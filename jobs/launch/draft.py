@@ -1,4 +1,4 @@
-"""The chain of units that trains a run, as it is first submitted, and again. Light."""
+"""The chain of units that trains a run, as it is first submitted, and again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`train --race gpu=a100,h100`: the same run asked for in several ways at once. Light."""
+"""`train --race gpu=a100,h100`: the same run asked for in several ways at once."""
 
 from __future__ import annotations
 

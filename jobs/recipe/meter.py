@@ -1,4 +1,4 @@
-"""How far something long has come, and numbers for people. Imports nothing heavy."""
+"""How far something long has come, and numbers for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the names that users give mean: a run, a grid, or a cell of a run's evaluation. Imports nothing heavy.
+"""What the names that users give mean: a run, a grid, or a cell of a run's evaluation.
 
 A run goes by the path or name of its folder (`math-layalign-s2-0123abcd`), by its signature, or by its name, with the
 stage or without (stage 2 before stage 1). A grid goes by its name. A cell is the run, a blank or a slash, and its share

@@ -1,7 +1,4 @@
-"""From a recipe to runs: which folders, in which order, from whose weights, and what stands in the way.
-
-Imports nothing heavy: a login node answers at once, before anything is queued.
-"""
+"""From a recipe to runs: which folders, in which order, from whose weights, and what stands in the way."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a recipe needs from the hub, brought into the cache on a login node and pinned to commits.
 
-Imports nothing heavy. Encoders are converted (`layalign.model.convert`) in a process of their own.
+Encoders are converted (`layalign.model.convert`) in a process of their own.
 """
 
 from __future__ import annotations

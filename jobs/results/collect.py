@@ -1,4 +1,4 @@
-"""What runs have answered, gathered from their folders for tables, plots and the report. Light."""
+"""What runs have answered, gathered from their folders for tables, plots and the report."""
 
 from __future__ import annotations
 

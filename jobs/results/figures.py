@@ -1,4 +1,4 @@
-"""One number of a results table: of one seed or a mean over several, with what stands beside it. Light."""
+"""One number of a results table: of one seed or a mean over several, with what stands beside it."""
 
 from __future__ import annotations
 

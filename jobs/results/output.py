@@ -1,4 +1,4 @@
-"""Tables beside the paper's, and the report: shown by `results`, written by a grid's last job. Light."""
+"""Tables beside the paper's, and the report: shown by `results`, written by a grid's last job."""
 
 from __future__ import annotations
 

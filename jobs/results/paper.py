@@ -1,4 +1,4 @@
-"""The paper's own figures (`jobs/paper.yaml`), to stand beside ours. Light."""
+"""The paper's own figures (`jobs/paper.yaml`), to stand beside ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plots of a report: accuracy by language, difference from the paper, learning curves. Light."""
+"""The plots of a report: accuracy by language, difference from the paper, learning curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose results are shown: the points of a grid, or runs put together by what they have in common. Light."""
+"""Whose results are shown: the points of a grid, or runs put together by what they have in common."""
 
 from __future__ import annotations
 

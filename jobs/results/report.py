@@ -1,4 +1,4 @@
-"""The report of results: one HTML file that opens from disk, with tables, plots, curves and examples. Light."""
+"""The report of results: one HTML file that opens from disk, with tables, plots, curves and examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Example answers for a report: the same few questions of each language, as every method has answered them. Light."""
+"""Example answers for a report: the same few questions of each language, as every method has answered them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table of results for a page: it sorts, and tells behind each number what it is made of. Light."""
+"""A table of results for a page: it sorts, and tells behind each number what it is made of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of a results table: means over seeds, intervals, what the paper has, and differences. Light."""
+"""The numbers of a results table: means over seeds, intervals, what the paper has, and differences."""
 
 from __future__ import annotations
 

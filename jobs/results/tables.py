@@ -1,4 +1,4 @@
-"""Results tables beside the paper's, for the terminal, Markdown, LaTeX, CSV and JSON. Light."""
+"""Results tables beside the paper's, for the terminal, Markdown, LaTeX, CSV and JSON."""
 
 from __future__ import annotations
 
