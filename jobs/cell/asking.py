@@ -58,7 +58,7 @@ def evaluation_cells(
 def _cut(whole: Cell, config: RunConfig, data: Path | None) -> list[Cell]:
     """A language in shares. The miniature's world need not have been made yet: what it asks is then not known."""
     limit = config.evaluation.limit
-    if is_mini(config.model.decoder):
+    if data is None and is_mini(config.model.decoder):
         problems = Settings(seed=config.seed).problems
         known = [(min(SHARD, problems - first), "", "") for first in range(0, problems, SHARD)]
     else:

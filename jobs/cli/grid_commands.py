@@ -38,6 +38,7 @@ def ablate_command(request: AblateRequest) -> int:
             f"{context.profile.name} is this one machine: the miniature twin {grid.twin} is run, not {grid.name}"
         )
         grid = load_grid(grid.twin)
+    context = context.asked_of(resolve(load_recipe(grid.recipe), 1, context.overrides).model.decoder)
     wanted = wanted_of(grid, context.runs, context.data, context.overrides)
     return _bring_about(wanted, context, request.how, request.options)
 
@@ -60,6 +61,7 @@ def pipeline_command(request: PipelineRequest) -> int:
         twin=None,
         title=f"{second.name}: {second.model.method}",
     )
+    context = context.asked_of(second.model.decoder)
     wanted = wanted_of(grid, context.runs, context.data, context.overrides, name)
     return _bring_about(wanted, context, request.how, request.options)
 

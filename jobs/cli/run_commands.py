@@ -44,6 +44,7 @@ def evaluate_command(request: EvaluateRequest) -> int:
     if request.limit is not None:
         context = context.with_overrides(f"evaluation.limit={request.limit}")
     plan, command = _evaluated(request, context)
+    context = context.asked_of(plan.config.model.decoder)
     benchmarks = list(request.benchmarks or plan.config.evaluation.benchmarks)
     slurm = isinstance(context.profile, SlurmProfile)
     against = evaluation_obstacles(plan, benchmarks, context.data, os.environ, command, trained_first=slurm)

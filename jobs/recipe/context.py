@@ -14,6 +14,7 @@ from cluster.hub.cache import use_storage
 from cluster.profile.load import Profile, SlurmProfile, detect, load_profile, split_overrides
 from cluster.run.run_folder import runs_root
 from cluster.slurm.submission import Submission
+from layalign.mini import is_mini
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +63,14 @@ class Context:
     """Folder of all runs."""
     data: Path | None
     """Data folder."""
+    data_named: bool = True
+    """It was named by the user; otherwise it is `$LAYALIGN_DATA`, which is of real data."""
     overrides: tuple[str, ...] = ()
     """Of the recipe."""
+
+    def asked_of(self, decoder: str) -> Context:
+        """The same with the data folder that an LLM is asked from: the miniature has its own unless one is named."""
+        return replace(self, data=None) if is_mini(decoder) and not self.data_named else self
 
     def with_overrides(self, *overrides: str) -> Context:
         """The same with further overrides of the recipe, which count more."""
@@ -118,7 +125,13 @@ def context_of(where: Where, how: How) -> Context:
     data = Path(given).expanduser().absolute() if given else None
     if data and not data.is_dir():
         raise ClusterError(f"data folder {data} does not exist; name another with --data or LAYALIGN_DATA")
-    return Context(profile=profile, runs=where.root(), data=data, overrides=where.split()[1])
+    return Context(
+        profile=profile,
+        runs=where.root(),
+        data=data,
+        data_named=where.data is not None,
+        overrides=where.split()[1],
+    )
 
 
 def context_again(where: Where, how: How, submission: Submission | None) -> Context:

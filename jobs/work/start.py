@@ -134,9 +134,11 @@ def _make_world(root: Path, settings: mini.Settings) -> None:
 
 def data_folder(told: Mapping[str, Any], config: RunConfig) -> Path | None:
     """The data folder: the user's, or the miniature's own."""
+    if told["data"]:
+        return Path(told["data"])
     if mini.is_mini(config.model.decoder):
         return mini.resolve("mini://data", mini.default_root(), mini.Settings(seed=config.seed))
-    return Path(told["data"]) if told["data"] else None
+    return None
 
 
 def cache_folder() -> Path:
