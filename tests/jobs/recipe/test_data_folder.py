@@ -29,5 +29,6 @@ def test_a_job_on_the_miniature_reads_the_folder_that_it_is_told(tmp_path):
     config = resolve(load_recipe("mini"), 2, ())
     assert data_folder({"data": str(tmp_path)}, config) == tmp_path
     own = data_folder({"data": None}, config)
-    assert own and own.name == "data"
+    assert own
+    assert own.name == "data"
     assert own.parent.name.startswith("world-")
