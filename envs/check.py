@@ -15,7 +15,7 @@ import sys
 OLDEST_PYTHON = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REBUILD = "build the environment anew: python launch.py env --cluster NAME --build"
-MODULES = {"pyyaml": "yaml"}
+MODULES = {"pyyaml": "yaml", "protobuf": "google.protobuf"}
 """Import names that differ from the name of the package."""
 
 
@@ -94,7 +94,11 @@ def arrow() -> None:
 
 def present(module: str) -> None:
     """A module that is there to be imported; importing them all would take every node half a minute."""
-    if importlib.util.find_spec(module) is None:
+    try:
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # the package above it
+        found = None
+    if found is None:
         raise Wrong(f"module {module} is missing though its package is installed: {REBUILD}")
 
 
