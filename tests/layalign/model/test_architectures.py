@@ -6,7 +6,7 @@ from transformers import AutoConfig
 
 from layalign import families
 from layalign.data.batch import Batch
-from layalign.methods import Bridge, bridge_of
+from layalign.methods import METHODS, Bridge, bridge_of
 from layalign.model.decoder import build_decoder, logits
 from layalign.model.encoder import build_encoder
 from layalign.model.layalign import LayAlign
@@ -204,8 +204,17 @@ def test_recomputing_changes_no_gradient(decoder: str) -> None:
     ],
 )  # fmt: skip
 def test_every_variant_batches_and_learns(switches: dict) -> None:
+    assert_batches_and_learns(bridge_of("layalign", 2, switches))
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if bridge_of(name, 2, {}).trains])
+def test_every_method_batches_and_learns(method: str) -> None:
+    assert_batches_and_learns(bridge_of(method, 2, {}))
+
+
+def assert_batches_and_learns(bridge: Bridge) -> None:
     batch = make_batch()
-    model = make(bridge=bridge_of("layalign", 2, switches)).train()
+    model = make(bridge=bridge).train()
     model.recompute_cross = True
     together, _ = model.loss(batch, chunk=64)
     alone = sum(model.loss(row(batch, i), chunk=64)[0].item() for i in range(3))
