@@ -16,6 +16,7 @@ from jobs.cell.whole import whole_evaluations
 from jobs.results.paper import paper_row
 from layalign.config import RunConfig
 from layalign.evaluation.benchmarks import BENCHMARKS
+from layalign.methods import Bridge
 
 OWN_MODELS = ("google/mt5-xl", "meta-math/MetaMath-7B-V1.0")
 OWN_ROWS = {"llm": "MetaMath", "langbridge": "LangBridge", "mindmerger": "MindMerger", "layalign": "LayAlign"}
@@ -192,6 +193,4 @@ def _paper_row(config: RunConfig) -> str | None:
     return OWN_ROWS.get(config.model.method) if as_it_is and whole else None
 
 
-_UNSET: dict[str, Any] = dict.fromkeys(
-    ("adapter", "adapter_width", "aligner", "encoder_states", "decoder_layers", "gate", "text", "compat")
-)
+_UNSET: dict[str, Any] = dict.fromkeys(field.name for field in dataclasses.fields(Bridge))
