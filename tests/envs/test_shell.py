@@ -12,10 +12,10 @@ import pytest
 
 from cluster.profile.load import load_profile
 from cluster.site.environment import REQUIREMENTS, job_lines, lacking
+from tests.cluster.profile.test_load import CLUSTERS
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVS = ROOT / "envs"
-CLUSTERS = ("narval", "fir", "nibi", "rorqual", "trillium", "killarney", "tamia", "vulcan")
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_shell_is_clean():
     subprocess.run(["shellcheck", *scripts, ENVS / "bootstrap"], check=True)
 
 
-@pytest.mark.parametrize("name", CLUSTERS)
+@pytest.mark.parametrize("name", [name for name in CLUSTERS if name != "sandbox"])
 def test_file_alone_loads_the_modules_of_the_profile_in_their_order(site, name):
     ran = bash(site, f"LAYALIGN_STEP=modules . envs/{name}.sh; echo $LAYALIGN_CLUSTER $LAYALIGN_KIND")
     profile = load_profile(name)
@@ -85,7 +85,8 @@ def test_file_alone_loads_the_modules_of_the_profile_in_their_order(site, name):
     assert ran.stdout == f"{name} {kind}\n", ran.stderr
     assert calls(site) == ["module purge", "module load " + " ".join(profile.software.modules)]
     order = [module.partition("/")[0] for module in profile.software.modules]
-    assert order == ["StdEnv", "gcc", "arrow", "cuda", "python"]
+    if "StdEnv" in order:  # the Alliance's
+        assert order == ["StdEnv", "gcc", "arrow", "cuda", "python"]
 
 
 @pytest.mark.skipif(not shutil.which("zstd"), reason="apt-get install zstd")
@@ -169,7 +170,7 @@ def test_what_is_wrong_ends_the_job_with_a_reason(site, name, environ, expected)
     assert "went on" not in ran.stdout
 
 
-@pytest.mark.parametrize("name", [*CLUSTERS, "sandbox"])
+@pytest.mark.parametrize("name", CLUSTERS)
 def test_lines_of_a_job_say_nothing_secret(name):
     environ = {"HF_TOKEN": "hf_x", "WANDB_API_KEY": "x", "HF_HOME": "/a b", "HOME": "/h"}
     lines = job_lines(load_profile(name), environ)
