@@ -21,7 +21,7 @@ HOME = ".local/share/layalign/envs/ours"
 
 def put_wheel(folder: Path, name: str, version: str, *requires: str) -> None:
     """A wheel whose module only knows its version."""
-    module, about = MODULES.get(name, name), f"{name}-{version}{LOCAL}.dist-info"
+    module, about = MODULES.get(name, name).replace(".", "/"), f"{name}-{version}{LOCAL}.dist-info"
     files = {
         f"{module}/__init__.py": f"__version__ = {version!r}\n",
         f"{module}/lib.py": "",

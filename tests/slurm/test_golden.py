@@ -22,4 +22,4 @@ def test_controller_accepts_the_golden_script(name, able):
         told = Sandbox(root).run("sbatch", "--test-only", str(text)).stderr
     finally:
         slurm.down(root)
-    assert "it would start at" in told
+    assert "to start at" in told
