@@ -19,11 +19,11 @@ from jobs.grid.grid_file import Grid, Point, load_grid
 from jobs.grid.queue import GridQueue, last_submission
 from jobs.grid.reconcile import Reconciled, forgiven
 from jobs.grid.show import cells_csv, show_plan
-from jobs.launch.draft import MORE, retry_run
+from jobs.launch.retry import MORE, retry_run
 from jobs.recipe.context import Context, How, Where, context_again, context_of
+from jobs.recipe.describe import refused
 from jobs.recipe.names import Names
 from jobs.recipe.plan import load_recipe
-from jobs.recipe.terminal import refused
 from layalign.config import resolve
 
 ONE_MACHINE = ("local", "sandbox")

@@ -13,9 +13,9 @@ from cluster.profile.load import SlurmProfile
 from jobs.cli.options import SHORT
 from jobs.cli.requests import DEFAULT_RECIPE, DemoRequest, EvaluateRequest, TrainRequest
 from jobs.recipe.context import Context, Where, context_of
+from jobs.recipe.describe import describe, refused
 from jobs.recipe.names import Names
 from jobs.recipe.plan import Plan, evaluated_config, evaluation_obstacles, load_recipe, plan_run
-from jobs.recipe.terminal import describe, refused
 from jobs.work.call import JobCall
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from jobs.diagnosis.advice import advice_lines
+from jobs.diagnosis.request_advice import advice_lines
 from jobs.diagnosis.usage import Consumption, Records, consumption
 from jobs.recipe.names import chosen
 from layalign.tabular import Column, Row, Table

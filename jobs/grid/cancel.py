@@ -16,7 +16,7 @@ from cluster.slurm.submission import Submission
 from jobs.grid.queue import last_submission
 from jobs.grid.reconcile import live_arrays
 from jobs.recipe.context import Where, profile_of
-from jobs.recipe.terminal import agreed
+from jobs.recipe.describe import agreed
 
 
 def cancel_all(found: Sequence[RunFolder | GridFolder], where: Where, yes: bool) -> None:

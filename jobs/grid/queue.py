@@ -26,8 +26,8 @@ from jobs.grid.arrays import SlotArray, check_parents, plan_arrays
 from jobs.grid.reconcile import Reconciled, reconcile
 from jobs.launch.queue import WATCH, Queue
 from jobs.recipe.context import Context, How
+from jobs.recipe.describe import agreed, refused
 from jobs.recipe.meter import many
-from jobs.recipe.terminal import agreed, refused
 from jobs.work.call import JobCall
 
 

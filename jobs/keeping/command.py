@@ -23,9 +23,9 @@ from cluster.storage.portable import anonymous, grid_files, run_files, settle_gr
 from cluster.storage.unpack import Archive, differences
 from jobs.keeping.carrying import Parcel, carried, check, folders_of, is_finished, obstacle, parcel_of
 from jobs.keeping.cleaning import has_submitted, show_waste, sum_of, waste_of
+from jobs.recipe.describe import agreed
 from jobs.recipe.meter import human_size, many, meter
 from jobs.recipe.names import chosen, runs_of_grid
-from jobs.recipe.terminal import agreed
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from cluster.errors import INTERRUPTED
 from cluster.launch.local import run_inline, submit_local
 from jobs.recipe.context import Context, How
+from jobs.recipe.describe import describe, refused
 from jobs.recipe.plan import Plan, training_obstacles
-from jobs.recipe.terminal import describe, refused
 from jobs.work.call import JobCall
 
 

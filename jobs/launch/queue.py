@@ -21,11 +21,11 @@ from cluster.slurm import client
 from cluster.slurm.queue import cancel, job_is_alive
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Standing
-from jobs.launch.draft import lost_parent, training_draft
 from jobs.launch.race import rivals_of
+from jobs.launch.retry import lost_parent, training_draft
 from jobs.recipe.context import Context, How
+from jobs.recipe.describe import describe, refused
 from jobs.recipe.plan import Plan, training_obstacles
-from jobs.recipe.terminal import describe, refused
 
 WATCH = 'squeue --me -o "%.18i %.30j %.10T %.10M %k"'
 UNKNOWN = "JOB-OF-STAGE-1"

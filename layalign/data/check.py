@@ -20,9 +20,9 @@ from pathlib import Path
 from layalign.config import DataConfig
 from layalign.data.faults import Fault, Faults
 from layalign.data.files import count_lines, is_list, objects
+from layalign.data.parallel import check_lengths
 from layalign.data.rows import Row
 from layalign.data.sources import READERS, asked_languages, object_row, read, seen, unusable
-from layalign.data.twins import check_lengths
 
 WHOLE = 2 << 20
 """Bytes of a data set that is read as in a training."""

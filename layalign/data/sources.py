@@ -36,9 +36,9 @@ from layalign.config import DataConfig
 from layalign.data.faults import Fault, Faults
 from layalign.data.files import checksum, listing, locate, objects, one_file
 from layalign.data.hub import hub_files, hub_rows, snapshot
+from layalign.data.parallel import lego_twins, pair_twins, twin_rows
 from layalign.data.rows import Blank, Fields, Found, Row, named_row
 from layalign.data.tsv import tsv_rows
-from layalign.data.twins import lego_twins, pair_twins, twin_rows
 from layalign.languages import Language, find, language
 from layalign.prompts import math_prompt, translation_prompt
 

@@ -8,8 +8,8 @@ import pytest
 
 import launch
 from cluster.files import write_json_atomic
-from jobs.diagnosis.advice import advice_lines
 from jobs.diagnosis.efficiency import table
+from jobs.diagnosis.request_advice import advice_lines
 from jobs.diagnosis.usage import Records, consumption, spans_of
 from tests.jobs.stories import Story, ago
 from tests.jobs.synthetic import make_runs

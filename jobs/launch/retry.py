@@ -19,7 +19,7 @@ from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Submission, recorded
 from jobs.cell.cell import wanted_cells
 from jobs.recipe.context import How, Where, context_again
-from jobs.recipe.terminal import agreed
+from jobs.recipe.describe import agreed
 from jobs.work.call import JobCall
 
 MORE = 1.5
