@@ -27,6 +27,7 @@ ROOMS = [
     "layalign/data",
     "layalign/model",
     "layalign/training",
+    "layalign/evaluation/reading",
     "layalign/evaluation",
     "layalign/analysis",
     "layalign/mini",
