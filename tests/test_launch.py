@@ -331,7 +331,7 @@ def test_a_dry_run_of_a_grid_that_goes_on_here_only_names_what_is_to_be_done(go,
         assert f"to be done here: {cell.name}" in capsys.readouterr().out
     assert len(job.told) == 3
     assert cell.folder.failed.exists()
-    assert launch.main(["retry", "--failed", "--inline"]) == 0
+    assert launch.main(["retry", "--failed", "--inline", "--yes"]) == 0
     assert len(job.told) == 4
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -127,16 +128,25 @@ def test_answers_to_the_former_file_are_found_again(answered):
     assert answered.scores() == before
 
 
+def put_weights(path, content):
+    """A bridge of other weights, whole: with their checksum beside them."""
+    path.write_bytes(content)
+    told = json.loads(path.with_name("bridge.json").read_text())
+    path.with_name("bridge.json").write_text(
+        json.dumps({**told, "sha256": hashlib.sha256(content).hexdigest()})
+    )
+
+
 def test_answers_of_another_bridge_do_not_count(answered):
     weights = answered.run.bridge / "bridge.safetensors"
     content = weights.read_bytes()
-    weights.write_bytes(content[:-4] + b"\x00\x00\x80\x3f")
+    put_weights(weights, content[:-4] + b"\x00\x00\x80\x3f")
     told = answered.evaluate("--languages", "sw")
     assert "8 answers are another model's, bridge (was " in told
     assert len(answered.lines()) == EACH * len(CODES) + EACH
     scores = answered.scores()
     assert (scores["sw"]["total"], scores["de"]["total"], scores["de"]["missing"]) == (EACH, 0, EACH)
-    weights.write_bytes(content)
+    put_weights(weights, content)
     answered.evaluate()
     assert len(answered.lines()) == EACH * len(CODES) + EACH
     assert all(score["missing"] == 0 for score in answered.scores().values())
@@ -146,7 +156,7 @@ def test_a_copied_bridge_is_the_same_bridge(answered):
     weights = answered.run.bridge / "bridge.safetensors"
     content = weights.read_bytes()
     weights.unlink()
-    weights.write_bytes(content)
+    put_weights(weights, content)
     answered.evaluate()
     assert len(answered.lines()) == EACH * len(CODES)
 

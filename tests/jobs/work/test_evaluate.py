@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 
 from cluster.files import read_jsonl
 from cluster.job.interrupt import Interrupts
-from jobs.work.evaluate import Answerer
+from jobs.work.evaluate import Answerer, _loaded_once
 from layalign.config import read_recipe, resolve
 from tests.jobs.work.test_train import send
 from tests.world import launch, until, write_recipe
@@ -127,6 +127,7 @@ def test_the_bare_llm_needs_no_run(trained, world):
 
 
 def test_a_process_loads_tokenizers_once_whatever_runs_it_answers(world, tmp_path, monkeypatch):
+    _loaded_once.cache_clear()  # of the tests before
     loaded, load = [], AutoTokenizer.from_pretrained
     monkeypatch.setattr(
         AutoTokenizer, "from_pretrained", lambda name, **told: loaded.append(name) or load(name, **told)
