@@ -223,7 +223,7 @@ class Killer:
             self.killed += 1
 
 
-ANSWERS = ("-o", "evaluation.batch_size=1", "evaluation.max_new_tokens=48")
+ANSWERS = ("-o", "evaluation.batch_size=1", "evaluation.max_new_tokens=48", "data.max_unknown=1")
 
 
 def test_an_evaluation_whose_tasks_are_killed_at_random_answers_every_item_once(sandbox, world, tmp_path):
