@@ -88,4 +88,4 @@ def test_a_grid_of_the_version_before_is_reported_and_only_what_is_missing_is_do
 def table(text: str) -> list[list[str]]:
     """Cells of the rows that show figures."""
     rows = [line.split() for line in text.splitlines()]
-    return [row for row in rows if len(row) > 2 and row[0] in ("LayAlign", "LLM")]
+    return [row for row in rows if len(row) > 2 and row[0] in ("LayAlign", "LLM") and row[1][0].isdecimal()]
