@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from jobs.cli.requests import CleanRequest, ExportRequest, ImportRequest, KeepRequest
-from jobs.keeping import command as keeping
+from jobs.keeping.cleaning import clean
+from jobs.keeping.keep import keep, project_folder
+from jobs.keeping.transfer import export_archive, import_archive
 from jobs.recipe.context import profile_of
 from jobs.recipe.names import Names
 
 
 def clean_command(request: CleanRequest) -> int:
     """Show what is safe to delete, and delete it if the user agrees."""
-    return keeping.clean(request.where.root(), request.names, request.yes)
+    return clean(request.where.root(), request.names, request.yes)
 
 
 def keep_command(request: KeepRequest) -> int:
     """Copy what is finished to storage that nothing purges."""
-    folder = request.to or keeping.project_folder(profile_of(request.where))
-    return keeping.keep(request.where.root(), request.names, folder)
+    folder = request.to or project_folder(profile_of(request.where))
+    return keep(request.where.root(), request.names, folder)
 
 
 def export_command(request: ExportRequest) -> int:
     """Put a run or a grid into one archive."""
     found = Names(request.where.root()).run_or_grid(request.name)
-    keeping.export_archive(found, request.to, request.checkpoints)
+    export_archive(found, request.to, request.checkpoints)
     return 0
 
 
 def import_command(request: ImportRequest) -> int:
     """Take runs out of an archive, once all of it has been checked."""
-    keeping.import_archive(request.archive, request.where.root())
+    import_archive(request.archive, request.where.root())
     return 0

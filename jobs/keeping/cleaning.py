@@ -1,20 +1,56 @@
-"""What `clean` offers: everything below the folder of all runs that is safe to delete."""
+"""What is safe to delete below the folder of all runs: shown, and deleted if the user agrees."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import all_runs
 from cluster.slurm.queue import Look
-from cluster.storage.cleanup import Waste, inits_of, waste_of_grid, waste_of_root, waste_of_run
+from cluster.storage.cleanup import Waste, inits_of, remove, waste_of_grid, waste_of_root, waste_of_run
+from jobs.recipe.describe import agreed, each, tell_errors
 from jobs.recipe.meter import human_size, many
 from jobs.recipe.names import chosen
 from layalign.tabular import Column, Row, Table
 
 SHOWN = 3
 """Names that a row of the table gives before it counts the rest."""
+
+
+def clean(root: Path, names: Sequence[str], yes: bool) -> int:
+    """Show what is safe to delete, and delete it if the user agrees.
+
+    Args:
+        root: folder of all runs.
+        names: of runs and grids; none is everything.
+        yes: the user has agreed.
+
+    Returns:
+        The exit status.
+    """
+    look = Look.attempt()
+    waste = waste_of(root, names, look)
+    if look.silence and has_submitted(root):
+        print(f"what was submitted is left alone: {look.silence}")
+    if not waste:
+        print(f"nothing that is safe to delete below {root}")
+        return 0
+    show_waste(waste)
+    if not yes and not sys.stdin.isatty():
+        print("nothing was deleted; to delete it, give the command again with --yes")
+        return 0
+    if not agreed("delete all of this", yes):
+        return 0
+    if not yes:  # time has passed: something may have begun
+        shown = {one.path for one in waste}
+        waste = [one for one in waste_of(root, names, Look.attempt()) if one.path in shown]
+    errors = each(waste, remove)
+    gone = [one for one in waste if not os.path.lexists(one.path)]
+    print(f"deleted: {sum_of(gone)}")
+    return tell_errors(errors)
 
 
 def waste_of(root: Path, names: Sequence[str], look: Look) -> list[Waste]:

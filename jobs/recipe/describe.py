@@ -1,14 +1,17 @@
-"""What commands tell of a run, of what stands in the way, and what they ask."""
+"""What commands tell of a run, of what stands in the way and of what failed, and what they ask."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-from cluster.errors import MISTAKE, ClusterError
+from cluster.errors import FAILED, MISTAKE, ClusterError
 from cluster.profile.load import SlurmProfile
 from jobs.recipe.context import Context
 from jobs.recipe.plan import Plan, data_check
+
+T = TypeVar("T")
 
 
 def describe(plan: Plan, context: Context, note: str) -> None:
@@ -54,3 +57,21 @@ def agreed(question: str, yes: bool) -> bool:
     if not sys.stdin.isatty():
         raise ClusterError(f"to {question}, an answer is needed, and there is no terminal: add --yes")
     return input(f"{question}? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def each(things: Iterable[T], act: Callable[[T], None]) -> list[str]:
+    """Do it to each; one that fails keeps none of the others from it. Returns what failed."""
+    errors = []
+    for thing in things:
+        try:
+            act(thing)
+        except ClusterError as error:
+            errors.append(str(error))
+    return errors
+
+
+def tell_errors(errors: Sequence[str]) -> int:
+    """Tell each error; the exit status."""
+    for text in errors:
+        print(f"error: {text}", file=sys.stderr)
+    return FAILED if errors else 0

@@ -209,8 +209,8 @@ def test_killed_import_leaves_a_draft_that_the_next_one_removes(go, make, tmp_pa
     go("export", run.path.name, "--to", "a.tar")
     code = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
-        "import cluster.storage.unpack, jobs.keeping.command, launch\n"
-        "jobs.keeping.command.check = lambda run, told: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import cluster.storage.unpack, jobs.keeping.transfer, launch\n"
+        "jobs.keeping.transfer.check = lambda run, told: os.kill(os.getpid(), signal.SIGKILL)\n"
         "launch.main(['import', 'a.tar', '--runs', 'there'])\n"
     )
     ran = subprocess.run([sys.executable, "-c", code, str(ROOT)], cwd=tmp_path, check=False)
