@@ -136,8 +136,8 @@ def _refusal_of_unknown(kind: Kind, tallies: Mapping[str, Tally], data: DataConf
     listed = _listed({language(code).name: _share(t.unknown, t.tokens) for code, t in lost.items()})
     return (
         f"{owner} tokenizer cannot write all of the {kind}s ({listed}): different texts become the same tokens; at "
-        f"most {_percent(data.max_unknown)} may be unknown (data.max_unknown); leave the language out, or choose a model "
-        "whose vocabulary has it"
+        f"most {_percent(data.max_unknown)} may be unknown (data.max_unknown); leave the language out, or choose a "
+        "model whose vocabulary has it"
     )
 
 
