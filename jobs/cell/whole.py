@@ -39,18 +39,23 @@ class Whole:
         return sum(outcome["items"] for outcome in self.outcomes)
 
     def told(self) -> dict[str, Any]:
-        """What was asked, for the record: files with their checksums, how many of their items, and who answered."""
-        files = {cell.language: asked.named for cell in self.cells if (asked := asked_in(cell))}
-        parts = [one["answered_with"] for one in self.outcomes if "answered_with" in one]
+        """What was asked, for the record: files and their checksums, what part of them, what answered by which code."""
         devices = dict.fromkeys(one["device"] for one in self.outcomes if "device" in one)
-        told: dict[str, Any] = {"device": ", ".join(devices), "strict rule": f"version {STRICT_VERSION}"}
-        if files:
-            told["benchmark files"] = files
-        if parts:
-            told["answered with"] = parts[0]
-        if part := limited(self.cells):
-            told["items"] = part
-        return told
+        parts = [one["answered_with"] for one in self.outcomes if "answered_with" in one]
+        starts = [start for cell in self.cells for start in read_jsonl(cell.folder.starts)]
+        known = {
+            "device": ", ".join(devices),
+            "strict rule": f"version {STRICT_VERSION}",
+            "benchmark files": {cell.language: told.named for cell in self.cells if (told := asked_in(cell))},
+            "items": limited(self.cells),
+            "answered with": parts[0] if parts else {},
+            "answered by": list(dict.fromkeys(map(_code, starts))),
+        }
+        return {key: value for key, value in known.items() if value}
+
+
+def _code(start: Mapping[str, Any]) -> str:
+    return f"tree {start.get('tree')} of commit {str(start.get('commit') or 'unknown')[:10]}"
 
 
 def limited(cells: Iterable[Cell]) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from layalign.evaluation.reading.plain import plain
 
@@ -67,7 +65,7 @@ def words_of(language: str) -> Words:
     told, english = _told().get(language, _told()["en"]), _told()["en"]
 
     def words(key: str, both: bool = False) -> list[str]:
-        shared = [word for word in english[key] if both and (told is english or len(word) > SHORT)]
+        shared = [word for word in english.get(key, ()) if both and (told is english or len(word) > SHORT)]
         return _plain([*told.get(key, ()), *shared])
 
     numerals = {plain(word): value for word, value in told.get("numerals", {}).items()}
@@ -76,7 +74,7 @@ def words_of(language: str) -> Words:
     joint, unit = any_of(words("and")), any_of(words("units", True))
     pairs = [_plain(pair) for pair in told.get("instead", ())]
     return Words(
-        copula=re.compile(rf"[^.:!?\n0-9=]{{0,30}}?(?:{any_of(words('is'), joined=True)}|=)"),
+        copula=re.compile(rf"{_over(words('over'))}(?:{any_of(words('is'), joined=True)}|\s?=)"),
         bare=told.get("bare", False),
         decimal_comma=told.get("decimal") == "comma",
         final=re.compile(any_of(words("final", True))),
@@ -100,6 +98,12 @@ def words_of(language: str) -> Words:
         numeral_part=re.compile(numeral),
         scale_first=told.get("scale_first", False),
     )
+
+
+def _over(first: Sequence[str]) -> str:
+    """What may stand between the noun and the copula: ` to the question`; of `first` words, where they are told."""
+    between = r"[^.,:;!?\n0-9=、を]"
+    return rf"\s(?:{any_of(first)}{between}{{0,30}}?\s)?" if first else f"{between}{{0,30}}?"
 
 
 def _date(month: str, year: str) -> str:
@@ -139,6 +143,8 @@ def common_words() -> Mapping[str, re.Pattern[str]]:
 
 @cache
 def _told() -> Mapping[str, Mapping[str, Any]]:
+    import yaml
+
     told: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
         Path(__file__).with_name("words.yaml").read_text(encoding="utf-8")
     )

@@ -238,6 +238,7 @@ def test_tables_say_what_they_were_made_by(answered):
     told = answered.table()["provenance"]
     assert told["strict rule"] == f"version {STRICT_VERSION}"
     assert set(told["answered with"]) == {"decoder", "encoder", "bridge", "settings"}
+    assert told["answered by"] == [f"tree {told['tree']} of commit {(told['commit'] or 'unknown')[:10]}"]
     line = answered.lines()[0]
     assert line["finish"] in ("stop", "length")
     assert line["rule"] == STRICT_VERSION
