@@ -144,7 +144,7 @@ def signal_of(run: RunFolder, resources: Resources) -> int:
     """
     sizes = [
         sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        for path in run.checkpoints.glob("*")
+        for path in run.checkpoints.glob("step-*")
     ]
     return signal_seconds(max(sizes, default=CHECKPOINT_BYTES), resources.time_min)
 

@@ -88,7 +88,8 @@ def obstacle(run: RunFolder, look: Look, checkpoints: bool) -> str | None:
         return f"{run.title} is in the queue, or may be{silent}: take it out with cancel, or wait until it is done"
     if not checkpoints:
         return f"{run.title} is not done ({run.state()}): with --checkpoints it can be trained on elsewhere"
-    return None if run.checkpoints.is_dir() else f"{run.title} is not done, and has no checkpoint yet"
+    begun = any(run.checkpoints.glob("step-*"))
+    return None if begun else f"{run.title} is not done, and has no checkpoint yet"
 
 
 def is_finished(run: RunFolder) -> bool:

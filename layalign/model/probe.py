@@ -21,7 +21,8 @@ from layalign.model.gaps import LAYER, shown
 TOKENS = 8
 VALUES = 16
 TOLERANCE = {torch.bfloat16: 0.05, torch.float32: 1e-3, torch.float64: 1e-6}
-"""Largest difference of two logits of one model in one process, as a share of how far its logits are spread."""
+"""How far two ways of computing logits may be apart in one process, as a share of how far the logits are spread. On
+average: the output layer rounds single logits otherwise than ours, where it caps them in bf16."""
 DRIFT = {"bf16": 0.25, "fp32": 0.02, "fp64": 1e-4}
 """The same between machines, on average: a GPU rounds otherwise than a CPU, and layers add it up."""
 
@@ -169,7 +170,7 @@ def check_embeddings(decoder: PreTrainedModel) -> None:
             f"the LLM ({kind}) computes logits that are not numbers from {TOKENS} ordinary tokens, in {decoder.dtype} "
             f"on {decoder.device} with transformers {version}: try model.precision=fp32, or get the model anew"
         )
-    apart = float((own.double() - ours.double()).abs().max() / own.double().std().clamp(min=1e-12))
+    apart = float((own.double() - ours.double()).square().mean().sqrt() / own.double().std().clamp(min=1e-12))
     if apart > TOLERANCE[decoder.dtype]:
         raise ValueError(
             f"the LLM ({kind}) computes other logits from the embeddings of {TOKENS} tokens than from the tokens "

@@ -258,7 +258,10 @@ def test_controller_is_asked_about_the_very_script(run, slurm):
 
 def test_signal_comes_early_enough_for_the_checkpoints_there_are(run):
     assert options(job(run).text)["signal"] == "USR2@120"
-    (run.checkpoints / "step-1").mkdir(parents=True)
+    run.checkpoints.mkdir(parents=True)
+    (run.checkpoints / "backbones.json").write_text("{}")  # there from the first start on, and no checkpoint
+    assert options(job(run).text)["signal"] == "USR2@120"
+    (run.checkpoints / "step-1").mkdir()
     with (run.checkpoints / "step-1" / "state").open("wb") as file:
         os.truncate(file.fileno(), 200_000_000_000)
     assert options(job(run).text)["signal"] == "USR2@460"

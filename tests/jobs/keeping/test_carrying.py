@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,6 +112,16 @@ def test_run_that_is_not_done_goes_with_checkpoints_only(go, make, tmp_path):
     taken = carry(go, run, tmp_path, "--checkpoints")
     assert taken.state() == "interrupted"
     assert (taken.checkpoints / "step-00000002" / "bridge.safetensors").read_bytes() == b"w" * 300
+
+
+def test_run_that_never_came_to_a_checkpoint_is_told(go, make):
+    run = make(1, done=False)
+    for checkpoint in run.checkpoints.glob("step-*"):
+        shutil.rmtree(checkpoint)
+    (run.checkpoints / "backbones.json").write_text("{}")
+    status, printed = go("export", run.path.name, "--checkpoints")
+    assert status == 2
+    assert "is not done, and has no checkpoint yet" in printed
 
 
 def test_start_on_another_machine_is_accounted_for(go, make, tmp_path, slurm):
