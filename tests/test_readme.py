@@ -15,7 +15,7 @@ from cluster.sandbox import sandbox as slurm
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-FILLED_IN = {"RUN": "mini-layalign-s2", "FOLDER": "elsewhere"}
+RUN = "mini-layalign-s2"
 SUITE = {"make test"}
 """What runs these very tests."""
 ANYWHERE = [
@@ -30,11 +30,11 @@ ON_ONE_MACHINE = [
     ("evaluate --run mini-layalign --benchmark mini", 0, "results: "),
     ("status", 0, "mini-layalign"),
     ("why RUN", 0, "mini-layalign"),
-    ("logs RUN --errors", 0, "no process of job"),
+    ("logs RUN --errors", 0, "no process of "),
     ("efficiency", 0, "in all"),
     ("results RUN RUN --benchmark mgsm --rule official --out FOLDER", 2, "mgsm"),
     ("clean", 0, "nothing"),
-    ("keep --to FOLDER", 0, "mini-layalign"),
+    ("keep --to FOLDER", 0, "copied and read back"),
     ("export RUN --to run.tar", 0, "run.tar"),
     ("import run.tar --runs FOLDER", 0, "mini-layalign-s2"),
 ]
@@ -42,7 +42,7 @@ ON_A_SANDBOX = [
     ("sandbox up", 0, "node1"),
     ("train --cluster sandbox --stage all --recipe mini", 0, "queued: job"),
     ("ablate --grid ablations --cluster sandbox --throttle 2 --yes", 0, "queued: job"),
-    ("watch --grid ablations", 0, "mini-ablations"),
+    ("watch --grid mini-ablations", 0, "mini-ablations"),
     ("pipeline --recipe mini --cluster sandbox --yes", 0, "mini"),
     ("missing", 0, "mini-ablations"),
     ("missing --submit", 0, ""),
@@ -65,8 +65,10 @@ def commands() -> list[str]:
 
 def shell(command: str, folder: Path) -> tuple[int, str]:
     """Run a line as it stands, in the checkout, with all that it writes in `folder`."""
-    for word, value in FILLED_IN.items():
-        command = re.sub(rf"\b{word}\b", str(folder / value) if word == "FOLDER" else value, command)
+    verb = next((word for word in command.split()[2:] if word.isalpha()), "")
+    filled = {"RUN": RUN, "FOLDER": str(folder / f"{verb}-to")}
+    for word, value in filled.items():
+        command = re.sub(rf"\b{word}\b", value, command)
     command = command.replace("run.tar", str(folder / "run.tar")).replace(
         "/dev/shm/layalign-sandbox", sandbox(folder)
     )

@@ -48,6 +48,9 @@ def show_log(work: RunFolder | CellFolder, rank: int = 0, follow: bool = False, 
     attempt = latest_attempt(shown) or latest_attempt(work)
     if attempt is None and (errors or not follow):
         found = diagnose(work)
+        if errors and shown.done.exists():
+            print(f"no process of {work.title} printed a traceback: {found.told}")
+            return
         raise ClusterError(
             f"{work.title} has printed nothing yet ({found.state}: {found.cause}): {found.told}; more: {why(work)}"
         )

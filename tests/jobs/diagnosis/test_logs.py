@@ -123,6 +123,13 @@ def test_a_run_that_never_started_says_so(story, show):
     assert f"launch.py why {story.folder}" in printed
 
 
+def test_what_is_done_has_no_errors_though_it_printed_to_a_terminal(story, show):
+    write_json_atomic(story.run.done, {"step": 1000})
+    status, printed = show("math", "--errors")
+    assert status == 0
+    assert "printed a traceback: it is done" in printed
+
+
 def test_logs_that_were_cleaned_up(story, show):
     story.started()
     status, printed = show("math")
