@@ -48,7 +48,7 @@ FORMATS = {
 
 
 @dataclass(frozen=True, order=True)
-class Wanted:
+class Download:
     """One thing that a recipe needs from the hub."""
 
     kind: Kind
@@ -57,7 +57,7 @@ class Wanted:
     """Branch, tag or commit as the recipe asks for it; None is `main`."""
 
 
-def fetch(wanted: list[Wanted], environ: dict[str, str], update: bool, tell: Callable[[str], None]) -> None:
+def fetch(wanted: list[Download], environ: dict[str, str], update: bool, tell: Callable[[str], None]) -> None:
     """Bring everything that is not there yet.
 
     Args:
@@ -106,7 +106,7 @@ def needed(files: Mapping[str, int]) -> dict[str, int]:
     raise ClusterError(f"it has none of the weights that are loaded here: {', '.join(FORMATS)}")
 
 
-def _pin(one: Wanted, environ: Mapping[str, str], update: bool) -> Pin:
+def _pin(one: Download, environ: Mapping[str, str], update: bool) -> Pin:
     """The commit to fetch: the one that was fetched before, or what the hub says now."""
     known = None if update else read_pin(one.kind, one.name, one.revision, environ)
     if known:
@@ -122,7 +122,7 @@ def _pin(one: Wanted, environ: Mapping[str, str], update: bool) -> Pin:
 
 
 def _check_room(
-    pins: Mapping[Wanted, Pin], absent: Mapping[Wanted, list[str]], environ: Mapping[str, str]
+    pins: Mapping[Download, Pin], absent: Mapping[Download, list[str]], environ: Mapping[str, str]
 ) -> None:
     size = sum(pin.files[file] for one, pin in pins.items() for file in absent[one])
     files = sum(FILES_EACH * len(names) for names in absent.values())
@@ -130,7 +130,7 @@ def _check_room(
         check_room(hub_cache(environ), size, files, read_quotas())
 
 
-def _large(one: Wanted, commit: str, file: str, environ: Mapping[str, str]) -> None:
+def _large(one: Download, commit: str, file: str, environ: Mapping[str, str]) -> None:
     """Bring the content of one file into the cache, in pieces if need be; `_links` then gives it its name.
 
     Raises:
@@ -166,7 +166,7 @@ def _large(one: Wanted, commit: str, file: str, environ: Mapping[str, str]) -> N
     partial.rename(blob)
 
 
-def _links(one: Wanted, pin: Pin) -> None:
+def _links(one: Download, pin: Pin) -> None:
     """The small files, and a snapshot with a link to each content."""
     from huggingface_hub import snapshot_download
 
@@ -178,7 +178,7 @@ def _links(one: Wanted, pin: Pin) -> None:
 
 
 @contextmanager
-def _hub_errors(one: Wanted) -> Iterator[None]:
+def _hub_errors(one: Download) -> Iterator[None]:
     """What the hub, or the way to it, refuses, as the user's next step."""
     from huggingface_hub import errors
 

@@ -48,7 +48,7 @@ SAME = "give the same launch command again: it goes on from the last checkpoint"
 MORE_MEMORY = "ask for more memory (-o cluster.mem=64G), or lower training.micro_batch"
 
 
-class UnitLife:
+class UnitLifecycle:
     """What one process of a unit does for its run around its work.
 
     Args:

@@ -14,7 +14,7 @@ from cluster.errors import ClusterError
 from cluster.job.unit import Unit
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import cancel, job_is_alive, queued
-from cluster.slurm.submission import Standing, Submission, recorded
+from cluster.slurm.submission import Submission, SubmissionState, recorded
 
 
 def alternatives(run: RunFolder) -> list[Submission]:
@@ -23,7 +23,7 @@ def alternatives(run: RunFolder) -> list[Submission]:
     return [found for record in records if (found := recorded(record))]
 
 
-def standing_of_run(run: RunFolder) -> Standing | None:
+def submission_state_of_run(run: RunFolder) -> SubmissionState | None:
     """What has become of all that was submitted for a run; None if nothing was, as far as anybody knows.
 
     Raises:
@@ -31,7 +31,7 @@ def standing_of_run(run: RunFolder) -> Standing | None:
     """
     every = alternatives(run)
     rows = queued(one.job for one in every if one.job) if every else []
-    return Standing(every[0], [row for one in every for row in one.among(rows)]) if every else None
+    return SubmissionState(every[0], [row for one in every for row in one.among(rows)]) if every else None
 
 
 def ends_of(run: RunFolder) -> list[str]:

@@ -34,7 +34,7 @@ from cluster.run.work_folder import JobHome
 from cluster.site.environment import job_lines
 from cluster.slurm.sbatch import is_refusal, job_of, sbatch
 from cluster.slurm.script import script, signal_seconds
-from cluster.slurm.submission import Submission, standing_of
+from cluster.slurm.submission import Submission, submission_state
 
 CHECKPOINT_BYTES = 34_000_000 * 12
 """Of the paper's bridge: fp32 weights and two moments of each."""
@@ -49,7 +49,7 @@ FULFILLABLE = "--kill-on-invalid-dep=yes"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draft:
+class PreparedJob:
     """A job that can be submitted. Making one writes nothing and asks nobody."""
 
     home: JobHome
@@ -70,7 +70,7 @@ class Draft:
     """What a job is told beside its config, for the record."""
 
 
-def draft(
+def prepare_job(
     call: Call,
     home: JobHome,
     profile: SlurmProfile,
@@ -85,7 +85,7 @@ def draft(
     cells: str | None = None,
     told: Mapping[str, Any] | None = None,
     snapshot: Snapshot | None = None,
-) -> Draft:
+) -> PreparedJob:
     """A job for a run, or slots for a grid.
 
     Args:
@@ -122,7 +122,7 @@ def draft(
         signal_s=signal_s,
         requeue=requeue,
     )
-    return Draft(
+    return PreparedJob(
         home=home,
         record=record,
         name=name,
@@ -175,7 +175,7 @@ def setup_lines(
     ]
 
 
-def submit_slurm(draft: Draft) -> Submission:
+def submit_slurm(prepared: PreparedJob) -> Submission:
     """Put a job into the queue, unless an earlier submission of the same record is there already.
 
     Returns:
@@ -184,36 +184,36 @@ def submit_slurm(draft: Draft) -> Submission:
     Raises:
         ClusterError: Slurm refuses it, or does not answer: then the same call goes on where this one stopped.
     """
-    home = draft.home
+    home = prepared.home
     with Lease(home.slurm / "submitting", home.slurm / "submitting", f"the submission of {home.title}"):
-        standing = standing_of(draft.record)
+        standing = submission_state(prepared.record)
         if standing and standing.alive:
             return standing.submission
-        draft.snapshot.write()
-        write_atomic(_pickle_path(home, draft.pickle), draft.pickle)
-        path = home.slurm / f"{draft.name}-{uuid.uuid4().hex[:8]}.sh"
-        write_atomic(path, draft.text)
-        intent = _intent(draft, path)
-        intent.write(draft.record)
-        submission = intent.accepted(_sbatch(intent, draft.record), draft.record)
+        prepared.snapshot.write()
+        write_atomic(_pickle_path(home, prepared.pickle), prepared.pickle)
+        path = home.slurm / f"{prepared.name}-{uuid.uuid4().hex[:8]}.sh"
+        write_atomic(path, prepared.text)
+        intent = _intent(prepared, path)
+        intent.write(prepared.record)
+        submission = intent.accepted(_sbatch(intent, prepared.record), prepared.record)
     home.event("submitted", job=submission.job, units=submission.units, tree=submission.tree)
     return submission
 
 
-def ask_controller(draft: Draft) -> str:
+def ask_controller(prepared: PreparedJob) -> str:
     """What the controller says of the very script: when and where it would start.
 
     Raises:
         ClusterError: it would refuse it, or does not answer.
     """
-    existing = next(path for path in draft.home.slurm.parents if path.is_dir())
+    existing = next(path for path in prepared.home.slurm.parents if path.is_dir())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "script.sh")
-        path.write_text(draft.text)
+        path.write_text(prepared.text)
         answer = sbatch(existing, "--test-only", str(path))
     said = answer.said.replace("sbatch: ", "")
     if not answer.ok:
-        raise ClusterError(f"Slurm would refuse {draft.name}: {said}")
+        raise ClusterError(f"Slurm would refuse {prepared.name}: {said}")
     return re.sub(r"\bJob \d+ to start", "it would start", said)  # the id is used up, and no job has it
 
 
@@ -231,23 +231,23 @@ def _pickle_path(home: JobHome, pickle: bytes) -> Path:
     return home.slurm / f"call-{hashlib.sha256(pickle).hexdigest()[:12]}.pkl"
 
 
-def _intent(draft: Draft, path: Path) -> Submission:
-    snapshot = draft.snapshot
+def _intent(prepared: PreparedJob, path: Path) -> Submission:
+    snapshot = prepared.snapshot
     return Submission(
         job=None,
-        name=draft.name,
+        name=prepared.name,
         script=str(path),
-        units=draft.resources.units,
+        units=prepared.resources.units,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
-        profile=draft.profile.name,
-        resources=draft.resources,
-        dependency=draft.dependency,
+        profile=prepared.profile.name,
+        resources=prepared.resources,
+        dependency=prepared.dependency,
         tree=snapshot.tree,
         archive=str(snapshot.archive),
         commit=snapshot.commit,
         dirty=snapshot.dirty,
-        cells=draft.cells,
-        told=dict(draft.told),
+        cells=prepared.cells,
+        told=dict(prepared.told),
         uid=os.getuid(),
     )
 

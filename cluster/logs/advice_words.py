@@ -1,4 +1,4 @@
-"""What helps, in the words that the tables of signs share; `{name}` is a fact of the run."""
+"""What helps, in the words that the tables of patterns share; `{name}` is a fact of the run."""
 
 from __future__ import annotations
 

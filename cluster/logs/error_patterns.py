@@ -1,4 +1,4 @@
-"""What lines in logs say of why a job broke: one table of signs, each with what it means and what helps.
+"""What lines in logs say of why a job broke: one table of patterns, each with what it means and what helps.
 
 Messages of torch, NCCL, gloo, CUDA, Hugging Face, Python, shells and the C library as they print them; of several that
 a text holds, the first in the table counts, so that causes stand before what follows from them. What Slurm prints has a
@@ -12,24 +12,24 @@ from cluster.logs.environment_patterns import ENVIRONMENT_SIGNS
 from cluster.logs.file_patterns import ADDRESS_SIGNS, FETCH_SIGNS, FILE_SIGNS
 from cluster.logs.memory_patterns import GPU_SIGNS, MEMORY_SIGNS
 from cluster.logs.network_patterns import NETWORK_SIGNS, WAITING_SIGNS
-from cluster.logs.pattern import sign
+from cluster.logs.pattern import log_pattern
 from cluster.logs.process_patterns import CRASH_SIGNS, LIMIT_SIGNS
 
 TRAINING_SIGNS = (
-    sign(
+    log_pattern(
         "diverged",
         r"the (?P<what>loss|dev loss|gradient's norm) is (?P<value>-?(?:nan|inf)) in step (?P<step>\d+)",
         "the {what} is {value} in step {step}; the last checkpoint is from before",
         AGAIN + " -o training.lr={half_lr} (another run: half the learning rate)",
         "look at the rows of the data that the message names",
     ),
-    sign(
+    log_pattern(
         "no progress",
         r"starts without progress",
         "start after start ended before the next checkpoint was written",
         AGAIN + " a longer --time, or -o training.save_every={half_save}",
     ),
-    sign(
+    log_pattern(
         "another worker",
         r"is being worked on by process (?P<pid>\d+) on (?P<node>[\w.-]+)(?P<whose>, job (?P<job>\S+?))?, since "
         r"(?P<since>\S+?):",
@@ -37,7 +37,7 @@ TRAINING_SIGNS = (
         "wait until it ends, or end it: scancel {job}",
     ),
 )
-SIGNS = (
+PATTERNS = (
     *TRAINING_SIGNS,
     *LIMIT_SIGNS,
     *MEMORY_SIGNS,
@@ -50,4 +50,4 @@ SIGNS = (
     *CRASH_SIGNS,
     *WAITING_SIGNS,
 )
-BARE = tuple(one for one in SIGNS if one.bare)
+BARE = tuple(one for one in PATTERNS if one.bare)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from cluster.logs.advice_words import AGAIN, PREFETCH, QUOTA, RETRY
-from cluster.logs.pattern import sign
+from cluster.logs.pattern import log_pattern
 
 FILE_SIGNS = (
-    sign(
+    log_pattern(
         "disk quota exceeded",
         r"(?:\[Errno 122\] )?Disk quota exceeded(?:: '(?P<path>[^']+)')?|\[Errno 122\]|os error 122\b",
         "a file could not be written, as the quota (bytes or number of files) is used up: {path}",
         QUOTA,
         bare=True,
     ),
-    sign(
+    log_pattern(
         "no space left",
         r"(?:\[Errno 28\] )?No space left on device(?:: '(?P<path>[^']+)')?|\[Errno 28\]|os error 28\b"
         r"|inline_container\.cc.{0,20}unexpected pos|database or disk is full",
@@ -22,7 +22,7 @@ FILE_SIGNS = (
         "if it is the node's own disk ($SLURM_TMPDIR): ask for more with -o 'cluster.extra=[--tmp=200G]'",
         bare=True,
     ),
-    sign(
+    log_pattern(
         "no access to the model",
         r"(?:Cannot access gated repo for url|gated repo|GatedRepo)[^\n]*(?:\n[^\n]*){0,3}?(?P<url>https://huggingface\.co"
         r"/(?:datasets/)?[\w.-]+/[\w.-]*\w)|is restricted and you are not in the authorized list|is gated",
@@ -31,7 +31,7 @@ FILE_SIGNS = (
         "ask for access on the model's page, and log in on a login node: hf auth login",
         PREFETCH,
     ),
-    sign(
+    log_pattern(
         "no access to the model",
         r"(?P<name>\S+) is not a local folder and is not a valid model identifier"
         r"|(?P<set>\S+) doesn't exist on the Hub|Repository Not Found for url: "
@@ -40,21 +40,21 @@ FILE_SIGNS = (
         "check the name in the recipe; of a private one log in on a login node: hf auth login",
         PREFETCH,
     ),
-    sign(
+    log_pattern(
         "too many requests",
         r"429 Client Error|429 Too Many Requests|Too Many Requests|rate limit(?:ed)?\b",
         "the hub refuses to answer, as it was asked too often from here",
         "wait some minutes; then " + PREFETCH,
         "log in on a login node (hf auth login): who is known may ask more often",
     ),
-    sign(
+    log_pattern(
         "model or data not in the cache",
         r"it looks like (?P<name>\S+) is not the path to a directory containing a file named (?P<file>\S+?)\.?\s"
         r"|(?P<model>\S+) does not appear to have (?:a file|files) named (?P<missing>.+?)\. Checkout",
         "{name}{model} ({file}{missing}) is not in the cache, and compute nodes must not fetch it",
         PREFETCH,
     ),
-    sign(
+    log_pattern(
         "model or data not in the cache",
         r"LocalEntryNotFoundError|OfflineModeIsEnabled|We couldn't connect to '|couldn't find (?:it|them) in the "
         r"cached files|Couldn't reach '(?P<name>[^']+)' on the Hub|Couldn't find cache for (?P<set>\S+)"
@@ -62,7 +62,7 @@ FILE_SIGNS = (
         "{name} {set} what the run loads is not in the cache, and compute nodes must not fetch it",
         PREFETCH,
     ),
-    sign(
+    log_pattern(
         "damaged file",
         r"MetadataIncompleteBuffer|(?:Invalid)?HeaderTooLarge|HeaderTooSmall|InvalidHeader\w*|incomplete metadata"
         r"|header too (?:large|small)|Error while deserializing(?: header)?: (?P<what>[^\n]*)|failed finding central "
@@ -74,7 +74,7 @@ FILE_SIGNS = (
         "fetch or copy it again; of the hub, on a login node: python launch.py prefetch --recipe RECIPE; then "
         + RETRY,
     ),
-    sign(
+    log_pattern(
         "missing file",
         r"No such file or directory: '(?P<path>[^']+)'|there is no data file (?P<data>\S+)"
         r"|(?P<place>/\S+) does not exist|\"(?P<quoted>/[^\"]+)\": No such file or directory"
@@ -82,7 +82,7 @@ FILE_SIGNS = (
         "there is no {path}{data}{place}{quoted}{folder}{model}",
         "put it there, or name the right folder: --data FOLDER; then " + RETRY,
     ),
-    sign(
+    log_pattern(
         "missing file",
         r"\bcd: (?P<path>[^:\n]+): (?:No such file or directory|Not a directory|Permission denied)"
         r"|couldn't chdir to [`'](?P<place>[^']+)'",
@@ -90,13 +90,13 @@ FILE_SIGNS = (
         "see that it is there; then " + RETRY,
         bare=True,
     ),
-    sign(
+    log_pattern(
         "no permission",
         r"(?:Permission denied|Read-only file system|Operation not permitted)(?:: '(?P<path>[^']+)')?",
         "the job may not write or read {path}: on some clusters home and project are read-only on compute nodes",
         AGAIN + " --runs on scratch; python launch.py doctor",
     ),
-    sign(
+    log_pattern(
         "file system trouble",
         r"Stale (?:NFS )?file handle|Input/output error|[Tt]ransport endpoint|\[Errno (?:5|61|107|108|116|117|121)\]"
         r"|Remote I/O error|os error (?:5|107|108|116)\b",
@@ -106,7 +106,7 @@ FILE_SIGNS = (
 )
 INTERNET = "something was to be fetched {url}, and compute nodes have no internet"
 FETCH_SIGNS = (
-    sign(
+    log_pattern(
         "no internet",
         r"(?:HTTPS?ConnectionPool[^\n]*?)?Max retries exceeded with url: (?P<url>\S+)|HTTPS?ConnectionPool"
         r"|httpx\.\w+Error|ProxyError",
@@ -115,7 +115,7 @@ FETCH_SIGNS = (
     ),
 )
 ADDRESS_SIGNS = (
-    sign(
+    log_pattern(
         "no internet",
         r"Network is unreachable|Temporary failure in name resolution|Name or service not known|nodename nor servname"
         r"|Failed to establish a new connection",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cluster.logs.advice_words import AGAIN, ASKED, DOCTOR, ERRORS, EXCLUDE, MORE_MEMORY, REBUILD, RETRY
-from cluster.logs.pattern import Strength, sign
+from cluster.logs.pattern import Strength, log_pattern
 
 MEMORY_SIGNS = (
-    sign(
+    log_pattern(
         "out of GPU memory",
         r"CUDA out of memory\. Tried to allocate (?P<want>[\d.]+ \w+)"
         r"(?:.{0,200}?total capacity of (?P<total>[\d.]+ \w+)|.{0,40}?; (?P<whole>[\d.]+ \w+) total capacity)?",
@@ -14,7 +14,7 @@ MEMORY_SIGNS = (
         AGAIN + " -o {smaller}: nothing is lost, and nothing else changes",
         AGAIN + " -o training.gradient_checkpointing=true, or --gpu with one that has more memory",
     ),
-    sign(
+    log_pattern(
         "out of GPU memory",
         r"CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED|CUDA out of memory"
         r"|Cuda failure.{0,20}out of memory|CUDA_ERROR_OUT_OF_MEMORY",
@@ -22,14 +22,14 @@ MEMORY_SIGNS = (
         AGAIN + " -o {smaller}: nothing is lost",
         "--gpu with one that has more memory",
     ),
-    sign(
+    log_pattern(
         "out of GPU memory",
         r"NCCL WARN .*(?:out of memory|Failed to CUDA (?:calloc|malloc|host))",
         "the GPU's memory is full: NCCL found no room for its buffers",
         AGAIN + " -o {smaller}: nothing is lost",
         bare=True,
     ),
-    sign(
+    log_pattern(
         "locked memory",
         r"ibv_\w+ failed[^\n]*Cannot allocate memory|Unable to allocate.{0,40}locked memory|RLIMIT_MEMLOCK",
         "NCCL may not lock as much memory on the node as InfiniBand takes (`ulimit -l`)",
@@ -37,7 +37,7 @@ MEMORY_SIGNS = (
         RETRY,
         bare=True,
     ),
-    sign(
+    log_pattern(
         "too little shared memory",
         r"insufficient shared memory|out of shared memory|unable to (?:open|write to|mmap|allocate|resize).{0,40}"
         r"shared memory|creating shared memory segment|/dev/shm.{0,80}No space left|No space left.{0,60}/dev/shm",
@@ -46,7 +46,7 @@ MEMORY_SIGNS = (
         "ask for more memory of a node: --mem",
         bare=True,
     ),
-    sign(
+    log_pattern(
         "out of host memory",
         r"std::bad_alloc|(?m:^(?:\S+\.)?_?(?:Array)?MemoryError)|Cannot allocate memory|DefaultCPUAllocator: (?:can't "
         r"allocate|not enough) memory|(?i:^out of memory: killed process)|\[Errno 12\]|oom_reaper",
@@ -56,7 +56,7 @@ MEMORY_SIGNS = (
         ASKED,
         bare=True,
     ),
-    sign(
+    log_pattern(
         "killed",
         r"DataLoader worker \(pid(?:\(s\))? (?P<pid>[\d, ]+)\) (?:is killed by signal: (?:Killed|Terminated)|exited "
         r"unexpectedly)|subprocesses has abruptly died|process in the process pool was terminated abruptly",
@@ -67,14 +67,14 @@ MEMORY_SIGNS = (
     ),
 )
 GPU_SIGNS = (
-    sign(
+    log_pattern(
         "GPU busy",
         r"CUDA-capable devices? ?(?:\(s\) is/are|(?:is/)?are) busy or unavailable|cudaErrorDevicesUnavailable",
         "a GPU of the node is held by another process, though Slurm has given it to this job",
         EXCLUDE + ": nothing is lost; and tell the support which node it was",
         RETRY,
     ),
-    sign(
+    log_pattern(
         "broken GPU",
         r"Unable to determine the device handle(?:(?:[^\n]*\n){1,3}error: environment on (?P<node>\S+):)?"
         r"|uncorrectable (?:ECC|NVLink) error|ECC error|fallen off the bus"
@@ -88,34 +88,34 @@ GPU_SIGNS = (
         RETRY,
         bare=True,
     ),
-    sign(
+    log_pattern(
         "index out of range",
         r"device-side assert|Assertion `srcIndex < srcSelectDimSize`|index out of range in self",
         "a token id, or a target, is beyond the table that it is looked up in",
         "check that tokenizer and model belong together, and whether tokens were added without resizing the model",
         "CUDA_LAUNCH_BLOCKING=1 names the line: " + ERRORS,
     ),
-    sign(
+    log_pattern(
         "CUDA error",
         r"CUDA error: (?P<what>an illegal memory access|misaligned address|an illegal instruction)",
         "a kernel broke on the GPU ({what}): a fault of the code, or of the GPU if it happens on one node only",
         RETRY + ": whether it comes again in the same step",
         EXCLUDE + ", if it happens there only",
     ),
-    sign(
+    log_pattern(
         "wrong environment",
         r"driver on your system is too old \(found version (?P<found>\d+)|CUDA driver version is insufficient",
         "the node's driver {found} is older than the CUDA that torch is built with",
         REBUILD,
         DOCTOR,
     ),
-    sign(
+    log_pattern(
         "wrong environment",
         r"no kernel image is available|kernel image is invalid|not compatible with the current PyTorch installation",
         "torch is not built for this model of GPU",
         REBUILD,
     ),
-    sign(
+    log_pattern(
         "wrong environment",
         r"Torch not compiled with CUDA enabled|built without CUDA|sees no GPU|No CUDA GPUs are available"
         r"|no CUDA-capable device is detected|Found no NVIDIA driver",

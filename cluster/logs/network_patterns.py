@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from cluster.logs.advice_words import DOCTOR, ERRORS, EXCLUDE, GOES_ON, RETRY
-from cluster.logs.pattern import Strength, sign
+from cluster.logs.pattern import Strength, log_pattern
 
 INTERFACE = (
     "unset NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME, or name one that `ip link` shows on the node; then "
     + RETRY
 )
 NETWORK_SIGNS = (
-    sign(
+    log_pattern(
         "port in use",
         r"EADDRINUSE|[Aa]ddress already in use",
         "another process of the node listens on the port that the processes were to meet at",
         RETRY,
     ),
-    sign(
+    log_pattern(
         "no network between nodes",
         r"(?:IPv4 network addresses of \((?P<host>[^,)]+), \d+\)|network address of \((?P<name>[^,)]+), \d+\)).*"
         r"cannot be retrieved|Failed to look up the IP address for the hostname \((?P<own>[^)]*)|gai error",
@@ -25,7 +25,7 @@ NETWORK_SIGNS = (
         DOCTOR,
         bare=True,
     ),
-    sign(
+    log_pattern(
         "no network between nodes",
         r"[Nn]o socket interface found|Unable to find (?:address|interface) for: (?P<interface>\S+)|Failed to look up "
         r"the IP address for interface (?P<name>\S+)|ifa != nullptr|interface or hostname can't be empty"
@@ -34,7 +34,7 @@ NETWORK_SIGNS = (
         INTERFACE,
         bare=True,
     ),
-    sign(
+    log_pattern(
         "no network between nodes",
         r"No route to host|connectFullMesh failed|Connect timeout|SO_ERROR: Connection timed out"
         r"|Connect to \S+ failed ?: (?:Software caused|Connection timed out)|socketPollConnect.*timed out"
@@ -45,7 +45,7 @@ NETWORK_SIGNS = (
         EXCLUDE + ", if it happens there only",
         bare=True,
     ),
-    sign(
+    log_pattern(
         "network failure",
         r"Got completion (?:from peer .* )?with (?:status|error)|IBV_(?:WC_)?\w*(?:ERR|EVENT)\w*|vendor err \d+"
         r"|Got async event|local QP operation error|transport retry counter exceeded|ibv_\w+ failed",
@@ -54,7 +54,7 @@ NETWORK_SIGNS = (
         EXCLUDE + ", if it happens there only",
         bare=True,
     ),
-    sign(
+    log_pattern(
         "wrong GPU binding",
         r"Duplicate GPU detected ?: (?P<what>[^\n]*)|invalid device ordinal",
         "two processes of a node were given the same GPU, or one that is not there: {what}",
@@ -64,7 +64,7 @@ NETWORK_SIGNS = (
     ),
 )
 WAITING_SIGNS = (
-    sign(
+    log_pattern(
         "collective time-out",
         r"\[Rank (?P<rank>\d+)\] Watchdog caught collective operation timeout: WorkNCCL\(SeqNum=(?P<number>\d+), "
         r"OpType=(?P<operation>\w+).*?Timeout\(ms\)=(?P<limit>\d+)",
@@ -74,7 +74,7 @@ WAITING_SIGNS = (
         strength=Strength.WAITED,
         bare=True,
     ),
-    sign(
+    log_pattern(
         "collective time-out",
         r"Timed out waiting \d+ ?ms for \w+ operation|Watchdog caught collective operation timeout|Timeout at NCCL"
         r"|(?:timed out in|failed to pass) monitoredBarrier|collective operations have failed or timed out"
@@ -85,7 +85,7 @@ WAITING_SIGNS = (
         strength=Strength.WAITED,
         bare=True,
     ),
-    sign(
+    log_pattern(
         "processes did not meet",
         r"Timeout waiting for key|wait timeout after \d+ ?ms|client socket has (?:timed out|failed to connect)"
         r"|Timed out after \d+ seconds waiting for clients|Rendezvous.{0,40}[Tt]imeout"
@@ -96,7 +96,7 @@ WAITING_SIGNS = (
         strength=Strength.WAITED,
         bare=True,
     ),
-    sign(
+    log_pattern(
         "lost another process",
         r"ncclRemoteError|remote process exited|Connection (?:closed|reset) by (?:remote )?peer|Broken pipe"
         r"|communicator was aborted|Socket Timeout|[Ff]ailed to (?:recv|send)|Application timeout caused pair closure"
@@ -107,14 +107,14 @@ WAITING_SIGNS = (
         strength=Strength.FOLLOWS,
         bare=True,
     ),
-    sign(
+    log_pattern(
         "NCCL error",
         r"nccl(?P<kind>\w+Error|InvalidUsage|InvalidArgument): [^\n]*\nLast error:\s*\n?(?P<what>[^\n]+)",
         "NCCL broke: {what}",
         RETRY,
         EXCLUDE + ", if it happens there only",
     ),
-    sign(
+    log_pattern(
         "told to stop",
         r"(?m:^KeyboardInterrupt\b)",
         "it was interrupted (Ctrl-C, SIGINT)",
@@ -122,4 +122,4 @@ WAITING_SIGNS = (
         strength=Strength.FOLLOWS,
     ),
 )
-"""The causes among them stand last: NCCL's own words on what broke, where no other sign is in them."""
+"""The causes among them stand last: NCCL's own words on what broke, where no other pattern is in them."""

@@ -1,4 +1,4 @@
-"""Signs: what a line of a log, or a word of Slurm, says of why a job does not go on. The tables hold them."""
+"""Patterns: what a line of a log, or a word of Slurm, says of why a job does not go on. The tables hold them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORDS = {
 
 
 class Strength(Enum):
-    """What else may stand behind a sign."""
+    """What else may stand behind a pattern."""
 
     CAUSE = "nothing: it is a cause of its own"
     WAITED = "another process, for which this one waited in vain"
@@ -55,7 +55,7 @@ class Meaning:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sign(Meaning):
+class LogPattern(Meaning):
     """One thing that a log may say."""
 
     pattern: re.Pattern[str]
@@ -66,23 +66,23 @@ class Sign(Meaning):
 
 @dataclass(frozen=True)
 class Finding:
-    """A sign that was found."""
+    """A pattern that was found."""
 
-    sign: Meaning
+    meaning: Meaning
     groups: dict[str, str]
     line: str
     """The line that says so."""
 
     def told(self) -> str:
         """What it means here."""
-        return fill(self.sign.told, self.groups)
+        return fill(self.meaning.told, self.groups)
 
     def advice(self, facts: Mapping[str, str]) -> list[str]:
         """What helps here, as far as all that it takes to say it is known."""
         told = {name: value for name, value in self.groups.items() if value}
         known = {name: value for name, value in {**facts, **told}.items() if value}
         return [
-            text.format_map(known) for text in self.sign.advice if set(FIELD.findall(text)) <= known.keys()
+            text.format_map(known) for text in self.meaning.advice if set(FIELD.findall(text)) <= known.keys()
         ]
 
 
@@ -93,25 +93,25 @@ def fill(template: str, facts: Mapping[str, str]) -> str:
     return re.sub(r" +([,:;.)])|  +", lambda found: found[1] or " ", text).strip(" :,")
 
 
-def find_sign(text: str, signs: Iterable[Sign]) -> Finding | None:
-    """The first of these signs, in their order, that a text has; of its places the first."""
-    for sign in signs:
-        match = sign.pattern.search(text)
+def find_pattern(text: str, patterns: Iterable[LogPattern]) -> Finding | None:
+    """The first of these patterns, in their order, that a text has; of its places the first."""
+    for one in patterns:
+        match = one.pattern.search(text)
         if match:
             begin = text.rfind("\n", 0, match.start()) + 1
             end = text.find("\n", match.start())
             groups = {name: WORDS.get(value, value or "") for name, value in match.groupdict().items()}
-            return Finding(sign, groups, text[begin : end if end >= 0 else None].strip())
+            return Finding(one, groups, text[begin : end if end >= 0 else None].strip())
     return None
 
 
-def sign(
+def log_pattern(
     cause: str,
     pattern: str,
     told: str,
     *advice: str,
     strength: Strength = Strength.CAUSE,
     bare: bool = False,
-) -> Sign:
+) -> LogPattern:
     """A row of a table."""
-    return Sign(cause, told, advice, strength, pattern=re.compile(pattern), bare=bare)
+    return LogPattern(cause, told, advice, strength, pattern=re.compile(pattern), bare=bare)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from cluster.logs.advice_words import ERRORS, EXCLUDE, GOES_ON, RETRY
-from cluster.logs.pattern import sign
+from cluster.logs.pattern import log_pattern
 
 SUFFICED = "whether /dev/shm, memory and disk sufficed: ask for more memory (--mem)"
 LIMIT_SIGNS = (
-    sign(
+    log_pattern(
         "too many open files",
         r"Too many open files|\[Errno (?:23|24)\]|received 0 items of ancdata|os error 24\b",
         "a process has as many files open as it may",
         "put `ulimit -n 65536` where the job's environment is made, or read with fewer workers; then "
         + RETRY,
     ),
-    sign(
+    log_pattern(
         "too many processes",
         r"can't start new thread|pthread_create failed|blas_thread_init|BlockingIOError: \[Errno 11\]"
         r"|fork: (?:retry: )*Resource temporarily unavailable",
@@ -24,7 +24,7 @@ LIMIT_SIGNS = (
     ),
 )
 CRASH_SIGNS = (
-    sign(
+    log_pattern(
         "crashed",
         r"Fatal Python error: (?P<how>Bus error)",
         "a process ended by: {how}: a file that it had mapped was cut or unreadable, or /dev/shm or a disk was full",
@@ -33,7 +33,7 @@ CRASH_SIGNS = (
         EXCLUDE + ", if it happens there only",
         bare=True,
     ),
-    sign(
+    log_pattern(
         "crashed",
         r"Fatal Python error: (?P<how>Segmentation fault|Illegal instruction|Floating point exception)"
         r"|(?P<heap>double free or corruption|(?:free|munmap_chunk|malloc|realloc)\(\): (?:invalid|corrupt|unaligned)"

@@ -125,7 +125,7 @@ class Submission:
 
 
 @dataclass(frozen=True)
-class Standing:
+class SubmissionState:
     """A submission, and what of it, and of its rivals in a race, is still in the queue."""
 
     submission: Submission
@@ -171,7 +171,7 @@ def recorded(record: Path) -> Submission | None:
     return submission.accepted(found, record) if found else None
 
 
-def standing_of(record: Path) -> Standing | None:
+def submission_state(record: Path) -> SubmissionState | None:
     """What has become of a submission.
 
     Returns:
@@ -184,4 +184,4 @@ def standing_of(record: Path) -> Standing | None:
     if submission is None:
         return None
     assert submission.job
-    return Standing(submission, submission.among(queued([submission.job])))
+    return SubmissionState(submission, submission.among(queued([submission.job])))

@@ -23,7 +23,7 @@ from cluster.run.snapshot import UNPACKED, code_folder
 from cluster.run.work_folder import WorkFolder
 from cluster.slurm.queue import Look
 from cluster.slurm.submission import Submission
-from cluster.storage.import_folder import drafts
+from cluster.storage.import_folder import import_folders
 
 OLD_S = 24 * 3600.0
 """What is younger may be of somebody who is at work."""
@@ -36,7 +36,7 @@ GONE = ".gone-"
 
 
 @dataclass(frozen=True)
-class Waste:
+class Removable:
     """One file or folder that is safe to delete."""
 
     what: str
@@ -51,7 +51,7 @@ class Waste:
     bytes: int
 
 
-def waste_of_run(run: RunFolder, look: Look, inits: frozenset[Path]) -> Iterator[Waste]:
+def removable_of_run(run: RunFolder, look: Look, inits: frozenset[Path]) -> Iterator[Removable]:
     """What of a run is safe to delete.
 
     Args:
@@ -75,7 +75,7 @@ def waste_of_run(run: RunFolder, look: Look, inits: frozenset[Path]) -> Iterator
         yield from _leases(run.path.name, folder)
 
 
-def waste_of_grid(grid: GridFolder) -> Iterator[Waste]:
+def removable_of_grid(grid: GridFolder) -> Iterator[Removable]:
     """Work lists that neither a submission nor the plan refers to, and what a crash has left."""
     submissions = [Submission.read(record) for record in grid.records()]
     named = {one.cells for one in submissions if one} | {(grid.read_wanted() or {}).get("list")}
@@ -85,10 +85,10 @@ def waste_of_grid(grid: GridFolder) -> Iterator[Waste]:
     yield from _leases(grid.name, grid)
 
 
-def waste_of_root(
+def removable_of_root(
     root: Path, runs: Sequence[RunFolder], grids: Iterable[GridFolder], look: Look
-) -> Iterator[Waste]:
-    """What belongs to no run: code that no job needs, runs that were moved aside, drafts.
+) -> Iterator[Removable]:
+    """What belongs to no run: code that no job needs, runs that were moved aside, imports given up.
 
     Args:
         root: the folder of all runs.
@@ -106,27 +106,27 @@ def waste_of_root(
     for path in root.glob("*.replaced-*"):
         if _is_replaced(path, look):
             yield from _waste("replaced runs", "made anew since; older than a day", path.name, [path])
-    given_up = [draft.path for draft in drafts(root) if draft.abandoned() and _is_old(draft.path)]
+    given_up = [one.path for one in import_folders(root) if one.abandoned() and _is_old(one.path)]
     yield from _left_over("", [*given_up, *root.glob(f"{GONE}*")])
 
 
-def remove(waste: Waste) -> None:
+def remove(removable: Removable) -> None:
     """Delete it. A folder disappears by one rename before its files go: nobody sees half of it.
 
     Raises:
         ClusterError: it cannot be deleted.
     """
     try:
-        if not waste.path.is_dir():
-            waste.path.unlink(missing_ok=True)
+        if not removable.path.is_dir():
+            removable.path.unlink(missing_ok=True)
             return
-        aside = waste.path.with_name(f"{GONE}{uuid.uuid4().hex[:12]}")
-        waste.path.rename(aside)
+        aside = removable.path.with_name(f"{GONE}{uuid.uuid4().hex[:12]}")
+        removable.path.rename(aside)
         shutil.rmtree(aside)
     except FileNotFoundError:  # somebody else was faster
         return
     except OSError as error:
-        raise ClusterError(f"{waste.path} cannot be deleted: {error.strerror}") from None
+        raise ClusterError(f"{removable.path} cannot be deleted: {error.strerror}") from None
 
 
 def inits_of(runs: Iterable[RunFolder]) -> frozenset[Path]:
@@ -136,19 +136,19 @@ def inits_of(runs: Iterable[RunFolder]) -> frozenset[Path]:
     return frozenset(Path(init).expanduser().resolve() for init in inits if isinstance(init, str))
 
 
-def _waste(what: str, why: str, of: str, paths: Iterable[Path]) -> Iterator[Waste]:
+def _waste(what: str, why: str, of: str, paths: Iterable[Path]) -> Iterator[Removable]:
     for path in sorted(paths):
         if path.is_symlink() or not path.exists():
             continue
         files, size = _measure(path)
-        yield Waste(what, why, of or path.name, path, files, size)
+        yield Removable(what, why, of or path.name, path, files, size)
 
 
-def _left_over(of: str, paths: Iterable[Path]) -> Iterator[Waste]:
+def _left_over(of: str, paths: Iterable[Path]) -> Iterator[Removable]:
     yield from _waste("unfinished files", "whoever wrote them was stopped", of, paths)
 
 
-def _leases(of: str, folder: WorkFolder) -> Iterator[Waste]:
+def _leases(of: str, folder: WorkFolder) -> Iterator[Removable]:
     """All but the latest, which alone counts."""
     former = sorted(folder.leases.glob("[0-9]*.json"))[:-1]
     yield from _waste("former leases", "a later one counts", of, [path for path in former if _is_old(path)])

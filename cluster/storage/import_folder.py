@@ -15,10 +15,10 @@ from cluster.run.work_folder import WorkFolder
 
 HEAD = ".import-"
 OLD_S = 3600.0
-"""Before it has a lease a draft is taken for one that is just being made, for as long as this."""
+"""Before it has a lease a folder is taken for one that is just being made, for as long as this."""
 
 
-class Draft(WorkFolder):
+class ImportFolder(WorkFolder):
     """`runs/.import-<hex>/`: held under a lease, so that another import can tell whether it was given up."""
 
     def __init__(self, path: Path) -> None:
@@ -33,41 +33,41 @@ class Draft(WorkFolder):
         return time.time() - self.path.stat().st_mtime > OLD_S
 
 
-def drafts(root: Path) -> list[Draft]:
+def import_folders(root: Path) -> list[ImportFolder]:
     """Those below the folder of all runs."""
-    return [Draft(path) for path in sorted(root.glob(f"{HEAD}*")) if path.is_dir()]
+    return [ImportFolder(path) for path in sorted(root.glob(f"{HEAD}*")) if path.is_dir()]
 
 
 @contextmanager
-def new_draft(root: Path) -> Iterator[Draft]:
-    """A draft that is gone in the end; those of imports that were killed go first.
+def new_import_folder(root: Path) -> Iterator[ImportFolder]:
+    """A folder that is gone in the end; those of imports that were killed go first.
 
     Raises:
         ClusterError: `root` cannot be written.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        for old in drafts(root):
+        for old in import_folders(root):
             if old.abandoned():
                 shutil.rmtree(old.path)
-        draft = Draft(root / f"{HEAD}{uuid.uuid4().hex[:12]}")
-        draft.content.mkdir(parents=True)
+        folder = ImportFolder(root / f"{HEAD}{uuid.uuid4().hex[:12]}")
+        folder.content.mkdir(parents=True)
     except OSError as error:
         raise ClusterError(
             f"{root} cannot be written: {error.strerror}; choose another place with --runs FOLDER or $LAYALIGN_RUNS"
         ) from None
-    with draft.lease():
+    with folder.lease():
         try:
-            yield draft
+            yield folder
         finally:
-            shutil.rmtree(draft.path, ignore_errors=True)
+            shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def place(draft: Draft, root: Path, names: Iterable[str]) -> None:
-    """Let what is in a draft appear, each by one rename.
+def place(folder: ImportFolder, root: Path, names: Iterable[str]) -> None:
+    """Let what is in an import folder appear, each by one rename.
 
     Args:
-        draft: holds all of it, complete.
+        folder: holds all of it, complete.
         root: the folder of all runs.
         names: paths of folders, in the order in which they are to appear.
 
@@ -78,7 +78,7 @@ def place(draft: Draft, root: Path, names: Iterable[str]) -> None:
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            (draft.content / name).rename(target)
+            (folder.content / name).rename(target)
         except OSError as error:
             raise ClusterError(f"{target} cannot be made: {error.strerror}") from None
         sync_folder(target.parent)

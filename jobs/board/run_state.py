@@ -10,7 +10,7 @@ from typing import Any
 from cluster.files import read_json, read_jsonl
 from cluster.job.causes import CANCELLED
 from cluster.job.lifecycle import ENDS
-from cluster.logs.pattern import find_sign
+from cluster.logs.pattern import find_pattern
 from cluster.logs.pending_reasons import BUSY, REASONS, never_starts
 from cluster.logs.tail import count_lines, last_records
 from cluster.quantities import epoch_s
@@ -137,7 +137,7 @@ class World:
 
 
 @dataclass(frozen=True)
-class Fate:
+class RunStatus:
     """How it stands with a training."""
 
     state: State
@@ -147,30 +147,30 @@ class Fate:
     """Counted from 1."""
 
 
-def fate_of(facts: Facts, world: World) -> Fate:
+def run_status(facts: Facts, world: World) -> RunStatus:
     """The state of a training, and why."""
     unit = facts.begun["unit"] + 1 if facts.begun and facts.submission else None  # a slot's number is none
     if facts.done is not None:
-        return Fate("done", "")
+        return RunStatus("done", "")
     name, submission = facts.run.path.name, facts.submission
     rows, slots = world.rows_of(submission), world.arrays.get(name, ())
     if world.lives(facts.run, facts.sign):
         held = [row for row in rows if row.id == facts.begun.get("job") and not row.ending]
-        return Fate("running", busy_words(held) or story(facts.last), unit=unit)
+        return RunStatus("running", busy_words(held) or story(facts.last), unit=unit)
     if facts.failed:
         state: State = "cancelled" if facts.failed.startswith(f"{CANCELLED}:") else "failed"
-        return Fate(state, facts.failed, unit=unit)
+        return RunStatus(state, facts.failed, unit=unit)
     broken = world.broken_parent(name, submission)
     if broken and all(row.waits for row in rows):
-        return Fate("blocked", f"{world.titles.get(broken, broken)} has failed")
+        return RunStatus("blocked", f"{world.titles.get(broken, broken)} has failed")
     if rows:
         return _queued(rows, facts, world)
     if slots:
-        return Fate("queued", waiting_for_slot(slots), start=expected_start(slots, world.now))
+        return RunStatus("queued", waiting_for_slot(slots), start=expected_start(slots, world.now))
     return _left(facts, world, unit)
 
 
-def _queued(rows: Sequence[QueuedJob], facts: Facts, world: World) -> Fate:
+def _queued(rows: Sequence[QueuedJob], facts: Facts, world: World) -> RunStatus:
     """Of a run with a job in the queue, and nobody at work."""
     busy = [row for row in rows if not row.waits]
     if busy:
@@ -179,36 +179,40 @@ def _queued(rows: Sequence[QueuedJob], facts: Facts, world: World) -> Fate:
         words = busy_words(busy) or words
         if any(row.ending for row in busy) or (begun and not facts.open):
             words = "ends"
-        return Fate("running", words, unit=_next_unit(busy[0]))
+        return RunStatus("running", words, unit=_next_unit(busy[0]))
     first = rows[0]
     if all(row.hopeless for row in rows):
-        return Fate("blocked", "waits for a job that has failed")
+        return RunStatus("blocked", "waits for a job that has failed")
     if all(never_starts(reason) for row in rows for reason in row.reasons):
-        return Fate("blocked", f"{in_words(first)}: it will never start", unit=_next_unit(first))
+        return RunStatus("blocked", f"{in_words(first)}: it will never start", unit=_next_unit(first))
     parents = [world.titles.get(name, name) for name in world.parents(facts.run.path.name, facts.submission)]
     words = f"waits for {parents[0]}" if "Dependency" in first.reasons and parents else in_words(first)
-    return Fate("queued", words, expected_start(rows, world.now), _next_unit(first))
+    return RunStatus("queued", words, expected_start(rows, world.now), _next_unit(first))
 
 
-def _left(facts: Facts, world: World, unit: int | None) -> Fate:
+def _left(facts: Facts, world: World, unit: int | None) -> RunStatus:
     """Of a run that nothing in the queue will work on, as far as is known."""
     submission, seen = facts.submission, world.look.time
     job = facts.begun.get("job") or (submission.job if submission else None)
     if submission and not submission.ours and not facts.begun:
-        return Fate("queued", f"submitted by {user_name(str(submission.uid))}, whose jobs are not seen here")
+        return RunStatus(
+            "queued", f"submitted by {user_name(str(submission.uid))}, whose jobs are not seen here"
+        )
     if submission and not facts.begun and (seen is None or (epoch_s(submission.time) or 0) > seen - 1):
-        return Fate("queued", "submitted; the queue has not been looked at since")
+        return RunStatus("queued", "submitted; the queue has not been looked at since")
     if facts.starts and not (facts.open and job):
-        return Fate("interrupted", story(facts.last) if facts.begun else "its process is gone", unit=unit)
+        return RunStatus(
+            "interrupted", story(facts.last) if facts.begun else "its process is gone", unit=unit
+        )
     if job is None:
-        return Fate("new", "not submitted")
+        return RunStatus("new", "not submitted")
     if seen is None:
-        return Fate("interrupted", f"job {job}: the queue is not known", unit=unit)
+        return RunStatus("interrupted", f"job {job}: the queue is not known", unit=unit)
     end = world.end_of(job)
     if end is None:
-        return Fate("lost", f"job {job} is not in the queue, and accounting does not know it", unit=unit)
+        return RunStatus("lost", f"job {job} is not in the queue, and accounting does not know it", unit=unit)
     told = f"job {job}: {end.state}" + (f", exit {end.exit}" if end.exit != "0:0" else "")
-    return Fate("cancelled" if end.state == "CANCELLED" else "lost", told, unit=unit)
+    return RunStatus("cancelled" if end.state == "CANCELLED" else "lost", told, unit=unit)
 
 
 def waiting_for_slot(slots: Sequence[QueuedJob]) -> str:
@@ -219,14 +223,14 @@ def waiting_for_slot(slots: Sequence[QueuedJob]) -> str:
 
 def in_words(row: QueuedJob) -> str:
     """Why a job waits in two or three words for each of its reasons."""
-    found = [find_sign(reason, REASONS) for reason in row.reasons]
-    return ", ".join(dict.fromkeys(one.sign.cause for one in found if one)) or row.reason
+    found = [find_pattern(reason, REASONS) for reason in row.reasons]
+    return ", ".join(dict.fromkeys(one.meaning.cause for one in found if one)) or row.reason
 
 
 def busy_words(rows: Sequence[QueuedJob]) -> str:
     """What Slurm says of jobs that have nodes, if it is more than that they run: `suspended`."""
-    found = [find_sign(row.state, BUSY) for row in rows]
-    return next((one.sign.cause for one in found if one), "")
+    found = [find_pattern(row.state, BUSY) for row in rows]
+    return next((one.meaning.cause for one in found if one), "")
 
 
 def expected_start(rows: Sequence[QueuedJob], now: float) -> float | None:

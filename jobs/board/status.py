@@ -33,7 +33,7 @@ from jobs.board.evaluation_progress import (
 )
 from jobs.board.grid_files import GridFiles
 from jobs.board.rows import STATES, GridLine, Row, State, Status
-from jobs.board.run_state import SILENT_S, Facts, Fate, World, fate_of, gpu_hours
+from jobs.board.run_state import SILENT_S, Facts, RunStatus, World, gpu_hours, run_status
 from jobs.cell.cell import Cell
 from jobs.recipe.names import Names
 
@@ -92,21 +92,23 @@ class Collector:
         titles = _titles(runs)
         facts = {name: Facts.of(run) for name, run in runs.items()}
         world = self._world(facts, titles, grids, now)
-        fates = self._settled({name: fate_of(known, world) for name, known in facts.items()}, facts, world)
+        statuses = self._settled(
+            {name: run_status(known, world) for name, known in facts.items()}, facts, world
+        )
         shares = {name: self._shares(run, grids, world) for name, run in runs.items()}
-        states: dict[str, State] = {name: fate.state for name, fate in fates.items()}
+        states: dict[str, State] = {name: status.state for name, status in statuses.items()}
         states |= {
             share.cell.name: share.state for of in shares.values() for all_ in of.values() for share in all_
         }
         lines = [self._line(grid, states, facts, shares, world) for grid in grids]
-        rows = self._rows(facts, fates, shares, world)
+        rows = self._rows(facts, statuses, shares, world)
         return Status(
             rows=tuple(row for row in rows if not self.wishes.states or row.state in self.wishes.states),
             grids=tuple(line for line in lines if line.cells),
             look=world.look,
             unasked=self.unasked,
             time=now,
-            warnings=tuple(self._purges(runs, fates, now)),
+            warnings=tuple(self._purges(runs, statuses, now)),
         )
 
     def _chosen(self, grids: list[GridFiles]) -> dict[str, RunFolder]:
@@ -168,13 +170,15 @@ class Collector:
             self.cache = QueueCache(self.root, every)
         return self.cache.look()
 
-    def _settled(self, fates: dict[str, Fate], facts: Mapping[str, Facts], world: World) -> dict[str, Fate]:
-        """The fates, those that hang on how a job ended judged again with what accounting says of it."""
+    def _settled(
+        self, statuses: dict[str, RunStatus], facts: Mapping[str, Facts], world: World
+    ) -> dict[str, RunStatus]:
+        """The statuses, those that hang on how a job ended judged again with what accounting says of it."""
         if not world.asked or self.cache is None:
-            return fates
+            return statuses
         world.ended = self.cache.ended(world.asked)
-        again = [name for name, fate in fates.items() if fate.state == "lost"]
-        return {**fates, **{name: fate_of(facts[name], world) for name in again}}
+        again = [name for name, status in statuses.items() if status.state == "lost"]
+        return {**statuses, **{name: run_status(facts[name], world) for name in again}}
 
     def _shares(self, run: RunFolder, grids: Iterable[GridFiles], world: World) -> dict[str, list[Share]]:
         """The shares of each benchmark of a run: those that grids want, and what else was begun."""
@@ -194,7 +198,7 @@ class Collector:
     def _rows(
         self,
         facts: Mapping[str, Facts],
-        fates: Mapping[str, Fate],
+        statuses: Mapping[str, RunStatus],
         shares: Mapping[str, Mapping[str, list[Share]]],
         world: World,
     ) -> list[Row]:
@@ -202,8 +206,8 @@ class Collector:
         rows = []
         for name, known in facts.items():
             title = world.titles[name]
-            if fates[name].state != "new" or not shares[name] or known.starts:
-                rows.append(_training_row(known, fates[name], title, world.now))
+            if statuses[name].state != "new" or not shares[name] or known.starts:
+                rows.append(_training_row(known, statuses[name], title, world.now))
             for of_benchmark in shares[name].values():
                 rows.append(summed_row(known.run, title, of_benchmark, world.now))
                 if each:
@@ -225,12 +229,18 @@ class Collector:
         hours += sum(share.gpu_hours for share in answered if share.name in grid.by_name)
         return GridLine(name=grid.name, states=counts, gpu_hours=hours)
 
-    def _purges(self, runs: Mapping[str, RunFolder], fates: Mapping[str, Fate], now: float) -> list[str]:
+    def _purges(
+        self, runs: Mapping[str, RunFolder], statuses: Mapping[str, RunStatus], now: float
+    ) -> list[str]:
         """A warning about the runs that scratch storage would delete soon."""
         days = purge_days(self.profile, self.root, self.environ) if self.profile else None
         if days is None:
             return []
-        idle = [runs[name] for name, fate in fates.items() if fate.state not in ("running", "queued", "new")]
+        idle = [
+            runs[name]
+            for name, status in statuses.items()
+            if status.state not in ("running", "queued", "new")
+        ]
         told = purge_notice(idle, days, now)
         return [told] if told else []
 
@@ -245,9 +255,9 @@ def _place(row: Row) -> tuple[Any, ...]:
     return STATES.index(row.state), moment, row.title, row.share
 
 
-def _training_row(facts: Facts, fate: Fate, title: str, now: float) -> Row:
+def _training_row(facts: Facts, status: RunStatus, title: str, now: float) -> Row:
     beat, done = facts.beat, facts.done or {}
-    working = fate.state == "running"
+    working = status.state == "running"
     shown = ("loss", *(("tokens_per_s", "eta_s", "gpu_util") if working else ()))
     memory = ("gpu_mb", "gpu_total_mb", "rss_mb")
     units = facts.submission.units if facts.submission else None
@@ -256,11 +266,11 @@ def _training_row(facts: Facts, fate: Fate, title: str, now: float) -> Row:
     return Row(
         run=facts.run.path.name,
         title=title,
-        state=fate.state,
-        note=fate.note,
+        state=status.state,
+        note=status.note,
         time=facts.sign or None,
-        start=fate.start,
-        unit=fate.unit if units and units > 1 else None,
+        start=status.start,
+        unit=status.unit if units and units > 1 else None,
         units=units if units and units > 1 else None,
         step=done.get("step", beat.get("step")),
         total=beat.get("total", done.get("step")),

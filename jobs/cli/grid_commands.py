@@ -14,7 +14,7 @@ from jobs.cell.cell import Cell, Worklist
 from jobs.cli.requests import AblateRequest, CancelRequest, MissingRequest, PipelineRequest, RetryRequest
 from jobs.grid.array_options import ArrayOptions
 from jobs.grid.cancel import cancel_all
-from jobs.grid.desired import Wanted, obstacles, wanted_of
+from jobs.grid.desired import DesiredGrid, desired_grid, obstacles
 from jobs.grid.grid_file import Grid, Point, load_grid
 from jobs.grid.queue import GridQueue, last_submission
 from jobs.grid.reconcile import Reconciled, forgiven
@@ -39,7 +39,7 @@ def ablate_command(request: AblateRequest) -> int:
         )
         grid = load_grid(grid.twin)
     context = context.asked_of(resolve(load_recipe(grid.recipe), 1, context.overrides).model.decoder)
-    wanted = wanted_of(grid, context.runs, context.data, context.overrides)
+    wanted = desired_grid(grid, context.runs, context.data, context.overrides)
     return _bring_about(wanted, context, request.how, request.options)
 
 
@@ -62,11 +62,11 @@ def pipeline_command(request: PipelineRequest) -> int:
         title=f"{second.name}: {second.model.method}",
     )
     context = context.asked_of(second.model.decoder)
-    wanted = wanted_of(grid, context.runs, context.data, context.overrides, name)
+    wanted = desired_grid(grid, context.runs, context.data, context.overrides, name)
     return _bring_about(wanted, context, request.how, request.options)
 
 
-def _bring_about(wanted: Wanted, context: Context, how: How, options: ArrayOptions) -> int:
+def _bring_about(wanted: DesiredGrid, context: Context, how: How, options: ArrayOptions) -> int:
     wanted.settle(write=not how.dry_run)
     queue = GridQueue(
         folder=wanted.folder,

@@ -15,8 +15,8 @@ from cluster.job import causes, slurm_messages
 from cluster.job.causes import Ending, accounted
 from cluster.job.slurm_messages import CANCELLED, KILLED, REQUEUE, Message, ended_by
 from cluster.logs.advice_words import ERRORS, EXCLUDE, GOES_ON, RETRY
-from cluster.logs.error_patterns import BARE, SIGNS
-from cluster.logs.pattern import Finding, Meaning, Strength, find_sign
+from cluster.logs.error_patterns import BARE, PATTERNS
+from cluster.logs.pattern import Finding, Meaning, Strength, find_pattern
 from cluster.logs.slurm_patterns import meant
 from cluster.logs.traces import STOPPED, Trace
 from cluster.quantities import epoch_s
@@ -92,7 +92,7 @@ class Clue:
 
     @property
     def cause(self) -> str:
-        return self.finding.sign.cause
+        return self.finding.meaning.cause
 
     @property
     def detail(self) -> int:
@@ -173,9 +173,9 @@ def _recorded(text: str, ends: LogEnds | None) -> Clue:
     headline = reason.partition("\n")[0]
     rank, trace = (ends and ends.first_failure()) or (ends.recorded.get("rank") if ends else None, None)
     said = [reason, *(["\n".join(reversed(trace.errors))] if trace else [])]
-    found = [finding for one in said if (finding := find_sign(one, SIGNS))]
+    found = [finding for one in said if (finding := find_pattern(one, PATTERNS))]
     if found:
-        weight = OF_STRENGTH.get(found[0].sign.strength, Weight.RECORDED)
+        weight = OF_STRENGTH.get(found[0].meaning.strength, Weight.RECORDED)
         return Clue(weight, max(found, key=lambda one: sum(map(bool, one.groups.values()))), rank, trace)
     if trace and trace.lost_peer:
         return Clue(Weight.LOST, _unknown(trace), rank, trace)
@@ -188,21 +188,21 @@ def _of_processes(ends: LogEnds) -> Iterator[Clue]:
     for rank, trace in ends.broken():
         yield _raised(rank, trace, Weight.RAISED if ends.dated(rank) else Weight.UNDATED)
     for rank, thrown in ends.thrown():
-        found = find_sign(str(thrown), SIGNS)
+        found = find_pattern(str(thrown), PATTERNS)
         finding = found or Finding(THROWN, {"error": str(thrown)}, str(thrown))
-        yield Clue(OF_STRENGTH.get(finding.sign.strength, Weight.RAISED), finding, rank)
+        yield Clue(OF_STRENGTH.get(finding.meaning.strength, Weight.RAISED), finding, rank)
     for rank in ends.ranks:
-        if said := find_sign("\n".join(ends.said[rank]), BARE):
-            yield Clue(OF_STRENGTH.get(said.sign.strength, Weight.SAID), said, rank)
-    if ends.never_started and (said := find_sign(ends.last_error_lines(), SIGNS)):
-        yield Clue(OF_STRENGTH.get(said.sign.strength, Weight.SAID), said, 0)
+        if said := find_pattern("\n".join(ends.said[rank]), BARE):
+            yield Clue(OF_STRENGTH.get(said.meaning.strength, Weight.SAID), said, rank)
+    if ends.never_started and (said := find_pattern(ends.last_error_lines(), PATTERNS)):
+        yield Clue(OF_STRENGTH.get(said.meaning.strength, Weight.SAID), said, 0)
 
 
 def _raised(rank: int, trace: Trace, weight: Weight) -> Clue:
     """An exception that ended a process."""
-    found = find_sign("\n".join(reversed(trace.errors)), SIGNS)
+    found = find_pattern("\n".join(reversed(trace.errors)), PATTERNS)
     if found:
-        return Clue(OF_STRENGTH.get(found.sign.strength, weight), found, rank, trace)
+        return Clue(OF_STRENGTH.get(found.meaning.strength, weight), found, rank, trace)
     follows = trace.lost_peer or trace.name in STOPPED
     return Clue(Weight.LOST if follows else weight, _unknown(trace), rank, trace)
 

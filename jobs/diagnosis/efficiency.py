@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cluster.errors import ClusterError
 from jobs.diagnosis.request_advice import advice_lines
-from jobs.diagnosis.usage import Consumption, Records, consumption
+from jobs.diagnosis.usage import Records, ResourceUse, consumption
 from jobs.recipe.names import chosen
 from layalign.tabular import Column, Row, Table
 
@@ -48,7 +48,7 @@ def show_efficiency(root: Path, names: Sequence[str] = ()) -> None:
         console.print(line, markup=False)
 
 
-def table(rows: Sequence[Consumption]) -> Table:
+def table(rows: Sequence[ResourceUse]) -> Table:
     """A line for each training and each evaluation, in 100 columns."""
     texts = [Column("run"), Column("state", broken=False), Column("GPUs", broken=False)]
     lines, named = [], ""
@@ -62,7 +62,7 @@ def table(rows: Sequence[Consumption]) -> Table:
     return Table([*texts, *(Column(heading, number=True) for heading in NUMBERS)], lines)
 
 
-def _cells(row: Consumption) -> list[str]:
+def _cells(row: ResourceUse) -> list[str]:
     asked = row.resources
     word = asked.gpu if asked and asked.gpu else "GPU" if row.gpu else "CPU"
     gpus = f"{row.tasks}x{word.rpartition('_')[2]}"
@@ -93,7 +93,7 @@ def _short(value: float | None) -> str:
     return f"{value:.1f}" if value < 10 and value % 1 else f"{value:.0f}"
 
 
-def _totals(rows: Sequence[Consumption]) -> str:
+def _totals(rows: Sequence[ResourceUse]) -> str:
     """What all of it cost, and what a step that is done did."""
     spent = {
         name: sum(row.gpu_hours for row in rows if row.gpu is gpu)

@@ -70,11 +70,11 @@ def _explained(
     if clue.trace and clue.trace.frame:
         evidence.append(("where", clue.trace.frame))
     advice = advice_of(inquiry, clue) or [inquiry.again()]
-    if written and finding.sign in (EXCEPTION, FAILED):
+    if written and finding.meaning in (EXCEPTION, FAILED):
         advice = [written]
     if attempt:
         evidence.append(("process", _place(inquiry, attempt, _rank(inquiry, attempt, clue))))
-    if attempt and (finding.sign.symptom or clue.cause in ("killed", "node failure")):
+    if attempt and (finding.meaning.symptom or clue.cause in ("killed", "node failure")):
         found = stalled(inquiry, attempt)
         evidence += [
             ("srun", shortened(one.line)) for one in LogEnds(attempt).told[:2] if one.line != finding.line
@@ -138,7 +138,7 @@ def advice_of(inquiry: Inquiry, clue: Clue) -> list[str]:
         node = _node(inquiry, attempt, clue.rank)
     node = node if _single(node) or not row else row.node_list
     known = {**facts, "node": node if _single(node) else facts["node"]}
-    return Finding(clue.finding.sign, groups, clue.finding.line).advice(known)
+    return Finding(clue.finding.meaning, groups, clue.finding.line).advice(known)
 
 
 def _node(inquiry: Inquiry, attempt: Attempt, rank: int) -> str:

@@ -12,7 +12,7 @@ from cluster.profile.facts import NodeKind, Slice
 from cluster.profile.load import SlurmProfile, load_profile
 from cluster.profile.rules import find_kind
 from cluster.quantities import human_time, short_time
-from jobs.diagnosis.usage import Consumption
+from jobs.diagnosis.usage import ResourceUse
 
 MEMORY_GB = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """What `--mem` is rounded up to."""
@@ -41,7 +41,7 @@ class Advice:
     """How that is written."""
 
 
-def advice_lines(rows: Sequence[Consumption]) -> list[str]:
+def advice_lines(rows: Sequence[ResourceUse]) -> list[str]:
     """A line for each thing to change, however many runs it concerns."""
     groups: dict[tuple[str, str], list[Advice]] = {}
     for row in rows:
@@ -57,7 +57,7 @@ def advice_lines(rows: Sequence[Consumption]) -> list[str]:
     return lines
 
 
-def advice(row: Consumption) -> Iterator[Advice]:
+def advice(row: ResourceUse) -> Iterator[Advice]:
     """What to change for a run of this kind."""
     profile = _profile(row.profile)
     if profile:
@@ -72,7 +72,7 @@ def advice(row: Consumption) -> Iterator[Advice]:
         yield _overhead(row)
 
 
-def _memory(row: Consumption, profile: SlurmProfile) -> Iterator[Advice]:
+def _memory(row: ResourceUse, profile: SlurmProfile) -> Iterator[Advice]:
     asked = row.resources.mem_mb / 1024 if row.resources and row.resources.mem_mb else None
     used = row.used_mb / 1024 if row.used_mb else None
     if not asked or not used or not profile.hardware.memory:
@@ -89,7 +89,7 @@ def _size(gigabytes: float) -> int:
     return next((size for size in MEMORY_GB if size >= gigabytes), math.ceil(gigabytes))
 
 
-def _time(row: Consumption, profile: SlurmProfile) -> Iterator[Advice]:
+def _time(row: ResourceUse, profile: SlurmProfile) -> Iterator[Advice]:
     """A shorter bracket, where the whole work was done in one unit that would have fitted."""
     if row.state != "done" or not row.resources or row.resources.units > 1 or row.starts > 1:
         return
@@ -102,7 +102,7 @@ def _time(row: Consumption, profile: SlurmProfile) -> Iterator[Advice]:
         yield Advice(row.run.path.name, f"--time {short_time(better)}", told, used / 60)
 
 
-def _gpu(row: Consumption, profile: SlurmProfile) -> Iterator[Advice]:
+def _gpu(row: ResourceUse, profile: SlurmProfile) -> Iterator[Advice]:
     """A slice that would do, for one GPU; where there are several, larger micro-batches."""
     if not row.gpu_mb or not row.gpu_total_mb or not row.resources or row.gpu_mb > HALF * row.gpu_total_mb:
         return
@@ -116,7 +116,7 @@ def _gpu(row: Consumption, profile: SlurmProfile) -> Iterator[Advice]:
         yield Advice(row.run.path.name, _larger(row), f"{told}: the result is the same", row.gpu_mb / 1024)
 
 
-def _cores(row: Consumption, profile: SlurmProfile) -> Iterator[Advice]:
+def _cores(row: ResourceUse, profile: SlurmProfile) -> Iterator[Advice]:
     """Fewer cores, where nodes are shared and most of them were idle."""
     kind = _kind(profile, row.resources.gpu)[0] if row.resources else None
     if row.cores is None or not row.resources or not kind or kind.per_node:
@@ -127,7 +127,7 @@ def _cores(row: Consumption, profile: SlurmProfile) -> Iterator[Advice]:
         yield Advice(row.run.path.name, f"-o cluster.cpus_per_task={better}", told, row.cores, "{:.1f}")
 
 
-def _overhead(row: Consumption) -> Advice:
+def _overhead(row: ResourceUse) -> Advice:
     """Time that went to no step."""
     told = "{used} % of the time went to no step: starting, data, dev loss, checkpoints"
     again = "longer units (--time), fewer of them"
@@ -135,7 +135,7 @@ def _overhead(row: Consumption) -> Advice:
     return Advice(row.run.path.name, what, told, 100 * (row.outside or 0), "{:.0f}")
 
 
-def _larger(row: Consumption) -> str:
+def _larger(row: ResourceUse) -> str:
     name = "training.micro_batch" if row.kind == "train" else "evaluation.batch_size"
     try:
         known = row.run.read_config()

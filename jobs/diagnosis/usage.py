@@ -20,7 +20,7 @@ ENDS = ("interrupted", "failed", "finished")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Consumption:
+class ResourceUse:
     """What one training, or the evaluation of one run, asked for and used."""
 
     run: RunFolder
@@ -95,7 +95,7 @@ class Records:
         return cls(known, usage(sorted(wanted)) if wanted else None)
 
 
-def consumption(run: RunFolder, records: Records) -> list[Consumption]:
+def consumption(run: RunFolder, records: Records) -> list[ResourceUse]:
     """Of the training of a run, and of its evaluation, as far as they were begun."""
     found = []
     if run.starts.exists() or run.events.exists():
@@ -108,11 +108,11 @@ def consumption(run: RunFolder, records: Records) -> list[Consumption]:
     return [one for one in found if one.elapsed_s]
 
 
-def _training(run: RunFolder, records: Records) -> Consumption:
+def _training(run: RunFolder, records: Records) -> ResourceUse:
     return _sum(run, "train", run.state(lambda job: None), [run], records)
 
 
-def _sum(run: RunFolder, kind: str, state: str, works: Sequence[WorkFolder], records: Records) -> Consumption:
+def _sum(run: RunFolder, kind: str, state: str, works: Sequence[WorkFolder], records: Records) -> ResourceUse:
     """Add up the starts of some work."""
     events = [event for work in works for event in read_jsonl(work.events)]
     starts = [start for work in works for start in read_jsonl(work.starts)]
@@ -138,7 +138,7 @@ def _sum(run: RunFolder, kind: str, state: str, works: Sequence[WorkFolder], rec
         else max((s.get("processes", 1) for s in starts), default=1)
     )
     pace = pace_of(run) if kind == "train" else None
-    return Consumption(
+    return ResourceUse(
         run=run,
         kind=kind,
         state=state,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from cluster.errors import ClusterError
 from cluster.job.slurm_messages import BREAKS, NO_STEP, ended_by
-from cluster.logs.pattern import Finding, find_sign
+from cluster.logs.pattern import Finding, find_pattern
 from cluster.logs.pending_reasons import BUSY, REASONS
 from cluster.logs.read import LogPart
 from cluster.logs.slurm_patterns import meant
@@ -33,7 +33,7 @@ def waiting(inquiry: Inquiry) -> Diagnosis:
         submission, job = inquiry.rows[0]
         return _starting(inquiry, submission, job)
     submission, job = held[0]
-    findings = [found for reason in job.reasons if (found := find_sign(reason, REASONS))]
+    findings = [found for reason in job.reasons if (found := find_pattern(reason, REASONS))]
     blocked = parent_failed(inquiry)
     if blocked:
         return blocked
@@ -42,7 +42,7 @@ def waiting(inquiry: Inquiry) -> Diagnosis:
     evidence = [("queue", f"job {job.id}, {reason or 'no reason yet'}"), *parents, *_asked(submission)]
     if (start := _expected(job)) is not None:
         evidence.append(("start", start))
-    cause = ", ".join(dict.fromkeys(found.sign.cause for found in findings))
+    cause = ", ".join(dict.fromkeys(found.meaning.cause for found in findings))
     told = "; others of its elements: ".join(dict.fromkeys(found.told() for found in findings))
     if submission.cells and job.reasons == ("JobArrayTaskLimit",):
         cause, told = "waits for a slot", _slots(inquiry)
@@ -88,10 +88,10 @@ def never_submitted(inquiry: Inquiry) -> Diagnosis:
 def _starting(inquiry: Inquiry, submission: Submission, job: QueuedJob) -> Diagnosis:
     """Its job runs, and has not taken it up: it makes its environment, or a slot works on something else."""
     evidence = [("queue", f"job {job.id}, {job.state}, since {job.start}"), *_asked(submission)]
-    if (busy := find_sign(job.state, BUSY)) and not submission.cells:
-        state = "starting" if job.state in ("CONFIGURING", "POWER_UP_NODE") else busy.sign.cause
+    if (busy := find_pattern(job.state, BUSY)) and not submission.cells:
+        state = "starting" if job.state in ("CONFIGURING", "POWER_UP_NODE") else busy.meaning.cause
         return Diagnosis(
-            state, busy.sign.cause, busy.told(), evidence, _advice(inquiry, busy, submission, job)
+            state, busy.meaning.cause, busy.told(), evidence, _advice(inquiry, busy, submission, job)
         )
     if submission.cells:
         return Diagnosis("queued", "waits for a slot", _slots(inquiry), [*evidence, *_parents(inquiry)], [])
@@ -116,7 +116,7 @@ def suspended(inquiry: Inquiry) -> tuple[str, str] | None:
     """That the job at work stands still, as Slurm has suspended it: squeue's row, and what it means."""
     job = inquiry.holder.job if inquiry.holder else None
     row = next((row for _, row in inquiry.rows if row.id == job and not row.ending), None)
-    busy = find_sign(row.state, BUSY) if row else None
+    busy = find_pattern(row.state, BUSY) if row else None
     return (f"job {job}, {row.state}", busy.told()) if row and busy else None
 
 
@@ -134,7 +134,7 @@ def _stuck(inquiry: Inquiry, job: QueuedJob) -> tuple[str, str] | None:
     lasted = f"{human_time(held_s / 60)} after its job began"
     if ended and ended.kind in (NO_STEP, *BREAKS):
         finding = meant(ended)
-        return finding.sign.cause, f"{finding.told()}; {lasted}"
+        return finding.meaning.cause, f"{finding.told()}; {lasted}"
     if silent_s < LONG_S:
         return None
     return (

@@ -28,7 +28,7 @@ PINNED = ("model.encoder", "model.decoder", "data.", "stages.")
 
 
 @dataclass(frozen=True)
-class WantedPoint:
+class DesiredPoint:
     """A point of a grid with its runs."""
 
     point: Point
@@ -39,12 +39,12 @@ class WantedPoint:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredGrid:
     """What a grid wants, whatever of it is there."""
 
     grid: Grid
     folder: GridFolder
-    points: tuple[WantedPoint, ...]
+    points: tuple[DesiredPoint, ...]
     cells: tuple[Cell, ...]
     """First stages, second stages, then evaluations: what a cell needs stands before it."""
     data: Path | None
@@ -54,9 +54,9 @@ class Wanted:
         every = [plan for one in self.points for plan in (*one.trained, one.evaluated)]
         return {str(plan.run.path): plan for plan in reversed(every)}
 
-    def users(self) -> dict[str, list[WantedPoint]]:
+    def users(self) -> dict[str, list[DesiredPoint]]:
         """The points that each trained run serves, by its folder."""
-        found: dict[str, list[WantedPoint]] = {}
+        found: dict[str, list[DesiredPoint]] = {}
         for one in self.points:
             for plan in one.trained:
                 found.setdefault(str(plan.run.path), []).append(one)
@@ -106,9 +106,9 @@ class Wanted:
         }
 
 
-def wanted_of(
+def desired_grid(
     grid: Grid, root: Path, data: Path | None, overrides: Sequence[str] = (), names: str | None = None
-) -> Wanted:
+) -> DesiredGrid:
     """The runs and cells of a grid.
 
     Args:
@@ -136,22 +136,22 @@ def wanted_of(
         points.append(
             _point(point, recipe, texts, root, names or f"{recipe['name']}-{slug(point.label)}", index)
         )
-    return Wanted(grid, GridFolder(root, grid.name), tuple(points), _cells(grid, points, data), data)
+    return DesiredGrid(grid, GridFolder(root, grid.name), tuple(points), _cells(grid, points, data), data)
 
 
 def _point(
     point: Point, recipe: dict[str, Any], texts: list[str], root: Path, name: str, index: RunIndex
-) -> WantedPoint:
+) -> DesiredPoint:
     plans = {}
     for stage in point.stages or (2,):
         plans[stage] = plan_run(recipe, stage, texts, root, name, index)
         if index.find(stage, plans[stage].run.signature) is None:
             index.add(plans[stage].run)
     trained = tuple(plans[stage] for stage in point.stages)
-    return WantedPoint(point, trained, plans[max(plans)])
+    return DesiredPoint(point, trained, plans[max(plans)])
 
 
-def _cells(grid: Grid, points: Sequence[WantedPoint], data: Path | None) -> tuple[Cell, ...]:
+def _cells(grid: Grid, points: Sequence[DesiredPoint], data: Path | None) -> tuple[Cell, ...]:
     """Each training and each share of an evaluation once, in an order that can be followed."""
     trainings: dict[str, Cell] = {}
     answers: dict[str, list[Cell]] = {}
@@ -178,7 +178,7 @@ def _evaluation(grid: Grid, plan: Plan, data: Path | None, sizes: dict[Any, list
     return by_now(cells, plan.run, config)
 
 
-def obstacles(wanted: Wanted, missing: Iterable[Cell]) -> list[str]:
+def obstacles(wanted: DesiredGrid, missing: Iterable[Cell]) -> list[str]:
     """Why what is missing would be refused: models, data and benchmarks, each asked for once."""
     plans, found, asked = wanted.plans(), list[str](), set[Any]()
     for cell in missing:

@@ -13,7 +13,7 @@ from jobs.cell.asking import evaluation_cells
 from jobs.cell.cell import Worklist
 from jobs.cell.whole import limited, write_tables
 from jobs.grid.array_options import ArrayOptions
-from jobs.grid.desired import Wanted, WantedPoint, slug
+from jobs.grid.desired import DesiredGrid, DesiredPoint, slug
 from jobs.grid.grid_file import Grid, Point
 from jobs.grid.queue import GridQueue
 from jobs.grid.reconcile import Reconciled, forgiven
@@ -68,7 +68,7 @@ def evaluate_run(
     return status
 
 
-def _record(wanted: Wanted) -> None:
+def _record(wanted: DesiredGrid) -> None:
     """Record what is wanted beside what was before: a part of an evaluation never stands for the whole."""
     path = wanted.folder.wanted_list()
     before = {cell.name: cell for cell in Worklist.read(path).cells} if path and path.is_file() else {}
@@ -88,7 +88,7 @@ def _write_tables(plan: Plan, benchmarks: Sequence[str]) -> None:
 
 def _wanted(
     plan: Plan, benchmarks: Sequence[str], languages: Sequence[str] | None, context: Context
-) -> Wanted:
+) -> DesiredGrid:
     config, run = plan.config, plan.run
     point = Point(label=config.model.method, seed=config.seed, overrides=(), stages=())
     grid = Grid(
@@ -104,7 +104,7 @@ def _wanted(
     )
     cells = evaluation_cells(run, config, benchmarks, languages, context.data)
     folder = GridFolder(context.runs, grid.name)
-    return Wanted(grid, folder, (WantedPoint(point, (), plan),), tuple(cells), context.data)
+    return DesiredGrid(grid, folder, (DesiredPoint(point, (), plan),), tuple(cells), context.data)
 
 
 def _untrained(plan: Plan, found: Reconciled, command: str) -> list[str]:
@@ -117,7 +117,7 @@ def _untrained(plan: Plan, found: Reconciled, command: str) -> list[str]:
     return [f"run {run.path.name} {what}; first run: {command}"]
 
 
-def _show(plan: Plan, wanted: Wanted) -> None:
+def _show(plan: Plan, wanted: DesiredGrid) -> None:
     from rich.console import Console
 
     for its in by_benchmark(wanted.cells).values():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cluster.errors import INTERRUPTED, ClusterError
 from cluster.job.unit import terms
-from cluster.launch.submit import CHECKPOINT_BYTES, Draft, ask_controller, draft, submit_slurm
+from cluster.launch.submit import CHECKPOINT_BYTES, PreparedJob, ask_controller, prepare_job, submit_slurm
 from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import gpu_hours
 from cluster.run.grid_folder import GridFolder
@@ -136,7 +136,7 @@ class GridQueue:
         for array in arrays:
             try:
                 after = [*(jobs[place] for place in array.after), *still_queued(array.after_jobs)]
-                submission = submit_slurm(self._draft(array, after, wave, snapshot))
+                submission = submit_slurm(self._prepared(array, after, wave, snapshot))
             except ClusterError as error:
                 raise ClusterError(
                     f"{error}\n{len(jobs)} of {len(arrays)} arrays are queued, and none of them twice: give the same "
@@ -156,15 +156,15 @@ class GridQueue:
         for number, array in enumerate(arrays):
             after = [*(f"JOB-OF-ARRAY-{place + 1}" for place in array.after), *array.after_jobs]
             if self.how.test_only:
-                drafted = self._draft(array, [], "test", snapshot)
-                print(f"array {number + 1}, {drafted.name}: {ask_controller(drafted)}")
+                prepared = self._prepared(array, [], "test", snapshot)
+                print(f"array {number + 1}, {prepared.name}: {ask_controller(prepared)}")
             else:
                 print(
-                    f"array {number + 1}: what sbatch gets\n{self._draft(array, after, 'dry', snapshot).text}"
+                    f"array {number + 1}: what sbatch gets\n{self._prepared(array, after, 'dry', snapshot).text}"
                 )
         return 2 if obstacles and arrays else 0
 
-    def _draft(self, array: SlotArray, after: Sequence[str], wave: str, snapshot: Snapshot) -> Draft:
+    def _prepared(self, array: SlotArray, after: Sequence[str], wave: str, snapshot: Snapshot) -> PreparedJob:
         keep = self.folder.list_path if wave in ("dry", "test") else self.folder.write_list
         path = keep(self._worklist(array.cells).to_dict())
         resources = replace(array.resources, parallel=self.options.throttle or array.resources.units)
@@ -182,7 +182,7 @@ class GridQueue:
             "slots": array.slots,
             "terms": terms(self.profile, resources, signal_s, wave),
         }
-        return draft(
+        return prepare_job(
             JobCall("slot", told),
             self.folder,
             self.profile,

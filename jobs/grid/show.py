@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jobs.cell.cell import Cell
-from jobs.grid.desired import Wanted
+from jobs.grid.desired import DesiredGrid
 from jobs.grid.reconcile import STATES, Reconciled
 from layalign.tabular import Table
 
@@ -15,7 +15,7 @@ ROWS = 40
 """Points of which the plan shows each; of more it shows sums."""
 
 
-def show_plan(wanted: Wanted, found: Reconciled) -> None:
+def show_plan(wanted: DesiredGrid, found: Reconciled) -> None:
     """What a grid wants and how far it is: a row for each point, and the sums."""
     from rich.console import Console
     from rich.text import Text

@@ -21,7 +21,7 @@ from typing import Any
 from cluster.errors import ClusterError
 from cluster.job.causes import FINAL, cause_of_signal
 from cluster.job.interrupt import Interrupts
-from cluster.job.lifecycle import UnitLife
+from cluster.job.lifecycle import UnitLifecycle
 from cluster.job.rendezvous import rendezvous
 from cluster.job.unit import Unit, find_unit
 from cluster.run.grid_folder import GridFolder
@@ -111,9 +111,9 @@ class Slot:
         terms = {"terms": self.told["terms"]} if self.unit else {}
         return {**self.worklist.runs[cell.run], **terms}
 
-    def life(self, cell: Cell, unit: Unit) -> UnitLife:
+    def life(self, cell: Cell, unit: Unit) -> UnitLifecycle:
         """What a process does for a cell around its work."""
-        return UnitLife(unit, cell.folder, cell.job, self.interrupts, self.queue.job_is_alive)
+        return UnitLifecycle(unit, cell.folder, cell.job, self.interrupts, self.queue.job_is_alive)
 
     @property
     def number(self) -> int:

@@ -37,7 +37,7 @@ class Carried:
 
 
 @dataclass(frozen=True)
-class Parcel:
+class ArchiveContents:
     """What an archive holds, as far as it concerns whoever imports it."""
 
     runs: tuple[Carried, ...]
@@ -104,7 +104,7 @@ def folders_of(run: RunFolder) -> list[str]:
     return sorted(set(_absolute(run.read_config())))
 
 
-def parcel_of(manifest: Manifest, source: Path) -> Parcel:
+def contents_of(manifest: Manifest, source: Path) -> ArchiveContents:
     """What a manifest tells; every file of it must belong to a run or the grid, and be of a kind that export writes.
 
     Raises:
@@ -128,7 +128,7 @@ def parcel_of(manifest: Manifest, source: Path) -> Parcel:
             )
     if not runs:
         raise ClusterError(f"{source} is not imported: there is no run in it")
-    return Parcel(runs, grid.name if grid else None)
+    return ArchiveContents(runs, grid.name if grid else None)
 
 
 def check(run: RunFolder, told: Carried) -> None:

@@ -12,10 +12,10 @@ from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder, RunIndex
 from cluster.slurm.queue import Look
 from cluster.storage.archive import write_archive
-from cluster.storage.import_folder import new_draft, place
+from cluster.storage.import_folder import new_import_folder, place
 from cluster.storage.portable import anonymous, grid_files, run_files, settle_grid, size_of
 from cluster.storage.unpack import Archive, differences
-from jobs.keeping.carrying import Parcel, carried, check, folders_of, obstacle, parcel_of
+from jobs.keeping.carrying import ArchiveContents, carried, check, contents_of, folders_of, obstacle
 from jobs.recipe.meter import human_size, many, meter
 from jobs.recipe.names import runs_of_grid
 
@@ -39,7 +39,7 @@ def export_archive(found: RunFolder | GridFolder, to: Path | None, checkpoints: 
     unfit = [reason for reason in reasons if reason]
     if not runs:
         raise ClusterError(unfit[0] if unfit else f"{found.title} has no run that has begun")
-    parcel = Parcel(tuple(carried(run) for run in runs), grid.name if grid else None)
+    contents = ArchiveContents(tuple(carried(run) for run in runs), grid.name if grid else None)
     files = grid_files(grid) if grid else {}
     for run in runs:
         files |= anonymous(run, run_files(run, checkpoints))
@@ -47,9 +47,9 @@ def export_archive(found: RunFolder | GridFolder, to: Path | None, checkpoints: 
     target = _target(to, found)
     check_room(target.parent, size, 1, read_quotas(), "choose another place with --to")
     with meter("export", 2 * size) as tell:
-        manifest = write_archive(target, parcel.about(), files, tell)
+        manifest = write_archive(target, contents.about(), files, tell)
     print(f"exported: {target}, {many(len(manifest.files), 'file')}, {human_size(manifest.size)}")
-    _tell_of_export(parcel, runs, unfit)
+    _tell_of_export(contents, runs, unfit)
 
 
 def import_archive(path: Path, root: Path) -> None:
@@ -63,32 +63,32 @@ def import_archive(path: Path, root: Path) -> None:
         ClusterError: it is damaged, not what it says, or something else is there already.
     """
     archive = Archive(path)
-    parcel = parcel_of(archive.manifest, archive.path)
-    present = _present(archive, parcel, root)
+    contents = contents_of(archive.manifest, archive.path)
+    present = _present(archive, contents, root)
     data = os.environ.get("LAYALIGN_DATA")
-    with new_draft(root) as draft, meter("import", archive.manifest.size) as tell:
+    with new_import_folder(root) as folder, meter("import", archive.manifest.size) as tell:
 
         def heard(size: int) -> None:
-            draft.beat()
+            folder.beat()
             tell(size)
 
-        archive.unpack(draft.content, read_quotas(), heard)
-        for told in parcel.runs:
-            run = RunFolder(draft.content / told.folder)
+        archive.unpack(folder.content, read_quotas(), heard)
+        for told in contents.runs:
+            run = RunFolder(folder.content / told.folder)
             check(run, told)
             told_from = {"parent": told.parent, "parent_folder": told.parent_folder}
             run.event("imported", archive=archive.path.name, **told_from)
-        names = [told.folder for told in parcel.runs if told.folder not in present]
-        if parcel.grid:
-            grid = GridFolder(draft.content, parcel.grid)
+        names = [told.folder for told in contents.runs if told.folder not in present]
+        if contents.grid:
+            grid = GridFolder(folder.content, contents.grid)
             settle_grid(grid, root, Path(data).expanduser().absolute() if data else None)
-            names.append(grid.path.relative_to(draft.content).as_posix())
-        place(draft, root, names)
-    for folder in present:
-        print(f"already there, the same: {root / folder}")
+            names.append(grid.path.relative_to(folder.content).as_posix())
+        place(folder, root, names)
+    for name in present:
+        print(f"already there, the same: {root / name}")
     for name in names:
         print(f"imported: {root / name}")
-    _tell_of_import(parcel, root)
+    _tell_of_import(contents, root)
 
 
 def _target(to: Path | None, found: RunFolder | GridFolder) -> Path:
@@ -101,9 +101,9 @@ def _target(to: Path | None, found: RunFolder | GridFolder) -> Path:
     return target
 
 
-def _tell_of_export(parcel: Parcel, runs: Sequence[RunFolder], unfit: Sequence[str]) -> None:
-    inside = {told.folder for told in parcel.runs}
-    for told in parcel.runs:
+def _tell_of_export(contents: ArchiveContents, runs: Sequence[RunFolder], unfit: Sequence[str]) -> None:
+    inside = {told.folder for told in contents.runs}
+    for told in contents.runs:
         if told.parent and told.parent_folder not in inside:
             print(
                 f"  {told.folder} starts from {told.parent_folder or told.parent}, which is not needed for it"
@@ -118,22 +118,22 @@ def _tell_of_export(parcel: Parcel, runs: Sequence[RunFolder], unfit: Sequence[s
         print("".join(f"    {folder}\n" for folder in folders), end="")
 
 
-def _present(archive: Archive, parcel: Parcel, root: Path) -> list[str]:
+def _present(archive: Archive, contents: ArchiveContents, root: Path) -> list[str]:
     """Runs of a grid that are here already, file for file.
 
     Raises:
         ClusterError: something else is here under one of the names.
     """
     found = []
-    if parcel.grid and (place := GridFolder(root, parcel.grid).path).exists():
+    if contents.grid and (place := GridFolder(root, contents.grid).path).exists():
         raise ClusterError(f"there is a grid {place} already: import this one elsewhere with --runs FOLDER")
-    for told in parcel.runs:
+    for told in contents.runs:
         path = root / told.folder
         if not os.path.lexists(path):
             continue
         files = [entry for entry in archive.manifest.files if Path(entry.path).parts[0] == told.folder]
         others = differences(root, files)
-        if not others and parcel.grid:
+        if not others and contents.grid:
             found.append(told.folder)
         elif not others:
             raise ClusterError(
@@ -147,9 +147,9 @@ def _present(archive: Archive, parcel: Parcel, root: Path) -> list[str]:
     return found
 
 
-def _tell_of_import(parcel: Parcel, root: Path) -> None:
+def _tell_of_import(contents: ArchiveContents, root: Path) -> None:
     index = RunIndex(root)
-    for told in parcel.runs:
+    for told in contents.runs:
         run = RunFolder(root / told.folder)
         if told.parent and not index.find(1, told.parent):
             print(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cluster.errors import ClusterError
 from cluster.job.lifecycle import last_end
-from cluster.job.race import ends_of, forget_race, new_rival, standing_of_run
-from cluster.launch.submit import Draft, ask_controller, submit_slurm
+from cluster.job.race import ends_of, forget_race, new_rival, submission_state_of_run
+from cluster.launch.submit import PreparedJob, ask_controller, submit_slurm
 from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.resources import Resources, account_obstacle, folder_obstacle, plan_resources, summary
 from cluster.profile.rules import Accounts
@@ -20,9 +20,9 @@ from cluster.site.live import user_accounts
 from cluster.slurm import client
 from cluster.slurm.queue import cancel, job_is_alive
 from cluster.slurm.queue_cache import forget
-from cluster.slurm.submission import Standing
+from cluster.slurm.submission import SubmissionState
 from jobs.launch.race import rivals_of
-from jobs.launch.retry import lost_parent, training_draft
+from jobs.launch.retry import lost_parent, prepared_training
 from jobs.recipe.context import Context, How
 from jobs.recipe.describe import describe, refused
 from jobs.recipe.plan import Plan, training_obstacles
@@ -37,7 +37,7 @@ class Item:
     """One job that a command wants in the queue."""
 
     plan: Plan
-    standing: Standing | None = None
+    standing: SubmissionState | None = None
     """Of an earlier submission."""
     settled: str = ""
     """Why there is nothing to submit."""
@@ -120,9 +120,9 @@ class Queue:
             found.append(str(error))
         return Item(plan=plan, standing=standing, obstacles=tuple(found), requests=tuple(requests))
 
-    def standing(self, run: RunFolder) -> Standing | None:
+    def standing(self, run: RunFolder) -> SubmissionState | None:
         """What is known of a run's submission; a dry run may be where nobody can be asked."""
-        return None if self._unasked() else standing_of_run(run)
+        return None if self._unasked() else submission_state_of_run(run)
 
     def dependency(self, run: RunFolder | None) -> str | None:
         """What waits for the training of a run that is in the queue; None if there is nothing to wait for."""
@@ -154,7 +154,7 @@ class Queue:
         )
         return True, [told]
 
-    def _look_back(self, run: RunFolder, standing: Standing | None) -> None:
+    def _look_back(self, run: RunFolder, standing: SubmissionState | None) -> None:
         """Say how the run's last job ended, before another is queued."""
         idle = standing is not None and not standing.jobs
         if idle and not self.how.dry_run and not self.how.test_only and (told := last_end(run)):
@@ -177,7 +177,7 @@ class Queue:
                 print(item.settled)
             elif self.how.test_only:
                 for profile, resources in item.requests:
-                    told = ask_controller(self._draft(item, profile, resources, None))
+                    told = ask_controller(self._prepared(item, profile, resources, None))
                     print(f"{item.plan.run.path.name}: {told}")
             else:
                 self._submit(item)
@@ -194,7 +194,7 @@ class Queue:
             last = f"_{resources.units - 1}" if resources.units > 1 else ""
             waits = known or (f"afterok:{UNKNOWN}{last}" if parent and not parent.done.exists() else None)
             print(summary(resources, profile))
-            text = self._draft(item, profile, resources, waits).text
+            text = self._prepared(item, profile, resources, waits).text
             print(f"  {'script':<12} what sbatch gets\n{text}")
 
     def _submit(self, item: Item) -> None:
@@ -212,7 +212,7 @@ class Queue:
         submission = None
         for profile, resources in item.requests:
             record = run.submission if submission is None else new_rival(run)
-            submission = submit_slurm(self._draft(item, profile, resources, waits, record))
+            submission = submit_slurm(self._prepared(item, profile, resources, waits, record))
             after = f", after {submission.dependency}" if submission.dependency else ""
             print(f"queued: job {submission.job} {submission.name}{after}: {run.path}")
             print(summary(resources, profile))
@@ -220,16 +220,16 @@ class Queue:
         changes = " with changes" if submission.dirty else ""
         print(f"  {'code':<12} {submission.tree}, commit {submission.commit or 'unknown'}{changes}")
 
-    def _draft(
+    def _prepared(
         self,
         item: Item,
         profile: SlurmProfile,
         resources: Resources,
         dependency: str | None,
         record: Path | None = None,
-    ) -> Draft:
+    ) -> PreparedJob:
         told = item.plan.told_to_train(self.context.data)
-        return training_draft(item.plan.run, told, profile, resources, dependency, record)
+        return prepared_training(item.plan.run, told, profile, resources, dependency, record)
 
 
 def queue_training(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.job.race import ends_of, standing_of_run
+from cluster.job.race import ends_of, submission_state_of_run
 from cluster.job.unit import terms
-from cluster.launch.submit import Draft, ask_controller, draft, signal_of, submit_slurm
+from cluster.launch.submit import PreparedJob, ask_controller, prepare_job, signal_of, submit_slurm
 from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.resources import Resources, more_memory, summary
 from cluster.run.grid_folder import all_grids
@@ -26,14 +26,14 @@ MORE = 1.5
 """Times the memory that `--more-mem` asks for."""
 
 
-def training_draft(
+def prepared_training(
     run: RunFolder,
     told: Mapping[str, Any],
     profile: SlurmProfile,
     resources: Resources,
     dependency: str | None = None,
     record: Path | None = None,
-) -> Draft:
+) -> PreparedJob:
     """The chain of units that trains a run.
 
     Args:
@@ -45,7 +45,7 @@ def training_draft(
         record: where it is recorded; None is as the one that counts.
     """
     signal_s = signal_of(run, resources)
-    return draft(
+    return prepare_job(
         JobCall("train", {**told, "terms": terms(profile, resources, signal_s)}),
         run,
         profile,
@@ -72,9 +72,9 @@ def _parent_of(submission: Submission) -> RunFolder | None:
     return RunFolder(bridge.parent) if FOLDER.fullmatch(bridge.parent.name) else None
 
 
-def _draft_again(
+def _prepared_again(
     run: RunFolder, submission: Submission, profile: SlurmProfile, resources: Resources
-) -> Draft:
+) -> PreparedJob:
     """The same training, behind what the queue holds of its parent now.
 
     Raises:
@@ -86,7 +86,7 @@ def _draft_again(
         if not waits and not parent.done.exists():
             raise ClusterError(lost_parent(run, parent))
     told = {"run": str(run.path), "config": run.read_config(), **submission.told}
-    return training_draft(run, told, profile, resources, waits or None)
+    return prepared_training(run, told, profile, resources, waits or None)
 
 
 def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) -> int:
@@ -105,7 +105,7 @@ def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) ->
         ClusterError: it was never in a queue, or it is there still.
     """
     context = context_again(where, how, recorded(run.submission))
-    standing = standing_of_run(run)
+    standing = submission_state_of_run(run)
     if standing is None:
         raise ClusterError(f"{run.title} was never in a queue by itself: give {_instead(run)}")
     if standing.alive:
@@ -118,20 +118,20 @@ def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) ->
         resources = more_memory(resources, profile, MORE)
     if run.failed.exists():
         print(f"{run.path.name}: {run.reason()}")
-    drafted = _draft_again(run, standing.submission, profile, resources)
+    prepared = _prepared_again(run, standing.submission, profile, resources)
     if how.dry_run:
-        print(drafted.text)
+        print(prepared.text)
         return 0
     if how.test_only:
-        print(f"{run.path.name}: {ask_controller(drafted)}")
+        print(f"{run.path.name}: {ask_controller(prepared)}")
         return 0
     if not agreed(f"submit {run.path.name} again", how.yes):
         return 0
-    drafted = _draft_again(
+    prepared = _prepared_again(
         run, standing.submission, profile, resources
     )  # the queue may have changed meanwhile
     run.forgive()
-    submission = submit_slurm(drafted)
+    submission = submit_slurm(prepared)
     forget(run.root)
     print(f"queued: job {submission.job} {submission.name}: {run.path}")
     print(summary(resources, profile))

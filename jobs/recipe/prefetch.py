@@ -14,7 +14,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.hub.cache import COMMIT, is_folder, missing_files, read_pin
-from cluster.hub.fetch import Wanted, fetch
+from cluster.hub.fetch import Download, fetch
 from cluster.profile.load import Profile, SlurmProfile
 from cluster.profile.rules import find_memory
 from cluster.site.environment import ROOT, job_lines
@@ -27,17 +27,17 @@ CONVERT_MIN = 60
 CONVERT_MB = 32_000
 
 
-def wanted(config: RunConfig) -> list[Wanted]:
+def wanted(config: RunConfig) -> list[Download]:
     """Models and data sets of the hub that a run reads; folders and the miniature are none."""
     model, data = config.model, config.data
     models = [(model.encoder, model.encoder_revision), (model.decoder, model.decoder_revision)]
-    found = [Wanted("model", *one) for one in models if not is_mini(one[0]) and not is_folder(one[0])]
+    found = [Download("model", *one) for one in models if not is_mini(one[0]) and not is_folder(one[0])]
     if data.reader == "hub" and not is_mini(data.path):
-        found.append(Wanted("dataset", data.path, data.revision))
+        found.append(Download("dataset", data.path, data.revision))
     return found
 
 
-def absent(config: RunConfig, environ: Mapping[str, str]) -> list[tuple[Wanted, list[str]]]:
+def absent(config: RunConfig, environ: Mapping[str, str]) -> list[tuple[Download, list[str]]]:
     """What is not in the cache: each model and data set, with its missing or broken files."""
     looked_at = [(one, missing_files(one.kind, one.name, one.revision, environ)) for one in wanted(config)]
     return [(one, files) for one, files in looked_at if files]

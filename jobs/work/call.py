@@ -45,7 +45,7 @@ class JobCall:
         return result
 
     def _work_as_unit(self, interrupts: Interrupts) -> dict[str, Any]:
-        from cluster.job.lifecycle import UnitLife
+        from cluster.job.lifecycle import UnitLifecycle
         from cluster.job.race import lost, win
         from cluster.job.unit import find_unit
         from cluster.run.run_folder import RunFolder
@@ -53,7 +53,7 @@ class JobCall:
         unit = find_unit(self.config, os.environ)
         assert unit
         run = RunFolder(Path(self.config["run"]))
-        life = UnitLife(unit, run, self.job, interrupts)
+        life = UnitLifecycle(unit, run, self.job, interrupts)
         if life.over():
             return {"interrupted": None}
         if run.rivals.exists() and lost(run, unit):

@@ -110,7 +110,7 @@ def make_runs(root: Path, count: int = 300, seed: int = 0, now: datetime | None 
 
 
 class _Maker:
-    """Gives every run its fate, and keeps what the scheduler would know."""
+    """Gives every run its ending, and keeps what the scheduler would know."""
 
     def __init__(self, made: Synthetic, chance: random.Random, now: datetime) -> None:
         self.made, self.write = made, Writer(chance, now)
@@ -135,10 +135,10 @@ class _Maker:
         """The stages of a variant with one seed."""
         grid = next((name for name, members in GRIDS.items() if variant in members), None)
         runs: list[RunFolder] = []
-        for stage, fate in enumerate(scenario, start=1):
+        for stage, ending in enumerate(scenario, start=1):
             signature = hashlib.sha256(f"{variant} {seed} {stage}".encode()).hexdigest()[:8]
             run = RunFolder.at(self.made.root, f"{variant}-seed{seed}", stage, signature)
-            state = EXPECTED.get(fate, fate)
+            state = EXPECTED.get(ending, ending)
             if grid and state in (
                 "new",
                 "lost",
@@ -147,9 +147,9 @@ class _Maker:
             ):  # a slot of the array will take it up
                 state = "queued"
             self.made.states[run.path.name] = state
-            if not (fate == "new" or (grid and fate in UNTOUCHED)):
+            if not (ending == "new" or (grid and ending in UNTOUCHED)):
                 self.write.folder(run, seed)
-                self.live(run, fate, grid, runs)
+                self.live(run, ending, grid, runs)
             elif not grid:
                 self.write.folder(run, seed)
             runs.append(run)
@@ -159,9 +159,9 @@ class _Maker:
             self.points[grid].append({**point, "evaluated": str(runs[-1].path)})
             self.list_cells(grid, runs)
 
-    def live(self, run: RunFolder, fate: str, grid: str | None, parents: list[RunFolder]) -> None:
+    def live(self, run: RunFolder, ending: str, grid: str | None, parents: list[RunFolder]) -> None:
         if grid:
-            getattr(self, fate)(run, self.arrays[grid, "train"], 1, grid)
+            getattr(self, ending)(run, self.arrays[grid, "train"], 1, grid)
             return
         job, units = self.next_job(), self.write.random.choice((1, 3, 3, 4))
         name = f"{run.name}-s{run.stage}"
@@ -170,7 +170,7 @@ class _Maker:
         run.submission.write_text(
             json.dumps({**told, "dependency": f"afterok:{waits[0]}" if waits else None})
         )
-        getattr(self, fate)(run, job, units, None)
+        getattr(self, ending)(run, job, units, None)
 
     def history(
         self,

@@ -19,7 +19,7 @@ from cluster.job.race import alternatives
 from cluster.provenance import ROOMS, tree_hash
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import RunFolder, all_runs
-from cluster.slurm.submission import Submission, standing_of
+from cluster.slurm.submission import Submission, submission_state
 from layalign.model.store import WEIGHTS
 from tests.world import ROOT, launch, write_recipe
 
@@ -200,7 +200,7 @@ def test_submission_is_not_doubled_and_is_found_again(go, sandbox, runs):
     sandbox.wait(submission.job)
     run.submission.write_text(lost)
     end = time.monotonic() + 20
-    while not (standing := standing_of(run.submission)):  # accounting lags
+    while not (standing := submission_state(run.submission)):  # accounting lags
         assert time.monotonic() < end
         time.sleep(0.5)
     assert (standing.submission, standing.jobs) == (submission, [])

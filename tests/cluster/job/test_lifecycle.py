@@ -13,7 +13,7 @@ from cluster.errors import ClusterError
 from cluster.files import read_jsonl
 from cluster.job.causes import FINAL
 from cluster.job.interrupt import Interrupts
-from cluster.job.lifecycle import UnitLife, record_failure, settle
+from cluster.job.lifecycle import UnitLifecycle, record_failure, settle
 from cluster.run.run_folder import RunFolder
 from tests.cluster.job.test_causes import fake_sacct
 from tests.cluster.job.test_unit import TERMS, unit
@@ -35,7 +35,7 @@ def run(tmp_path, monkeypatch):
 def life(run, number=0, *, kind="train", rank=0, told=None, interrupts=None, **environ):
     environ = {"SLURM_ARRAY_TASK_ID": str(number), "SLURM_PROCID": str(rank), **environ}
     found = unit(told or {}, SUBMITIT_FOLDER=str(run.slurm), **environ)
-    return UnitLife(found, run, kind, interrupts or Interrupts())
+    return UnitLifecycle(found, run, kind, interrupts or Interrupts())
 
 
 def of(run, kind):
@@ -181,7 +181,7 @@ def test_slots_of_one_wave_are_one_submission_whatever_their_arrays(run, tmp_pat
 def test_a_cell_has_a_life_as_a_run_has(run, tmp_path):
     cell = run.cell("mgsm", "sw", 0)
     cell.path.mkdir(parents=True)
-    first = UnitLife(life(run, 0).unit, cell, "evaluate", Interrupts())
+    first = UnitLifecycle(life(run, 0).unit, cell, "evaluate", Interrupts())
     with first.working():
         record_failure(cell, "evaluate", KeyError("x"), first.unit)
     assert cell.reason() == "KeyError: 'x'"

@@ -14,13 +14,13 @@ import pytest
 import cluster.launch.submit
 from cluster.errors import ClusterError
 from cluster.files import read_jsonl
-from cluster.launch.submit import ask_controller, draft, signal_of, submit_slurm
+from cluster.launch.submit import ask_controller, prepare_job, signal_of, submit_slurm
 from cluster.profile.load import load_profile
 from cluster.profile.resources import plan_resources
 from cluster.run.grid_folder import GridFolder
 from cluster.run.lease import Lease
 from cluster.run.run_folder import RunFolder
-from cluster.slurm.submission import Submission, standing_of
+from cluster.slurm.submission import Submission, submission_state
 from jobs.work.call import JobCall
 from tests.cluster.slurm.test_script import options
 
@@ -42,7 +42,7 @@ def job(run, units=1, **told):
     resources = plan_resources(profile, 8, time="3h", units=units)
     call = JobCall("train", {"run": str(run.path)})
     told = {"name": f"{run.name}-s{run.stage}", "signal_s": signal_of(run, resources), **told}
-    return draft(call, run, profile, resources, run.submission, **told)
+    return prepare_job(call, run, profile, resources, run.submission, **told)
 
 
 def test_submission_is_recorded(run, slurm):
@@ -98,7 +98,7 @@ def test_job_that_is_over_can_be_submitted_again(run, slurm):
 def test_record_from_another_cluster_is_not_taken_for_a_job_of_this_one(run, slurm):
     submit_slurm(job(run))
     slurm.set("queue", "7\t7\tRUNNING\tNone\tother\t/other.sh\n")
-    assert not standing_of(run.submission).alive
+    assert not submission_state(run.submission).alive
 
 
 def test_refusal_is_told_and_leaves_no_trace(run, slurm):
@@ -122,7 +122,7 @@ def test_answer_that_got_lost_is_found_in_accounting(run, slurm):
         submit_slurm(job(run))
     script = Submission.read(run.submission).script
     slurm.set("accounting", f"12_0\tFAILED\t1:0\tname\tsbatch --parsable {script}\n")
-    assert standing_of(run.submission).submission.job == "12"
+    assert submission_state(run.submission).submission.job == "12"
 
 
 def test_submission_that_was_never_accepted_is_made_again_after_a_look(run, slurm):
@@ -220,7 +220,7 @@ def test_what_the_user_has_set_for_squeue_hides_no_job(run, slurm, monkeypatch, 
     monkeypatch.setenv("SQUEUE_STATES", state)
     first = submit_slurm(job(run))
     assert submit_slurm(job(run)) == first
-    assert standing_of(run.submission).alive
+    assert submission_state(run.submission).alive
     assert len(slurm.lines("calls")) == 1
 
 
@@ -245,14 +245,16 @@ def test_slots_run_at_once_and_may_be_started_anew(run, tmp_path):
     resources = replace(plan_resources(profile, 8, time="3h"), units=5, parallel=2)
     grid = GridFolder(tmp_path / "my runs", "ablations")
     told = {"name": "ablations-s1", "signal_s": 120, "requeue": True, "cells": "cells-1.json"}
-    found = options(draft(JobCall("slot", {}), grid, profile, resources, grid.new_record(), **told).text)
+    found = options(
+        prepare_job(JobCall("slot", {}), grid, profile, resources, grid.new_record(), **told).text
+    )
     assert (found["array"], found["comment"], "requeue" in found) == ("0-4%2", "ablations", True)
     assert "no-requeue" not in found
 
 
 def test_controller_is_asked_about_the_very_script(run, slurm):
-    drafted = job(run, units=2)
-    assert ask_controller(drafted) == "it would start at noon"
+    prepared = job(run, units=2)
+    assert ask_controller(prepared) == "it would start at noon"
     assert not run.submission.exists()
 
 

@@ -1,4 +1,4 @@
-"""Every sign of the table is found in a line as its program prints it, and advises something that can be done."""
+"""Every pattern of the table is found in a line as its program prints it, and advises something that can be done."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.logs.error_patterns import SIGNS
-from cluster.logs.pattern import find_sign, sign
+from cluster.logs.error_patterns import PATTERNS
+from cluster.logs.pattern import find_pattern, log_pattern
 
 FACTS = {
     "run": "math-layalign-s2-0123abcd",
@@ -28,8 +28,8 @@ LOGS = [(cause, one["line"], one["says"]) for cause, found in LINES.items() for 
 
 @pytest.mark.parametrize(("cause", "line", "says"), LOGS, ids=lambda value: value[:30])
 def test_a_line_tells_its_cause_and_what_helps(cause, line, says):
-    finding = find_sign(f"step 3\n{line}\nstep 4\n", SIGNS)
-    assert finding.sign.cause == cause
+    finding = find_pattern(f"step 3\n{line}\nstep 4\n", PATTERNS)
+    assert finding.meaning.cause == cause
     assert says in finding.told()
     assert finding.line == line.partition("\n")[0]
     assert finding.advice(FACTS)
@@ -38,8 +38,8 @@ def test_a_line_tells_its_cause_and_what_helps(cause, line, says):
 
 
 def test_no_sign_is_without_a_test():
-    found = {id(finding.sign) for _, line, _ in LOGS if (finding := find_sign(line, SIGNS))}
-    assert [one.cause for one in SIGNS if id(one) not in found] == []
+    found = {id(finding.meaning) for _, line, _ in LOGS if (finding := find_pattern(line, PATTERNS))}
+    assert [one.cause for one in PATTERNS if id(one) not in found] == []
 
 
 @pytest.mark.parametrize(
@@ -54,24 +54,24 @@ def test_no_sign_is_without_a_test():
     ],
 )
 def test_what_is_no_sign_is_not_taken_for_one(line):
-    assert find_sign(line, SIGNS) is None
+    assert find_pattern(line, PATTERNS) is None
 
 
 def test_a_cause_goes_before_what_follows_from_it():
     text = "ncclRemoteError: remote process exited\nstd::bad_alloc\n"
-    assert find_sign(text, SIGNS).sign.cause == "out of host memory"
+    assert find_pattern(text, PATTERNS).meaning.cause == "out of host memory"
 
 
 def test_the_same_words_of_the_hub_and_of_the_nodes_are_told_apart():
     hub = "MaxRetryError: HTTPSConnectionPool(host='huggingface.co', port=443): No route to host"
     node = "ncclSystemError: System call failed.\nLast error:\nConnect to 10.80.1.2<5> failed : Network is unreachable"
-    assert find_sign(hub, SIGNS).sign.cause == "no internet"
-    assert find_sign(node, SIGNS).sign.cause == "no network between nodes"
+    assert find_pattern(hub, PATTERNS).meaning.cause == "no internet"
+    assert find_pattern(node, PATTERNS).meaning.cause == "no network between nodes"
 
 
 def test_advice_that_takes_an_unknown_fact_is_left_out():
-    finding = find_sign(
-        "it broke", [sign("broken", "broke", "{what} it broke ({how})", "scancel {job}", "wait")]
+    finding = find_pattern(
+        "it broke", [log_pattern("broken", "broke", "{what} it broke ({how})", "scancel {job}", "wait")]
     )
     assert finding.told() == "it broke"
     assert finding.advice({"job": ""}) == ["wait"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.logs.pattern import find_sign
+from cluster.logs.pattern import find_pattern
 from cluster.logs.pending_reasons import BUSY, HELD, NEVER_STARTS, REASONS, never_starts
 from cluster.slurm.queue import UNDECIDED
 from cluster.slurm.queued_job import WAITING
@@ -74,16 +74,16 @@ PER_JOB = [code for code in CODES if re.search(r"Per(?:Job|Node)(?:Limit)?$", co
 
 @pytest.mark.parametrize(("reason", "cause"), [*WAITS, *TEXTS])
 def test_a_reason_of_the_queue_is_told_in_plain_words(reason, cause):
-    finding = find_sign(reason, REASONS)
-    assert finding.sign.cause == cause
+    finding = find_pattern(reason, REASONS)
+    assert finding.meaning.cause == cause
     assert finding.told()
     assert finding.advice(FACTS)
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_of_both_versions_is_in_the_table(code):
-    finding = find_sign(code, REASONS)
-    assert finding.sign is not REASONS[-1]
+    finding = find_pattern(code, REASONS)
+    assert finding.meaning is not REASONS[-1]
     assert finding.advice(FACTS)
     for text in [finding.told(), *finding.advice(FACTS)]:
         assert not re.search(r"[{}]|  | [.,:;)]|\(\)|None|\b(GRES|BB|Cpu|CPU|Mem)\b", text), text
@@ -108,7 +108,7 @@ def test_the_lists_are_those_of_two_versions():
 )
 def test_what_can_never_start_is_said_to_never_start(code):
     assert never_starts(code)
-    assert re.search("never start", find_sign(code, REASONS).told())
+    assert re.search("never start", find_pattern(code, REASONS).told())
 
 
 @pytest.mark.parametrize(
@@ -122,21 +122,21 @@ def test_what_can_never_start_is_said_to_never_start(code):
 )
 def test_what_may_pass_is_not_said_to_never_start(code):
     assert not never_starts(code)
-    assert "never start" not in find_sign(code, REASONS).told()
+    assert "never start" not in find_pattern(code, REASONS).told()
 
 
 def test_states_that_wait_are_told_as_what_they_are():
-    held = {state: find_sign(state, HELD) for state in WAITING}
+    held = {state: find_pattern(state, HELD) for state in WAITING}
     assert {state for state, found in held.items() if found} == {"REQUEUE_HOLD", "SPECIAL_EXIT"}
-    assert find_sign("RESV_DEL_HOLD", NEVER_STARTS)
-    assert [find_sign(state, REASONS).sign.cause for state in ("REQUEUED", "REQUEUE_FED")] == [
+    assert find_pattern("RESV_DEL_HOLD", NEVER_STARTS)
+    assert [find_pattern(state, REASONS).meaning.cause for state in ("REQUEUED", "REQUEUE_FED")] == [
         "begins later"
     ] * 2
 
 
 def test_states_of_a_job_that_has_nodes_say_more_than_that_it_runs_where_they_do():
-    told = {state: find_sign(state, BUSY) for state in (*UNDECIDED, "REVOKED") if state not in WAITING}
-    causes = {state: found and found.sign.cause for state, found in told.items()}
+    told = {state: find_pattern(state, BUSY) for state in (*UNDECIDED, "REVOKED") if state not in WAITING}
+    causes = {state: found and found.meaning.cause for state, found in told.items()}
     assert causes == {
         **dict.fromkeys(("CONFIGURING", "POWER_UP_NODE"), "nodes boot"),
         **dict.fromkeys(("SUSPENDED", "STOPPED"), "suspended"),
@@ -148,5 +148,5 @@ def test_states_of_a_job_that_has_nodes_say_more_than_that_it_runs_where_they_do
 
 def test_no_row_of_the_table_is_without_a_test():
     words = [*CODES, *(reason for reason, _ in (*WAITS, *TEXTS)), *WAITING]
-    found = {id(find_sign(word, REASONS).sign) for word in words}
+    found = {id(find_pattern(word, REASONS).meaning) for word in words}
     assert [one.cause for one in REASONS if id(one) not in found] == []

@@ -17,7 +17,7 @@ from cluster.run.run_folder import RunFolder, all_runs
 from cluster.run.snapshot import code_folder
 from cluster.slurm.queue import Look
 from cluster.slurm.queued_job import QueuedJob
-from cluster.storage.cleanup import inits_of, remove, waste_of_grid, waste_of_root, waste_of_run
+from cluster.storage.cleanup import inits_of, removable_of_grid, removable_of_root, removable_of_run, remove
 from tests.cluster.slurm.test_submission import row, submitted
 
 DAY = 24 * 3600
@@ -67,10 +67,10 @@ def found(root, look=None):
     """The paths that are offered below `root`, each with its kind."""
     runs, grids = all_runs(root), all_grids(root)
     look, inits = look or Look(time=time.time()), inits_of(runs)
-    waste = [one for run in runs for one in waste_of_run(run, look, inits)]
-    waste += [one for grid in grids for one in waste_of_grid(grid)]
-    waste += waste_of_root(root, runs, grids, look)
-    return {one.path.relative_to(root).as_posix(): one.what for one in waste}
+    removable = [one for run in runs for one in removable_of_run(run, look, inits)]
+    removable += [one for grid in grids for one in removable_of_grid(grid)]
+    removable += removable_of_root(root, runs, grids, look)
+    return {one.path.relative_to(root).as_posix(): one.what for one in removable}
 
 
 def tree(folder):
@@ -82,8 +82,8 @@ def test_of_a_done_run_checkpoints_and_what_crashes_left_go_and_the_rest_stays(m
     before = tree(run.path)
     write(run.path / ".fedcba987654.tmp", "being written")
     old(write(run.path / ".bridge-123" / "w").parent, 2)
-    waste = list(waste_of_run(run, Look(time=time.time()), frozenset()))
-    assert {one.path.relative_to(run.path).as_posix(): (one.what, one.files) for one in waste} == {
+    removable = list(removable_of_run(run, Look(time=time.time()), frozenset()))
+    assert {one.path.relative_to(run.path).as_posix(): (one.what, one.files) for one in removable} == {
         "checkpoints": ("checkpoints", 3),
         ".bridge-123": ("unfinished files", 2),
         ".0123456789ab.tmp": ("unfinished files", 1),
@@ -91,15 +91,15 @@ def test_of_a_done_run_checkpoints_and_what_crashes_left_go_and_the_rest_stays(m
         "lease/000001.json": ("former leases", 1),
         "lease/000002.json": ("former leases", 1),
     }
-    assert waste[0].bytes == 500
-    for one in waste:
+    assert removable[0].bytes == 500
+    for one in removable:
         remove(one)
     gone = {name for name in before if name.startswith("checkpoints") or name.endswith(".tmp")}
     assert tree(run.path) == before - gone - {"lease/000001.json", "lease/000002.json"} | {
         ".fedcba987654.tmp"
     }
     assert run.state() == "done"
-    assert list(waste_of_run(run, Look(time=time.time()), frozenset())) == []
+    assert list(removable_of_run(run, Look(time=time.time()), frozenset())) == []
 
 
 def test_of_a_failed_run_the_checkpoints_stay(make):
@@ -193,7 +193,7 @@ def test_work_lists_go_that_neither_plan_nor_submission_names(make):
     submitted("7", cells=lists[0].name).write(grid.new_record())
     write(grid.wanted, f'{{"list": "{lists[1].name}"}}')
     write(grid.path / ".0123456789ab.tmp", age=2)
-    offered = {one.path.name: one.what for one in waste_of_grid(grid)}
+    offered = {one.path.name: one.what for one in removable_of_grid(grid)}
     assert offered == {
         lists[2].name: "work lists", lists[3].name: "work lists", ".0123456789ab.tmp": "unfinished files",
     }  # fmt: skip
@@ -226,17 +226,17 @@ def test_drafts_of_imports_go_when_nobody_is_at_work_there(make):
 
 def test_deletion_that_was_stopped_is_finished_by_the_next(make, monkeypatch):
     run = make()
-    (waste,) = [
-        one for one in waste_of_run(run, Look(time=time.time()), frozenset()) if one.what == "checkpoints"
+    (removable,) = [
+        one for one in removable_of_run(run, Look(time=time.time()), frozenset()) if one.what == "checkpoints"
     ]
     monkeypatch.setattr("shutil.rmtree", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        remove(waste)
+        remove(removable)
     monkeypatch.undo()
     assert not run.checkpoints.exists()  # gone for everybody else, whole
     (left,) = [
         one
-        for one in waste_of_run(run, Look(time=time.time()), frozenset())
+        for one in removable_of_run(run, Look(time=time.time()), frozenset())
         if one.path.name.startswith(".gone-")
     ]
     remove(left)
@@ -245,11 +245,11 @@ def test_deletion_that_was_stopped_is_finished_by_the_next(make, monkeypatch):
 
 def test_what_is_gone_already_is_no_error_and_what_cannot_go_is(make, monkeypatch):
     run = make()
-    waste = list(waste_of_run(run, Look(time=time.time()), frozenset()))
-    for one in (*waste, *waste):
+    removable = list(removable_of_run(run, Look(time=time.time()), frozenset()))
+    for one in (*removable, *removable):
         remove(one)
     run = make("b", "00000002")
-    (one, *_) = waste_of_run(run, Look(time=time.time()), frozenset())
+    (one, *_) = removable_of_run(run, Look(time=time.time()), frozenset())
 
     def refuse(self, target):
         raise PermissionError(13, "Permission denied")
