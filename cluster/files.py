@@ -8,8 +8,22 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from cluster.errors import ClusterError
+
+CHECKSUM = "checksum"
+"""Key of a record's own checksum."""
+
+
+class DamagedFile(ClusterError):
+    """A file that a later step would believe holds something else than was written."""
+
+    def __init__(self, path: Path, told: str, remedy: str) -> None:
+        super().__init__(f"{path} is damaged: {told}; {remedy}")
+        self.path = path
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -65,6 +79,60 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def write_record(path: Path, value: Mapping[str, Any]) -> None:
+    """`write_atomic` of an object as indented JSON that carries its own checksum."""
+    write_atomic(path, json.dumps(sealed(value), indent=2) + "\n")
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with its checksum, as `unsealed` takes it back."""
+    return {**value, CHECKSUM: _checksum(value)}
+
+
+def unsealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The object without its checksum.
+
+    Raises:
+        ValueError: it is not what was sealed. One without a checksum is of an earlier version, and taken as it is.
+    """
+    rest = {key: held for key, held in value.items() if key != CHECKSUM}
+    told = value.get(CHECKSUM)
+    if told is not None and told != _checksum(rest):
+        raise ValueError(f"its content has checksum {_checksum(rest)}, it says {told}")
+    return rest
+
+
+def read_record(
+    path: Path, remedy: str = "delete it and give the same command again"
+) -> dict[str, Any] | None:
+    """What `write_record` wrote; None if there is no such file.
+
+    Args:
+        path: of the file.
+        remedy: what a user can do where it is damaged.
+
+    Raises:
+        DamagedFile: it is not what was written.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        value = json.loads(content)
+        if not isinstance(value, dict):
+            raise ValueError("it is no JSON object")
+        return unsealed(value)
+    except (ValueError, RecursionError) as error:
+        told = "it is empty" if not content.strip(b"\0 \n") else str(error)
+        raise DamagedFile(path, told, remedy) from None
+
+
+def _checksum(value: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits of the object as JSON, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def append_jsonl(path: Path, record: dict[str, Any]) -> None:

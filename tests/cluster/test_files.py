@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from cluster.files import append_jsonl, read_json, read_jsonl, sha256_of, write_atomic, write_json_atomic
+from cluster.files import (
+    DamagedFile,
+    append_jsonl,
+    read_json,
+    read_jsonl,
+    read_record,
+    sha256_of,
+    write_atomic,
+    write_json_atomic,
+    write_record,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,3 +110,37 @@ def test_a_checksum_is_of_the_content_as_it_is_now(tmp_path):
     path.write_bytes(b"two")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert sha256_of(path) == hashlib.sha256(b"two").hexdigest(), "same size, same time of content"
+
+
+def test_a_record_is_what_was_written_or_refused_by_name(tmp_path):
+    path = tmp_path / "record.json"
+    value = {"job": "14_2", "lr": 0.003, "cells": ["a", "b"], "name": "née", "none": None}
+    write_record(path, value)
+    assert read_record(path) == value
+    content = path.read_bytes()
+    noticed = 0
+    for bit in range(len(content) * 8):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            read = read_record(path)
+        except DamagedFile:
+            noticed += 1
+            continue
+        assert read is not None
+        assert {key: read[key] for key in value} == value  # white space, or the name of the checksum itself
+    assert noticed > len(content) * 6
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 50, b"[1]", b'{"a": 1', b"\xff", b"[" * 100_000, b"1"])
+def test_what_is_no_record_is_refused(tmp_path, content):
+    (tmp_path / "r.json").write_bytes(content)
+    with pytest.raises(DamagedFile, match="is damaged"):
+        read_record(tmp_path / "r.json")
+
+
+def test_a_record_of_an_earlier_version_is_taken(tmp_path):
+    (tmp_path / "r.json").write_text('{"a": 1}')
+    assert read_record(tmp_path / "r.json") == {"a": 1}
+    assert read_record(tmp_path / "none.json") is None
