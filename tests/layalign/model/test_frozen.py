@@ -281,7 +281,9 @@ def test_a_quantised_model_is_refused_before_its_weights_are_read(tmp_path):
 
 @pytest.mark.parametrize("name", ["/nowhere/model", "nobody/nothing"])
 def test_a_model_that_is_nowhere_is_told_without_a_traceback(name, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HF_HUB_OFFLINE", True
+    )  # which reads the variable when it is imported
     for load in (decoder, encoder):
         with pytest.raises(ValueError, match=rf"{name} is no folder here.*prefetch"):
             load(Path(name)) if name[0] == "/" else load(name)
