@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from cluster.profile.rules import (
     spread,
 )
 from cluster.quantities import human_memory, human_time
+
+SHAPE = frozenset({"gpus", "gpu", "nodes", "tasks"})
+REQUESTED = SHAPE | {"time", "hours", "units", "mem", "account", "mail", "cpus_per_task", "extra"}
+"""Keys of a profile that a request is made of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +121,55 @@ def more_memory(resources: Resources, profile: SlurmProfile, times: float) -> Re
         return resources
     most = max(kind.mem_mb for kind in profile.hardware.kinds)
     return replace(resources, mem_mb=min(round(resources.mem_mb * times), most))
+
+
+def resources_again(before: Resources, profile: SlurmProfile, typed: Collection[str]) -> Resources:
+    """The request of an earlier submission, changed only where the user says something else now.
+
+    Args:
+        before: what was asked for.
+        profile: the cluster's, with what was typed in it.
+        typed: keys of the profile that were typed, such as `mem`. Where they change which GPUs or how many, memory
+            and nodes are the fair share again; units of another length are as many as last as long in all.
+
+    Raises:
+        ClusterError: the cluster would not grant it.
+    """
+    if not set(typed) & REQUESTED:
+        return before
+    kept: dict[str, Any] = {
+        "gpus": before.nodes * before.gpus_per_node or before.tasks,
+        "gpu": before.gpu,
+        "time": str(before.time_min),
+        "account": before.account,
+        "hours": None,
+        "units": None,
+    }
+    if not SHAPE & set(typed):
+        kept |= {"nodes": before.nodes, "mem": f"{before.mem_mb}M" if before.mem_mb else None}
+    ours = replace(profile, **{key: value for key, value in kept.items() if key not in typed})
+    after = plan_resources(ours, kept["gpus"])
+    if {"hours", "units"} & set(typed):
+        return after
+    return replace(after, units=math.ceil(before.units * before.time_min / after.time_min))
+
+
+def difference(before: Resources, after: Resources) -> str:
+    """What a request asks for instead of an earlier one: `450M instead of 300M`; empty if it is the same."""
+    pairs = [
+        (getattr(before, key), getattr(after, key), told)
+        for key, told in (
+            ("nodes", lambda n: f"{n} node{'s' * (n > 1)}"),
+            ("tasks_per_node", lambda n: f"{n} task{'s' * (n > 1)} on each"),
+            ("gpu", str),
+            ("cpus_per_task", lambda n: f"{n} cores for each task"),
+            ("mem_mb", lambda n: human_memory(n) if n else "the memory that comes with the GPUs"),
+            ("time_min", human_time),
+            ("units", lambda n: f"{n} unit{'s' * (n > 1)}"),
+            ("account", lambda name: f"account {name}"),
+        )
+    ]
+    return ", ".join(f"{told(new)} instead of {told(old)}" for old, new, told in pairs if old != new)
 
 
 def account_obstacle(profile: SlurmProfile, accounts: Accounts | None) -> str | None:

@@ -122,6 +122,10 @@ def retry_command(request: RetryRequest) -> int:
         if isinstance(found, GridFolder):
             status = _retry_grid(_again(found, where, how, options)) or status
         else:
+            if request.names and request.options != ArrayOptions():
+                raise ClusterError(
+                    f"{found.title} is no grid: leave out --throttle, --slots, --answer-gpu and --per-gpu"
+                )
             status = retry_run(found, where, how, request.more_mem) or status
     return status
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from cluster.job.race import ends_of, submission_state_of_run
 from cluster.job.unit import terms
 from cluster.launch.submit import PreparedJob, ask_controller, prepare_job, signal_of, submit_slurm
 from cluster.profile.load import SlurmProfile, slurm_only
-from cluster.profile.resources import Resources, more_memory, summary
+from cluster.profile.resources import Resources, difference, more_memory, resources_again, summary
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import FOLDER, RunFolder
 from cluster.slurm.queue import job_is_alive
@@ -113,27 +114,36 @@ def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) ->
     if run.done.exists():
         print(f"already done: {run.path}")
         return 0
-    profile, resources = slurm_only(context.profile), standing.submission.resources
+    if context.overrides:
+        raise ClusterError(
+            f"-o {context.overrides[0]} changes the recipe, and with it the run: give it to train; retry may change "
+            "what a job asks for (--mem, --time, --gpus, ...)"
+        )
+    profile, before = slurm_only(context.profile), standing.submission.resources
+    resources = resources_again(before, profile, where.typed())
     if more_mem:
         resources = more_memory(resources, profile, MORE)
     if run.failed.exists():
         print(f"{run.path.name}: {run.reason()}")
-    prepared = _prepared_again(run, standing.submission, profile, resources)
+    told = standing.submission.told
+    if context.data and context.data_named:
+        told = {**told, "data": str(context.data)}
+    submission = replace(standing.submission, told=told)
+    prepared = _prepared_again(run, submission, profile, resources)
     if how.dry_run:
         print(prepared.text)
         return 0
     if how.test_only:
         print(f"{run.path.name}: {ask_controller(prepared)}")
         return 0
-    if not agreed(f"submit {run.path.name} again", how.yes):
+    change = difference(before, resources)
+    if not agreed(f"submit {run.path.name} again, {change or 'with the same request'}", how.yes):
         return 0
-    prepared = _prepared_again(
-        run, standing.submission, profile, resources
-    )  # the queue may have changed meanwhile
+    prepared = _prepared_again(run, submission, profile, resources)  # the queue may have changed meanwhile
     run.forgive()
-    submission = submit_slurm(prepared)
+    queued = submit_slurm(prepared)
     forget(run.root)
-    print(f"queued: job {submission.job} {submission.name}: {run.path}")
+    print(f"queued: job {queued.job} {queued.name}{f', {change}' if change else ''}: {run.path}")
     print(summary(resources, profile))
     return 0
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.hub.cache import use_storage
-from cluster.profile.load import Profile, SlurmProfile, detect, load_profile, split_overrides
+from cluster.profile.load import SECTION, Profile, SlurmProfile, detect, load_profile, split_overrides
 from cluster.run.run_folder import runs_root
 from cluster.slurm.submission import Submission
 from layalign.mini import is_mini
@@ -34,6 +34,10 @@ class Where:
         """The overrides of the profile, and those of the recipe."""
         ours, recipe = split_overrides(self.overrides)
         return tuple(ours), tuple(recipe)
+
+    def typed(self) -> frozenset[str]:
+        """The keys of the profile that were typed: `mem` of `cluster.mem=64G`."""
+        return frozenset(one.removeprefix(SECTION).partition("=")[0].strip() for one in self.split()[0])
 
     def root(self) -> Path:
         """The folder of all runs."""

@@ -8,7 +8,15 @@ import pytest
 
 from cluster.errors import ClusterError
 from cluster.profile.load import load_profile
-from cluster.profile.resources import account_obstacle, folder_obstacle, gpu_hours, plan_resources, summary
+from cluster.profile.resources import (
+    account_obstacle,
+    difference,
+    folder_obstacle,
+    gpu_hours,
+    plan_resources,
+    resources_again,
+    summary,
+)
 from cluster.profile.rules import bracket, units_of
 from tests.cluster.profile.test_load import CLUSTERS
 
@@ -363,3 +371,29 @@ def test_options_that_jobs_rely_on_are_refused_with_the_rule(option, rule):
 def test_options_that_nothing_relies_on_are_handed_on(option):
     profile = replace(load_profile("narval", ["cluster.account=def-prof"], {}), extra=(option,))
     assert plan_resources(profile, 8).extra == (option,)
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_a_request_made_again_is_the_same_but_for_what_is_typed(cluster):
+    account = "aip-prof" if cluster in ("killarney", "tamia", "vulcan") else "def-prof"
+    before = plan(cluster, 4, f"account={account}", units="4", time="30m")
+    profile = replace(load_profile(cluster, [], {}), account=account, mail="none@example.org")
+    assert resources_again(before, profile, {"account"}) == replace(before, mail="none@example.org")
+    assert resources_again(before, replace(profile, time="1h", mem="1G"), ()) is before
+    longer = resources_again(before, replace(profile, time="1h"), {"time"})
+    assert longer == replace(before, time_min=60, units=2, mail="none@example.org")
+    assert difference(before, longer) == "1 h instead of 30 min, 2 units instead of 4 units"
+
+
+def test_what_changes_the_shape_takes_a_fair_share_of_it():
+    before = plan("narval", 4, "account=def-prof", time="3h", mem="300G")
+    more = resources_again(before, replace(load_profile("narval", []), gpus=8, account="def-prof"), {"gpus"})
+    assert (more.nodes, more.gpus_per_node, more.time_min) == (2, 4, 180)
+    assert more.mem_mb == plan("narval", 8, "account=def-prof", time="3h").mem_mb
+    assert "2 nodes instead of 1 node" in difference(before, more)
+
+
+def test_a_request_made_again_keeps_to_the_rules_of_the_cluster():
+    before = plan("narval", 1, "account=def-prof", time="3h")
+    with pytest.raises(ClusterError, match="5000G"):
+        resources_again(before, replace(load_profile("narval", []), mem="5000G"), {"mem"})

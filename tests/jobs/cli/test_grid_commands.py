@@ -413,7 +413,7 @@ def test_pipeline_is_a_grid_of_one_point_whose_runs_have_the_names_of_train(go, 
     assert "nothing to submit" in go("pipeline", "--recipe", str(tmp_path / "tiny.yaml"))[1]
 
 
-def test_retry_of_a_run_that_a_chain_trained(go, slurm, tmp_path):
+def test_retry_of_a_run_that_a_chain_trained(go, slurm, tmp_path, capsys):
     words = ["--recipe", str(tmp_path / "tiny.yaml"), "--stage", "1", "--units", "3", "--time", "3h"]
     words += ["--cluster", "narval", "--account", "def-prof", "--data", str(tmp_path / "data")]
     assert launch.main(["train", *words]) == 0
@@ -431,6 +431,25 @@ def test_retry_of_a_run_that_a_chain_trained(go, slurm, tmp_path):
     assert first.told == {"data": str(tmp_path / "data"), "parent": None}
     assert again.resources.mem_mb == first.resources.mem_mb * 3 // 2 or again.resources.mem_mb == 510000
     assert not run.failed.exists()
+    slurm.set("queue")
+    run.fail("out of time: job 8_2\n")
+    (tmp_path / "moved").mkdir()
+    moved = ["--data", str(tmp_path / "moved"), "--runs", str(tmp_path / "runs"), "--yes"]
+    assert launch.main(["retry", run.path.name, "--time", "6h", "--mem", "64G", *moved]) == 0
+    printed = capsys.readouterr().out
+    assert "64G instead of" in printed
+    assert "6 h instead of 3 h" in printed
+    last = Submission.read(run.submission)
+    assert (last.resources.mem_mb, last.resources.time_min, last.units) == (65536, 360, 2)
+    assert last.told["data"] == str(tmp_path / "moved")
+    slurm.set("queue")
+    for words, told in (
+        (("-o", "training.lr=1e-4"), "changes the recipe"),
+        (("--throttle", "2"), "is no grid"),
+        (("--mem", "9000G"), "9000G"),
+    ):
+        status, printed = go("retry", run.path.name, *words)
+        assert (status, told in printed, Submission.read(run.submission)) == (2, True, last), printed
 
 
 def test_a_thousand_cells_are_few_calls_and_little_work(write, slurm, tmp_path, grid):
