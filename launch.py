@@ -30,7 +30,7 @@ def main(words: list[str] | None = None) -> int:
         command.options(added)
     args = parser.parse_args(words)
 
-    from cluster.errors import FAILED, INTERRUPTED, MISTAKE, ClusterError, JobFailed
+    from cluster.errors import FAILED, INTERRUPTED, MISTAKE, ClusterError, JobFailed, system_error
 
     try:
         from jobs.cli import requests
@@ -51,6 +51,9 @@ def main(words: list[str] | None = None) -> int:
         return MISTAKE
     except BrokenPipeError:  # the reader, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        print(f"error: {system_error(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 """Exit statuses of `launch.py` besides 0."""
 
@@ -12,3 +15,32 @@ class ClusterError(Exception):
 
 class JobFailed(ClusterError):
     """A job that was started did not reach its end; the message holds the last lines of its log."""
+
+
+REMEDIES = {
+    errno.ENOSPC: "make room there (python launch.py clean; df -h and df -i tell whether space or inodes are short)",
+    errno.EDQUOT: "make room there (python launch.py clean; diskusage_report tells how much of a quota is used)",
+    errno.EACCES: "ask its owner for access, or choose another folder with --runs FOLDER",
+    errno.EPERM: "ask its owner for access, or choose another folder with --runs FOLDER",
+    errno.EROFS: "its file system is read-only here: choose another folder with --runs FOLDER",
+    errno.ENOENT: "it was moved or deleted meanwhile: put it back, or give the command the new place",
+    errno.ENOTDIR: "a part of its path is a file: choose another folder",
+    errno.EISDIR: "a folder has the name of a file that is to be written: move it away",
+    errno.ENAMETOOLONG: "choose a shorter name or folder",
+    errno.EMFILE: "raise the limit of open files (ulimit -n 4096)",
+    errno.ENFILE: "this machine has too many open files: try another login node",
+    errno.ENOMEM: "this machine is short of memory: try another login node",
+    errno.EAGAIN: "this machine allows no more processes or threads (ulimit -u): end some, or try another login node",
+}
+"""What helps, by the system's number of an error."""
+
+
+def system_error(error: OSError) -> str:
+    """An error of the operating system in a line: the file, what is wrong, the next step."""
+    what = os.fspath(error.filename) if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
+    name = what.decode(errors="replace") if isinstance(what, bytes) else what
+    told = f"{name or 'a file or connection'}: {error.strerror or error}"
+    remedy = REMEDIES.get(
+        error.errno or 0, "the file system may be in trouble: wait, and look at the site's status page"
+    )
+    return f"{told}; {remedy}; then give the same command again"

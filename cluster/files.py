@@ -6,14 +6,21 @@ import errno
 import functools
 import hashlib
 import json
+import math
 import os
+import sys
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cluster.errors import ClusterError
 
+T = TypeVar("T")
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""No space or no inodes left; the quota of either is used up."""
+ROOM_POLL_S = 5.0
 CHECKSUM = "checksum"
 """Key of a record's own checksum."""
 
@@ -26,9 +33,62 @@ class DamagedFile(ClusterError):
         self.path = path
 
 
+class Patience:
+    """How long this process waits for room on a full disk or quota; not at all unless a job says so.
+
+    A job that waits keeps its GPU idle for minutes; one that ends waits in the queue for hours.
+    """
+
+    def __init__(self) -> None:
+        self.limit_s = 0.0
+        self.stop: Callable[[], object] = lambda: None
+        """Whether the process was told to end."""
+        self._since = self._asked = -math.inf
+
+    def __call__(self, error: OSError) -> bool:
+        """Whether to try again what an error has stopped, after a while in which room may have been made."""
+        if error.errno not in FULL or self.stop() or not self.limit_s:
+            return False
+        now = time.monotonic()
+        if now - self._asked > 2 * ROOM_POLL_S:  # another spell than the last one
+            self._since = now
+            told = f"{error.filename or 'a file'}: {error.strerror}"
+            print(f"{told}; waiting up to {self.limit_s / 60:g} min for room", file=sys.stderr, flush=True)
+        if now - self._since >= self.limit_s:
+            return False
+        time.sleep(ROOM_POLL_S)
+        self._asked = time.monotonic()
+        return True
+
+
+patience = Patience()
+
+
+def with_room(write: Callable[[], T]) -> T:
+    """What `write` returns, called again while the disk is full and this process has patience.
+
+    Raises:
+        OSError: as `write`.
+    """
+    while True:
+        try:
+            return write()
+        except OSError as error:
+            if not patience(error):
+                raise
+
+
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Replace a file by new content; a reader sees the old file or the new one, also after a power cut."""
+    """Replace a file by new content; a reader sees the old file or the new one, also after a power cut.
+
+    Raises:
+        OSError: it cannot be written; the error names the file.
+    """
     data = content.encode() if isinstance(content, str) else content
+    with_room(lambda: _replace(path, data))
+
+
+def _replace(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{uuid.uuid4().hex[:12]}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -36,6 +96,9 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:  # what goes wrong while writing names no file
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -141,13 +204,19 @@ def append_jsonl(path: Path, record: dict[str, Any]) -> None:
     A line that an earlier writer left unfinished is ended first, so that it spoils nothing but itself.
     """
     line = json.dumps(record).encode() + b"\n"
+    with_room(lambda: _append(path, line))
+
+
+def _append(path: Path, line: bytes) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             line = b"\n" + line
         if os.write(descriptor, line) < len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         os.close(descriptor)
 

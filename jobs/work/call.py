@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cluster.files import patience
 from cluster.job.interrupt import Interrupts
 
+ROOM_S = 5 * 60.0
+"""A job waits for room on a full disk for as long as this: less than other processes wait for one of theirs."""
 MODULES = {"train": "jobs.work.train", "slot": "jobs.grid.slot", "demo": "jobs.cli.demo"}
 """Where each job is. They lie above this room, which names them here alone."""
 
@@ -33,6 +36,7 @@ class JobCall:
 
     def __call__(self) -> dict[str, Any]:
         interrupts = Interrupts().install()
+        patience.limit_s, patience.stop = ROOM_S, lambda: interrupts.cause
         if (
             not self.config.get("terms") or "list" in self.config
         ):  # a slot sees to the life of its cells itself

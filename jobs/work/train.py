@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cluster.files import read_json, sha256_of, write_json_atomic
+from cluster.files import patience, read_json, sha256_of, write_json_atomic
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
 from cluster.run.run_folder import FOLDER, RunFolder
@@ -47,7 +47,7 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
     with started(folder, "train", config, unit, group) as processes:
         local = within_reach(config, processes)
         tokenizers = load_tokenizers(local.model)
-        checkpoints = Checkpoints(folder.checkpoints)
+        checkpoints = Checkpoints(folder.checkpoints, patience)
         processes.on_first(lambda: _check_weights(config, told["parent"], checkpoints))
         if config.training.max_steps == 0:
             model = _model(local, told["parent"], tokenizers, processes)

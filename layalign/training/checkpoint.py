@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,10 +66,16 @@ class TrainState:
 
 
 class Checkpoints:
-    """The one owner of the names in a folder of checkpoints. Rank 0 alone uses it."""
+    """The one owner of the names in a folder of checkpoints. Rank 0 alone uses it.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where they lie.
+        again: asked when one cannot be written: whether to try again, as there may be room now.
+    """
+
+    def __init__(self, folder: Path, again: Callable[[OSError], bool] = lambda _: False) -> None:
         self.folder = folder
+        self.again = again
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, complete or not, in rising order."""
@@ -90,21 +96,29 @@ class Checkpoints:
             ValueError: it could not be written (disk full, quota). Earlier checkpoints are untouched.
         """
         files = _encode(state)
-        try:
-            self.clean()
-            draft = self.folder / f".draft-{self.path(state.step).name}"
-            draft.mkdir(parents=True)
-            for name, content in files.items():
-                _write(draft / name, content)
-            _sync(draft)
-            self._put(draft, self.path(state.step))
-            if best:
-                self._point(state.best)
-        except OSError as error:
-            self.clean()
-            raise ValueError(self._no_room(state.step, sum(map(len, files.values())), error)) from error
+        while True:
+            try:
+                self._save(state, files, best)
+            except OSError as error:
+                self.clean()
+                if not self.again(error):
+                    told = self._no_room(state.step, sum(map(len, files.values())), error)
+                    raise ValueError(told) from error
+            else:
+                break
         self._prune(state)
         return self.path(state.step)
+
+    def _save(self, state: TrainState, files: dict[str, bytes], best: bool) -> None:
+        self.clean()
+        draft = self.folder / f".draft-{self.path(state.step).name}"
+        draft.mkdir(parents=True)
+        for name, content in files.items():
+            _write(draft / name, content)
+        _sync(draft)
+        self._put(draft, self.path(state.step))
+        if best:
+            self._point(state.best)
 
     def resume(self) -> tuple[TrainState | None, list[str]]:
         """As `newest`, by the process that will go on writing here: tidies what a killed one left.

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from cluster.errors import REMEDIES, system_error
 from cluster.files import (
     DamagedFile,
     append_jsonl,
+    patience,
     read_json,
     read_jsonl,
     read_record,
@@ -144,3 +148,74 @@ def test_a_record_of_an_earlier_version_is_taken(tmp_path):
     (tmp_path / "r.json").write_text('{"a": 1}')
     assert read_record(tmp_path / "r.json") == {"a": 1}
     assert read_record(tmp_path / "none.json") is None
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A folder on a file system of its own without room, and the way to make some."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("only root may mount")
+    (folder / "other").write_bytes(b"x" * 2**16)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+WRITERS = [
+    lambda path: write_atomic(path, "new"),
+    lambda path: write_record(path, {"a": 1}),
+    lambda path: append_jsonl(path, {"a": 1}),
+]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_full_disk_names_the_file_and_leaves_nothing(full_disk, write):
+    with pytest.raises(OSError, match="No space left") as caught:
+        write(full_disk / "record")
+    assert caught.value.filename == str(full_disk / "record")
+    assert "make room there" in system_error(caught.value)
+    assert [path for path in full_disk.iterdir() if path.stat().st_size] == [full_disk / "other"]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_job_waits_for_room(full_disk, write, monkeypatch, capfd):
+    monkeypatch.setattr("cluster.files.ROOM_POLL_S", 0.05)
+    monkeypatch.setattr(patience, "limit_s", 20.0)
+    monkeypatch.setattr(patience, "_asked", -math.inf)
+    threading.Timer(0.3, (full_disk / "other").unlink).start()
+    write(full_disk / "record")
+    assert (full_disk / "record").stat().st_size
+    assert capfd.readouterr().err.count("waiting up to") == 1
+
+
+def test_a_job_that_is_told_to_end_waits_no_longer(full_disk, monkeypatch):
+    monkeypatch.setattr("cluster.files.ROOM_POLL_S", 0.05)
+    monkeypatch.setattr(patience, "limit_s", 20.0)
+    told: list[str] = []
+    monkeypatch.setattr(patience, "stop", lambda: told)
+    threading.Timer(0.3, told.append, ["SIGUSR1"]).start()
+    with pytest.raises(OSError, match="No space left"):
+        write_atomic(full_disk / "record", "new")
+
+
+def test_nothing_waits_that_is_no_matter_of_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(patience, "limit_s", 20.0)
+    with pytest.raises(FileNotFoundError):
+        write_atomic(tmp_path / "none" / "record", "new")
+
+
+@pytest.mark.parametrize("number", sorted(REMEDIES))
+def test_an_error_of_the_system_is_a_line_with_a_next_step(number):
+    told = system_error(OSError(number, os.strerror(number), "/scratch/x"))
+    assert "\n" not in told
+    assert told.startswith(f"/scratch/x: {os.strerror(number)}; {REMEDIES[number]}")
+    for error in (
+        OSError("odd"),
+        OSError(number, os.strerror(number)),
+        TimeoutError(),
+        OSError(5, "I/O", b"\xff"),
+    ):
+        assert "then give the same command again" in system_error(error)
