@@ -1,0 +1,211 @@
+"""A grid in a folder of its own: started, disturbed, finished, and compared with one that nothing disturbed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from cluster.files import read_jsonl
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import RunFolder, all_runs
+from jobs.cell.answers import answers_of
+from jobs.cell.cell import wanted_cells
+from tests.warm import Python, children, running
+from tests.world import launch, write_recipe
+
+VARIANTS = {"LayAlign": None, "MindMerger": {"model.method": "mindmerger"}}
+REFUSED = re.compile(r"(/\S+?)[:,;]? is damaged")
+RUNS_AGAIN = 5
+"""The same command brings a grid to its end within so many starts."""
+LONG_S = 240.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a grid has come to."""
+
+    weights: Mapping[str, Mapping[str, torch.Tensor]]
+    """Finished bridges, by the run's folder."""
+    answers: Mapping[str, Mapping[str, str]]
+    """What was answered, by cell and item."""
+    table: str
+    """Its numbers, as CSV."""
+
+
+class Place:
+    """A folder with a recipe, a grid of it and all that comes of it.
+
+    Args:
+        base: the folder, which is made.
+        world: the tiny world.
+        tasks: processes of each job.
+    """
+
+    def __init__(self, base: Path, world: Path, tasks: int = 1) -> None:
+        self.base, self.world, self.tasks = base, world, tasks
+        base.mkdir(parents=True, exist_ok=True)
+        write_recipe(world, base)
+        told = {"name": "parts", "recipe": str(base / "tiny.yaml"), "variants": VARIANTS}
+        told["evaluate"] = {"benchmarks": ["mini"], "languages": ["sw", "en"]}
+        (base / "parts.yaml").write_text(yaml.safe_dump(told, sort_keys=False))
+        self.runs = base / "runs"
+        self.said: list[str] = []
+        """All that the commands have printed."""
+
+    @property
+    def grid(self) -> GridFolder:
+        """Its folder."""
+        return GridFolder(self.runs, "parts")
+
+    def start(self) -> Python:
+        """Give the command; it goes on in the background."""
+        words = [
+            "--grid",
+            self.base / "parts.yaml",
+            "--runs",
+            self.runs,
+            "--data",
+            self.world / "data",
+            "--yes",
+        ]
+        words += ["--cluster", "local", *(["--inline"] if self.tasks == 1 else ["--tasks", str(self.tasks)])]
+        return launch("ablate", *words, cwd=self.base, wait=False, LAYALIGN_CHAOS=str(self.base))
+
+    def end(self, process: Python) -> int:
+        """Wait for a command; keeps what it has said.
+
+        Raises:
+            TimeoutError: it hangs.
+        """
+        try:
+            status = process.wait(LONG_S)
+        except subprocess.TimeoutExpired:
+            for pid in (*family(process.pid), process.pid):
+                kill(pid, signal.SIGKILL)
+            raise TimeoutError(f"no end within {LONG_S:g} s: {process.told[-600:]}") from None
+        self.said.append(process.told)
+        return status
+
+    def finish(self) -> list[str]:
+        """Give the same command until all is done, and follow what it says of damaged files.
+
+        Returns:
+            What is wrong: it does not come to its end.
+        """
+        for _ in range(RUNS_AGAIN):
+            status = self.end(self.start())
+            if status == 0:
+                return []
+            for name in REFUSED.findall(self.said[-1]):
+                Path(name).unlink(missing_ok=True)
+        return [f"not done after {RUNS_AGAIN} starts: {self.said[-1][-600:]}"]
+
+    def progress(self) -> int:
+        """Training steps and answers on disk."""
+        files = (*self.runs.glob("*/metrics.jsonl"), *self.runs.glob("*/results/*/*/answers.jsonl"))
+        return sum(path.read_bytes().count(b"\n") for path in files)
+
+    def outcome(self) -> Outcome:
+        """What is there at the end."""
+        runs = [run for run in all_runs(self.runs) if (run.bridge / "bridge.safetensors").exists()]
+        cells = [cell for cell in wanted_cells(self.grid) if cell.job == "evaluate"]
+        answers = {cell.name: {one["id"]: one["output"] for one in answers_of([cell])} for cell in cells}
+        (table,) = self.grid.results.glob("*.csv")
+        return Outcome(
+            {run.path.name: load_file(run.bridge / "bridge.safetensors") for run in runs},
+            answers,
+            "\n".join(line for line in table.read_text().splitlines() if not line.startswith("#")),
+        )
+
+    def violations(self, reference: Outcome, files_damaged: bool) -> list[str]:
+        """What does not hold of a finished grid.
+
+        Args:
+            reference: of one that nothing disturbed.
+            files_damaged: answers may have been given anew; otherwise each was given once.
+        """
+        found = [*self._unlike(reference), *(f"left behind: {told}" for told in self._left())]
+        if not files_damaged:
+            for run in all_runs(self.runs):
+                found += self._twice(run)
+        found += [f"traceback: {told[-600:]}" for told in self.said if "Traceback (most recent" in told]
+        return found
+
+    def _unlike(self, reference: Outcome) -> Iterator[str]:
+        ours = self.outcome()
+        if ours.weights.keys() != reference.weights.keys():
+            yield f"other runs: {sorted(ours.weights)}"
+            return
+        for name, weights in reference.weights.items():
+            limit = 0.0 if self.tasks == 1 else 1e-6
+            worst = max(
+                float((ours.weights[name][key] - value).abs().max()) for key, value in weights.items()
+            )
+            if not worst <= limit:
+                yield f"{name}: a weight differs by {worst:g}"
+        if ours.answers != reference.answers:
+            yield "other answers"
+        if ours.table != reference.table:
+            yield f"another table:\n{ours.table}\ninstead of\n{reference.table}"
+
+    def _twice(self, run: RunFolder) -> Iterator[str]:
+        for cell in run.all_cells():
+            ids = Counter(line["id"] for line in read_jsonl(cell.answers))
+            if twice := [name for name, count in ids.items() if count > 1]:
+                yield f"{cell.title}: {len(twice)} items answered twice"
+        done = [event for event in read_jsonl(run.events) if event["event"] == "finished"]
+        if len(done) > 1:
+            yield f"{run.title} was completed {len(done)} times"
+
+    def _left(self) -> Iterator[str]:
+        mark = f"LAYALIGN_CHAOS={self.base}\0".encode()
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if mark in path.read_bytes() and running(int(path.parent.name)):
+                    yield f"process {path.parent.name}"
+            except OSError:
+                continue
+
+
+def family(pid: int) -> list[int]:
+    """A process's descendants, the youngest last."""
+    try:
+        found = children(pid)
+    except OSError:
+        return []
+    return [*found, *(one for child in found for one in family(child))]
+
+
+def kill(pid: int, number: int) -> None:
+    """Nothing to one that is over."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def reach(place: Place, process: Python, point: int) -> bool:
+    """Wait until a command has come to a point of its progress; False if it was over before."""
+    deadline = time.monotonic() + LONG_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if place.progress() >= point:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def plain(value: Any) -> str:
+    """Of a path, without what differs from place to place."""
+    return re.sub(r"[0-9a-f]{8,}|\d+", "#", str(value))
