@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import traceback
 
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 """Exit statuses of `launch.py` besides 0."""
@@ -24,7 +25,7 @@ REMEDIES = {
     errno.EPERM: "ask its owner for access, or choose another folder with --runs FOLDER",
     errno.EROFS: "its file system is read-only here: choose another folder with --runs FOLDER",
     errno.ENOENT: "it was moved or deleted meanwhile: put it back, or give the command the new place",
-    errno.ENOTDIR: "a part of its path is a file: choose another folder",
+    errno.ENOTDIR: "a part of its path is a file: choose another folder with --runs FOLDER",
     errno.EISDIR: "a folder has the name of a file that is to be written: move it away",
     errno.ENAMETOOLONG: "choose a shorter name or folder",
     errno.EMFILE: "raise the limit of open files (ulimit -n 4096)",
@@ -39,8 +40,17 @@ def system_error(error: OSError) -> str:
     """An error of the operating system in a line: the file, what is wrong, the next step."""
     what = os.fspath(error.filename) if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
     name = what.decode(errors="replace") if isinstance(what, bytes) else what
-    told = f"{name or 'a file or connection'}: {error.strerror or error}"
-    remedy = REMEDIES.get(
-        error.errno or 0, "the file system may be in trouble: wait, and look at the site's status page"
-    )
-    return f"{told}; {remedy}; then give the same command again"
+    return f"{name or 'a file or connection'}: {error.strerror or error}; {remedy(error)}"
+
+
+def remedy(error: OSError) -> str:
+    """What helps against an error of the operating system."""
+    unknown = "the file system may be in trouble: wait, and look at the site's status page"
+    return f"{REMEDIES.get(error.errno or 0, unknown)}; then give the same command again"
+
+
+def trace_of(error: BaseException) -> str:
+    """What a log shows of an error: its traceback, but one line where the system alone is to blame."""
+    if isinstance(error, OSError) and error.errno in REMEDIES and error.filename:
+        return system_error(error)
+    return "".join(traceback.format_exception(error)).rstrip()

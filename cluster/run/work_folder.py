@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, remedy
 from cluster.files import append_jsonl, create_atomic, read_json, read_jsonl, write_json_atomic
 from cluster.provenance import provenance
 from cluster.run.lease import Lease
@@ -148,8 +148,7 @@ class JobHome(WorkFolder):
     def unwritable(self, error: OSError) -> ClusterError:
         """What to tell where the folder cannot be made or written."""
         return ClusterError(
-            f"{self.title}: folder {self.path} cannot be written: {error.strerror}; "
-            "choose another place with --runs FOLDER or $LAYALIGN_RUNS"
+            f"{self.title}: folder {self.path} cannot be written: {error.strerror}; {remedy(error)}"
         )
 
 

@@ -10,7 +10,6 @@ import gc
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, trace_of
 from cluster.job.causes import FINAL, cause_of_signal
 from cluster.job.interrupt import Interrupts
 from cluster.job.lifecycle import UnitLifecycle
@@ -201,6 +200,5 @@ def _attempt(
     except Exception as error:
         told = life.failed(error) if life else str(error)
         if not alone:
-            leave(told)
-        traceback.print_exc()
-        print(told, file=sys.stderr, flush=True)
+            leave(error, told)
+        print(trace_of(error), told, sep="\n", file=sys.stderr, flush=True)

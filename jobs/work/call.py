@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cluster.errors import trace_of
 from cluster.files import patience
 from cluster.job.interrupt import Interrupts
 
@@ -70,17 +71,14 @@ class JobCall:
                 result = self._work(interrupts)
                 life.ended(result)
         except Exception as error:
-            leave(life.failed(error))
+            leave(error, life.failed(error))
         life.go_on(result)
         return result
 
 
-def leave(told: str) -> NoReturn:
+def leave(error: Exception, told: str) -> NoReturn:
     """End this process now: what other processes have left unfinished would keep an orderly exit waiting."""
-    import traceback
-
-    traceback.print_exc()
-    print(told, file=sys.stderr)
+    print(trace_of(error), told, sep="\n", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -79,7 +80,7 @@ def two_commands(place: Place, rng: random.Random, total: int) -> str:
 
 
 def full_disk(place: Place, rng: random.Random, total: int) -> str:
-    """No space, or no inodes, from some moment to the command's end."""
+    """No space, or no inodes, for a while."""
     kind = rng.choice(["size", "nr_inodes"])
     place.runs.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", ROOMY, "none", place.runs], check=True)
@@ -94,10 +95,14 @@ def full_disk(place: Place, rng: random.Random, total: int) -> str:
             else f"size=512m,nr_inodes={used + few}"
         )
         subprocess.run(["mount", "-o", f"remount,{limit}", place.runs], check=True)
+        room.start()
         return f"{kind}: {few} left"
 
+    make_room = ["mount", "-o", f"remount,{ROOMY}", str(place.runs)]
+    room = threading.Timer(rng.choice([0.5, 4.0]), subprocess.run, [make_room])
     told = _under_way(place, rng, total, act)
-    subprocess.run(["mount", "-o", f"remount,{ROOMY}", place.runs], check=True)
+    room.cancel()
+    subprocess.run(make_room, check=True)
     return told
 
 
