@@ -10,7 +10,8 @@ from pathlib import Path
 
 from layalign.mini import Settings
 from layalign.mini import folder as folder_of
-from tests.chaos.campaign import Reference, Result, run_case, summary
+from tests.chaos.campaign import Reference, Result, fault_of, run_case, summary
+from tests.chaos.faults import FAULTS
 from tests.world import start_builder
 
 
@@ -21,6 +22,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--case", type=int, help="this one alone; its folder stays if something is wrong")
+    parser.add_argument("--kind", choices=sorted(FAULTS), help="only cases of this fault")
     args = parser.parse_args()
     base = Path(tempfile.mkdtemp(prefix="layalign-chaos-"))
     print(f"seed {args.seed}, folder {base}", flush=True)
@@ -29,6 +31,12 @@ def main() -> int:
     world = folder_of(base / "world", Settings.tiny())
     reference = Reference.make(base / "reference", world)
     numbers = [args.case] if args.case is not None else range(args.first, args.first + args.count)
+    if args.kind:
+        numbers = [
+            number
+            for number in range(args.first, args.first + args.count * len(FAULTS))
+            if fault_of(args.seed, number) == args.kind
+        ]
     results: list[Result] = []
     for number in numbers:
         results.append(run_case(args.seed, number, base / f"case-{number}", world, reference))
