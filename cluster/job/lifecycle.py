@@ -21,7 +21,7 @@ from cluster.job.causes import (
     OUT_OF_MEMORY,
     WALLTIME,
     cause_of_ending,
-    cause_of_signal,
+    cause_of_stop,
     diagnosis,
     ending_of,
     lost_peer,
@@ -113,8 +113,7 @@ class UnitLifecycle:
         if self.unit.rank or not result.get("interrupted"):
             return
         seen = self.interrupts
-        at, shown = seen.time or time.time(), self.unit.shown()
-        self.cause = cause_of_signal(seen.cause, at, seen.continued, self.unit, shown)
+        self.cause = cause_of_stop(self.unit, seen)
         told = {"cause": self.cause, "signal": seen.cause, "step": result.get("step")}
         self.run.event("interrupted", **told, **self._facts())
         print(f"interrupted: {self.cause} ({seen.cause or 'another process was told'})", flush=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.job.causes import FINAL, cause_of_signal
+from cluster.job.causes import FINAL, cause_of_stop
 from cluster.job.interrupt import Interrupts
 from cluster.job.lifecycle import UnitLifecycle
 from cluster.job.rendezvous import rendezvous
@@ -64,7 +63,7 @@ def _come_back(slot: Slot) -> None:
     unit, seen = slot.unit, slot.interrupts
     if unit is None or unit.rank or not unit.requeue or seen.cause is None:
         return
-    cause = cause_of_signal(seen.cause, seen.time or time.time(), seen.continued, unit, unit.shown())
+    cause = cause_of_stop(unit, seen)
     if cause not in FINAL and any(slot.open_to(cell) for cell in slot.worklist.cells):
         print(f"{unit} was interrupted: {cause}; it comes back", flush=True)
         unit.ask_requeue()

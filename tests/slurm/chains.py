@@ -177,6 +177,10 @@ def kill_rank(chain: Chain) -> None:
     os.kill(process_of(chain.running()["JobId"], rank=1), signal.SIGKILL)
 
 
+def kill_shell(chain: Chain) -> None:
+    os.kill(shell_of(chain.running()["JobId"]), signal.SIGKILL)
+
+
 def process_of(job: str, rank: int) -> int:
     """A process of the job on this very machine, where all nodes are."""
     wanted = {f"SLURM_JOB_ID={job}".encode(), f"SLURM_PROCID={rank}".encode()}
