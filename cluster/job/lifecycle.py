@@ -45,6 +45,10 @@ LINES = 15
 ENDS = ("interrupted", "failed", "finished", "imported")
 """Events after which a start is accounted for."""
 SAME = "give the same launch command again: it goes on from the last checkpoint"
+CHANGED = "python launch.py retry --failed (or retry NAME)"
+"""Takes up what the same command does not: a failure whose cause needs a change."""
+PASSING, NEEDS_CHANGE = "passing", "needs a change"
+"""What `FAILED` says of its cause (`cluster.logs.failure`)."""
 MORE_MEMORY = "ask for more memory (-o cluster.mem=64G), or lower training.micro_batch"
 
 
@@ -212,7 +216,7 @@ def settle(run: WorkFolder, unit: Unit | None = None, begin: int = 0) -> str | N
     run.event("interrupted", cause=cause, signal=None, state=ending.state, exit=ending.exit, **facts)
     if cause in FINAL and (unit is None or unit.submission == begun["submission"]):
         told = {"nodes": begun["nodes"], "state": ending.state, "exit code": ending.exit, "log": path}
-        advice = f"{MORE_MEMORY}; then {SAME}" if cause == OUT_OF_MEMORY else SAME
+        advice = f"{MORE_MEMORY}; then {SAME}, or {CHANGED} --more-mem" if cause == OUT_OF_MEMORY else SAME
         run.fail(diagnosis(f"{cause}: job {begun['job']}", told, tail(text, LINES), advice), **facts)
     return cause
 
@@ -232,7 +236,12 @@ def last_end(run: WorkFolder) -> str:
 
 
 def record_failure(
-    run: WorkFolder, kind: str, error: Exception, unit: Unit | None, advice: str | None = None
+    run: WorkFolder,
+    kind: str,
+    error: Exception,
+    unit: Unit | None,
+    advice: str | None = None,
+    passing: bool | None = None,
 ) -> None:
     """Record that the work ended by an exception, unless it only tells that another process is gone.
 
@@ -242,6 +251,7 @@ def record_failure(
         error: the exception; ValueError and ClusterError are the user's mistakes.
         unit: of this process, if it belongs to one.
         advice: what helps, if more is known than that it must be mended.
+        passing: whether the same command takes it up again; None leaves that to whoever reads it.
     """
     if lost_peer(error):
         if unit and unit.rank == 0:
@@ -251,6 +261,8 @@ def record_failure(
     reason = str(error) if mistake else worded(error)
     sys.stdout.flush()
     where: dict[str, Any] = {"exit code": 1}
+    if passing is not None:
+        where["cause"] = PASSING if passing else NEEDS_CHANGE
     facts: dict[str, Any] = {"kind": kind}
     lines: list[str] = []
     if unit:
@@ -259,4 +271,9 @@ def record_failure(
         lines = tail(read_log(unit.log), LINES)
     if not mistake:
         lines += "".join(traceback.format_exception(error)).splitlines()[-LINES:]
-    run.fail(diagnosis(reason, where, lines, advice or f"mend what the message says, then {SAME}"), **facts)
+    if not advice:
+        changed = (
+            f"{CHANGED}" if unit and passing is False else f"{SAME}; where that passes it over: {CHANGED}"
+        )
+        advice = SAME if passing else f"mend what the message says, then {changed}"
+    run.fail(diagnosis(reason, where, lines, advice), **facts)

@@ -105,6 +105,11 @@ class RunFolder(JobHome):
         """The shares of all evaluations that somebody has begun."""
         return [cell for folder in sorted(self.results.glob("*/")) for cell in self.cells(folder.name)]
 
+    def progress(self) -> int:
+        """The last step of which there is a checkpoint."""
+        steps = [path.name.removeprefix("step-") for path in self.checkpoints.glob("step-*")]
+        return max((int(step) for step in steps if step.isdecimal()), default=0)
+
     def log_metrics(self, record: dict[str, Any]) -> None:
         """Add one record of training; a step that is replayed after a crash is recorded again."""
         append_jsonl(self.metrics, record)
@@ -134,6 +139,10 @@ class CellFolder(WorkFolder):
         self.language = language
         self.shard = int(shard)
         self.answers = path / "answers.jsonl"
+
+    def progress(self) -> int:
+        """Bytes of answers."""
+        return self.answers.stat().st_size if self.answers.exists() else 0
 
     def asked(self, questions: str) -> Path:
         """What was asked here, by the fingerprint of all its questions."""

@@ -86,14 +86,22 @@ class WorkFolder:
         """
         first = create_atomic(self.failed, told)
         if first:
-            self.event("failed", reason=told.partition("\n")[0], **facts)
+            self.event("failed", reason=told.partition("\n")[0], progress=self.progress(), **facts)
         return first
 
-    def forgive(self) -> None:
-        """Take a `FAILED` of an earlier start back."""
+    def progress(self) -> int:
+        """How far the work is, in whatever it counts: a later failure at the same number came without progress."""
+        return 0
+
+    def forgive(self, asked: bool = False) -> None:
+        """Take a `FAILED` of an earlier start back.
+
+        Args:
+            asked: the user has said that what it needs is changed.
+        """
         if self.failed.exists():
-            self.event("retried", reason=self.reason())
-            self.failed.unlink()
+            self.event("retried", reason=self.reason(), asked=asked)
+            self.failed.unlink(missing_ok=True)
 
     def reason(self) -> str:
         """Why it failed, in a line; empty if it did not."""
