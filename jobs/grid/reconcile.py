@@ -15,7 +15,7 @@ from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import Look
 from cluster.slurm.queued_job import QueuedJob
-from cluster.slurm.submission import Submission, recorded
+from cluster.slurm.submission import InFlight, Submission, recorded
 from jobs.cell.cell import Cell, JobIsAlive, Worklist
 
 State = Literal["done", "running", "queued", "interrupted", "failed", "blocked", "new"]
@@ -112,7 +112,7 @@ def _elsewhere(folder: GridFolder, cells: Sequence[Cell], look: Look) -> dict[st
             found[run.name] = tuple(job for job in jobs if job)
     for grid in all_grids(folder.root):
         if grid.name != folder.name:
-            for array in live_arrays(grid, look):
+            for array in live_arrays(grid, look, wanted):
                 assert array.submission.job
                 found |= dict.fromkeys(_covering(array, wanted), (array.submission.job,))
     return found
@@ -123,12 +123,27 @@ def _covering(array: LiveArray, wanted: Mapping[str, Cell]) -> list[str]:
     return [name for name, cell in array.cells.items() if name not in wanted or cell.covers(wanted[name])]
 
 
-def live_arrays(folder: GridFolder, look: Look) -> list[LiveArray]:
-    """The arrays of a grid that are in the queue, those included whose job was never recorded."""
+def live_arrays(folder: GridFolder, look: Look, wanted: Container[str] | None = None) -> list[LiveArray]:
+    """The arrays of a grid that are in the queue, those included whose job was never recorded.
+
+    Args:
+        folder: of the grid.
+        look: at the queue.
+        wanted: names of the cells that are asked about; None is all.
+
+    Raises:
+        InFlight: an array with one of these cells may still come.
+    """
     lists: dict[str, dict[str, Cell]] = {}
     found = []
     for record in folder.records():
-        submission = recorded(record)
+        try:
+            submission = recorded(record)
+        except InFlight:
+            its = _cells(folder.list_named(((one := Submission.read(record)) and one.cells) or ""))
+            if wanted is None or any(name in wanted for name in its):
+                raise
+            continue
         jobs = () if submission is None else tuple(job for job in submission.rows(look) if not job.ending)
         if submission is None or not jobs:
             continue

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -306,6 +308,55 @@ def test_retry_takes_up_also_what_the_same_command_would(go, slurm, grid):
     assert status == 0, printed
     assert "No space left on device" in printed
     assert not wanted_cells(grid)[0].folder.failed.exists()
+
+
+def launched(tmp_path, slurm):
+    """The same command in a process of its own, whose first sbatch is on its way."""
+    slurm.set("slow", "4")
+    words = ["ablate", "--grid", str(tmp_path / "parts.yaml"), "--cluster", "narval", "--account", "def-prof"]
+    words += ["--data", str(tmp_path / "data"), "--yes"]
+    command = [sys.executable, launch.__file__, *words]
+    process = subprocess.Popen(command, env=dict(os.environ), stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 30
+    while not slurm.lines("flying"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    slurm.forget("slow")
+    return process
+
+
+def test_an_array_whose_launcher_was_killed_is_waited_for_and_taken_over(go, slurm, grid, tmp_path):
+    launched(tmp_path, slurm).kill()
+    for command in (("ablate",), ("missing", "--submit"), ("retry", grid.name)):
+        status, printed = go(*command)
+        assert status == 2, printed
+        assert "sbatch may still be in flight: parts-s1 was sent at" in printed
+        assert len(slurm.lines("calls")) == 1
+    end = time.monotonic() + 20
+    while not slurm.lines("queue"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    status, printed = go("ablate")
+    assert status == 0, printed
+    first, *rest = submissions(grid)
+    assert first.job == "7"
+    assert len(slurm.lines("queue")) == len(slurm.lines("calls")) == 1 + len(rest)
+    others = {cell.name for one in rest for cell in cells(grid, one)}
+    assert others.isdisjoint(cell.name for cell in cells(grid, first))
+    assert "nothing to submit" in go("ablate")[1]
+
+
+def test_another_grid_is_not_kept_waiting_by_what_it_does_not_share(go, slurm, write, grid):
+    go("ablate")
+    (one, *_) = grid.records()
+    told = Submission.read(one)
+    slurm.set("queue")
+    replace(told, job=None).write(one)
+    write(name="others", seeds=[7], variants={"MindMerger": VARIANTS["MindMerger"]})
+    assert go("ablate")[0] == 0
+    write(name="shares")
+    status, printed = go("ablate")
+    assert (status, "may still be in flight" in printed) == (2, True)
 
 
 def test_a_lost_answer_is_found_and_a_refusal_leaves_the_rest_for_the_next_call(go, slurm, grid):
