@@ -31,6 +31,7 @@ from cluster.job.causes import (
 )
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import Unit
+from cluster.run.lease import Superseded
 from cluster.run.work_folder import WorkFolder
 from cluster.slurm.queue import job_is_alive
 
@@ -144,6 +145,8 @@ class UnitLifecycle:
 
     def failed(self, error: Exception) -> str:
         """Record that the work ended by an exception. Returns what to print as the last of the log."""
+        if isinstance(error, Superseded):
+            return str(error)
         if lost_peer(error):
             return self._mourn(error)
         if not isinstance(
@@ -235,6 +238,14 @@ def last_end(run: WorkFolder) -> str:
     return f"{run.title} was ended by: {cause}; it goes on from its last checkpoint" if cause else ""
 
 
+def _followed(run: WorkFolder, unit: Unit) -> bool:
+    """Whether another start has begun since a unit's own, so that what becomes of this one concerns nobody."""
+    started = [event for event in read_jsonl(run.events) if event["event"] == "started"]
+    mine = (unit.job, unit.restart)
+    starts = [(event.get("job"), event.get("restart")) for event in started]
+    return mine in starts and starts[-1] != mine
+
+
 def record_failure(
     run: WorkFolder,
     kind: str,
@@ -253,6 +264,8 @@ def record_failure(
         advice: what helps, if more is known than that it must be mended.
         passing: whether the same command takes it up again; None leaves that to whoever reads it.
     """
+    if isinstance(error, Superseded) or (unit and _followed(run, unit)):
+        return
     if lost_peer(error):
         if unit and unit.rank == 0:
             run.event("lost_peer", error=str(error)[:300])

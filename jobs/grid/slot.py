@@ -24,6 +24,7 @@ from cluster.job.lifecycle import UnitLifecycle
 from cluster.job.rendezvous import rendezvous
 from cluster.job.unit import Unit, find_unit
 from cluster.run.grid_folder import GridFolder
+from cluster.run.lease import Superseded
 from cluster.slurm.queue_cache import QueueCache
 from jobs.cell.cell import Cell, Worklist, wanted_cells
 from jobs.results.output import write_results
@@ -199,7 +200,7 @@ def _attempt(
             life.ended(result)
     except Exception as error:
         told = life.failed(error) if life else str(error)
-        if not alone:
+        if not alone or isinstance(error, Superseded):
             leave(told)
         traceback.print_exc()
         print(told, file=sys.stderr, flush=True)

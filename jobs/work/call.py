@@ -79,7 +79,10 @@ def leave(told: str) -> NoReturn:
     """End this process now: what other processes have left unfinished would keep an orderly exit waiting."""
     import traceback
 
-    traceback.print_exc()
+    from cluster.run.lease import Superseded
+
+    if not isinstance(sys.exception(), Superseded):
+        traceback.print_exc()
     print(told, file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
