@@ -263,9 +263,13 @@ def record_failure(
         unit: of this process, if it belongs to one.
         advice: what helps, if more is known than that it must be mended.
         passing: whether the same command takes it up again; None leaves that to whoever reads it.
+
+    Raises:
+        Superseded: another process works on the run now, whatever became of this one.
     """
-    if isinstance(error, Superseded) or (unit and _followed(run, unit)):
+    if isinstance(error, Superseded) or (unit and unit.rank and _followed(run, unit)):
         return
+    run.check_holder()
     if lost_peer(error):
         if unit and unit.rank == 0:
             run.event("lost_peer", error=str(error)[:300])

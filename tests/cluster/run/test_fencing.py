@@ -116,6 +116,14 @@ def test_who_has_lost_the_lease_writes_nothing(lost, write):
     )
 
 
+def test_an_error_of_one_who_has_lost_the_lease_is_not_recorded(lost):
+    with pytest.raises(Superseded):
+        record_failure(
+            lost, "train", OSError(2, "No such file or directory", "draft"), unit(SLURM_PROCID="0")
+        )
+    assert not lost.failed.exists()
+
+
 def test_a_folder_that_is_gone_has_no_holder(tmp_path):
     run = RunFolder.at(tmp_path, "math", 1, "00000001")
     run.create({})
@@ -144,6 +152,7 @@ def test_a_failure_of_a_start_that_another_has_followed_is_nobodys(tmp_path):
     run = RunFolder.at(tmp_path, "math", 1, "00000001")
     run.create({})
     stale, newest = unit(SLURM_RESTART_COUNT="0"), unit(SLURM_RESTART_COUNT="1")
+    assert stale.rank == newest.rank == 3
     for one in (stale, newest):
         run.event("started", **one.facts())
     record_failure(run, "train", OSError(116, "Stale file handle"), stale)
