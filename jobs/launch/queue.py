@@ -23,7 +23,7 @@ from cluster.slurm.queue import cancel, job_is_alive
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import SubmissionState
 from jobs.launch.race import rivals_of
-from jobs.launch.retry import failed_alike, lost_parent, prepared_training
+from jobs.launch.retry import failed_alike, failed_while_queued, lost_parent, prepared_training
 from jobs.recipe.context import Context, How
 from jobs.recipe.describe import describe, refused
 from jobs.recipe.plan import Plan, training_obstacles
@@ -106,6 +106,7 @@ class Queue:
             if not self.force:
                 state = "running" if standing.runs else "queued"
                 told = f"already {state}: {standing}, {run.path}; to take it back: {end}"
+                told += failed_while_queued(run, forgive=not (self.how.dry_run or self.how.test_only))
                 return Item(plan=plan, standing=standing, settled=told)
             if standing.runs:
                 found.append(f"run {run.path.name} is running: {standing}; end it first: {end}")

@@ -91,6 +91,26 @@ def failed_alike(run: RunFolder, before: Submission, asked: Sequence[Resources])
     ]
 
 
+def failed_while_queued(run: RunFolder, forgive: bool) -> str:
+    """Let what is queued of a run take it up after a failure by what may be over; says so, or what it needs instead.
+
+    Args:
+        run: the run.
+        forgive: False only tells.
+    """
+    failure = failure_of(run)
+    if failure is None:
+        return ""
+    if not failure.passing:
+        return (
+            f"\n  but it has failed, and what is queued ends at once: {failure.told()}; once that is changed: "
+            f"python launch.py retry {run.path.name}, when the queue has none of it"
+        )
+    if forgive:
+        run.forgive()
+    return f"\n  taken up again by what is queued, after: {failure.reason}"
+
+
 def _parent_of(submission: Submission) -> RunFolder | None:
     """The run whose bridge a training starts from, as its submission was told."""
     bridge = Path(submission.told.get("parent") or "")

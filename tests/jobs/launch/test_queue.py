@@ -158,6 +158,18 @@ def test_what_may_be_over_is_queued_again_by_the_same_command(go, slurm, tmp_pat
     assert "python launch.py retry" in printed
 
 
+def test_what_is_queued_of_a_run_takes_it_up_after_what_may_be_over(go, slurm, tmp_path):
+    go("train", "--stage", "1")
+    run = runs(tmp_path)[1]
+    run.fail("OSError: [Errno 28] No space left on device\n")
+    assert "taken up again by what is queued" in go("train", "--stage", "1")[1]
+    assert not run.failed.exists()
+    run.fail("KeyError: 'labels'\n")
+    assert "what is queued ends at once: KeyError" in go("train", "--stage", "1")[1]
+    assert run.failed.exists()
+    assert len(slurm.lines("queue")) == 1
+
+
 def test_looking_alone_records_nothing(go, slurm, tmp_path):
     go("train", "--stage", "1")
     run = runs(tmp_path)[1]
