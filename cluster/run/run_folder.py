@@ -92,6 +92,15 @@ class RunFolder(JobHome):
             )
         return values
 
+    def has_config(self, config: Mapping[str, Any]) -> bool:
+        """Whether its config is this one, also in what its signature does not stand for."""
+        import yaml
+
+        try:
+            return self.read_config() == yaml.safe_load(yaml.safe_dump(dict(config)))
+        except ClusterError:
+            return False
+
     def cell(self, benchmark: str, language: str, shard: int) -> CellFolder:
         """The folder of one share of an evaluation."""
         return CellFolder(self.results / benchmark / f"{language}-{shard}", self)

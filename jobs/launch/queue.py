@@ -121,7 +121,8 @@ class Queue:
         except ClusterError as error:
             found.append(str(error))
         if standing and not self.force:
-            found += failed_alike(run, standing.submission, [resources for _, resources in requests])
+            asked = [one for _, one in requests]
+            found += failed_alike(run, standing.submission, asked, plan.told_to_train(self.context.data))
         return Item(plan=plan, standing=standing, obstacles=tuple(found), requests=tuple(requests))
 
     def standing(self, run: RunFolder) -> SubmissionState | None:

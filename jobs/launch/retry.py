@@ -69,25 +69,30 @@ def lost_parent(run: RunFolder, parent: RunFolder) -> str:
     )
 
 
-def failed_alike(run: RunFolder, before: Submission, asked: Sequence[Resources]) -> list[str]:
+def failed_alike(
+    run: RunFolder, before: Submission, asked: Sequence[Resources], told: Mapping[str, Any]
+) -> list[str]:
     """Why a run that failed by what needs a change is not queued again by a command that changes nothing.
 
     Args:
         run: the run.
         before: as it was submitted when it failed.
         asked: what one unit, and how many, are to be now; of alternatives each.
+        told: what the job would be told now.
 
     Returns:
-        Nothing where it has not failed, its cause may be over, or resources or code are others than they were.
+        Nothing where it has not failed, its cause may be over, or resources, code, data or settings are others.
     """
     failure = failure_of(run)
     if failure is None or failure.passing:
         return []
-    if before.resources not in asked or before.tree != Snapshot.of(run.root).tree:
+    if before.resources not in asked or before.told.get("data") != told["data"]:
+        return []
+    if not run.has_config(told["config"]) or before.tree != Snapshot.of(run.root).tree:
         return []
     return [
-        f"{run.title} has failed, and the same command would end the same way: {failure.told()}; ask for other "
-        f"resources, or once what it says is changed: python launch.py retry {run.path.name}"
+        f"{run.title} has failed, and the same command would end the same way: {failure.told()}; change the "
+        f"command (-o, --mem, --time, ...), or once what it says is changed: python launch.py retry {run.path.name}"
     ]
 
 

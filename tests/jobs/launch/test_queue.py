@@ -131,7 +131,8 @@ def test_job_that_ended_without_a_word_is_told_of_before_the_next_is_queued(
     assert cause not in go("train", "--stage", "1")[1]
 
 
-def test_what_needs_a_change_is_queued_again_only_with_one(go, slurm, tmp_path):
+@pytest.mark.parametrize("settings", [False, True])
+def test_what_needs_a_change_is_queued_again_only_with_one(go, slurm, tmp_path, settings):
     go("train", "--stage", "1")
     run = runs(tmp_path)[1]
     vanish(slurm, run, "OUT_OF_MEMORY")
@@ -141,8 +142,10 @@ def test_what_needs_a_change_is_queued_again_only_with_one(go, slurm, tmp_path):
         assert "out of memory" in printed
         assert f"python launch.py retry {run.path.name}" in printed
         assert run.failed.exists()
-    status, printed = go("train", "--stage", "1", "--mem", "200G")
+    change = ("-o", "training.micro_batch=1") if settings else ("--mem", "200G")
+    status, printed = go("train", "--stage", "1", *change)
     assert status == 0, printed
+    assert runs(tmp_path)[1].path == run.path
     assert not run.failed.exists()
 
 
