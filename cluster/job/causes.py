@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.job.interrupt import Interrupts
 from cluster.job.slurm_messages import (
     ABORTED,
     CANCELLED,
@@ -74,6 +75,10 @@ BY_REASON = {
     "SystemFailure": KILLED,
 }
 """What the controller names as the reason of an end, by its first word."""
+AT_WORK = ("RUNNING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING")
+UNBROKEN = ("0:0", f"0:{signal.SIGTERM.value}")
+"""What the controller shows as the exit of a job that is being cancelled: before its script has ended, and after. One
+whose script was killed, or ended by itself under its tasks, is completing too."""
 SLURMD = 31 * 128
 """Of an error of slurmd (slurm_errno.h) a job's status keeps the last seven bits, in the place of a signal."""
 SLURMD_ERRORS = {
@@ -134,11 +139,25 @@ def cause_of_signal(
     early = unit.signal_s + EARLY_S if name in ("SIGUSR1", "SIGUSR2") else LAST_S
     if at >= (_end(shown) or unit.ends) - early:
         return WALLTIME
-    if shown.get("JobState", "RUNNING") != "RUNNING":
-        return CANCELLED
+    state = shown.get("JobState", "RUNNING")
+    if state not in AT_WORK:
+        unbroken = state in ("COMPLETING", "CANCELLED") and shown.get("ExitCode", "0:0") in UNBROKEN
+        return CANCELLED if unbroken else cause_of_ending(Ending(state, shown.get("ExitCode")), "")
     if shown:
         return KILLED if continued and name == "SIGTERM" else SIGNAL
     return PREEMPTION if continued or name == "SIGUSR2" else SIGNAL
+
+
+def cause_of_stop(unit: Unit, seen: Interrupts) -> str:
+    """Why a unit that stopped at a safe point was asked to, by all that can be asked from inside its job.
+
+    That somebody cancelled it is final: accounting, where it answers, has to say so too.
+    """
+    cause = cause_of_signal(seen.cause, seen.time or time.time(), seen.continued, unit, unit.shown())
+    if cause != CANCELLED:
+        return cause
+    ending = ending_of(unit.job, unit.restart, looks=1)
+    return cause_of_ending(ending, "") if ending.state else cause
 
 
 def _end(shown: Mapping[str, str]) -> float | None:
@@ -180,15 +199,16 @@ def accounted(ending: Ending) -> Message | None:
     return Message(EXITED, line, how=status) if code else None
 
 
-def ending_of(job: str, restart: int, wait_s: float = LOOK_S) -> Ending:
-    """How a start of a job ended; it must be over.
+def ending_of(job: str, restart: int, wait_s: float = LOOK_S, looks: int = LOOKS) -> Ending:
+    """How a start of a job ended; it must be over, or about to be.
 
     Args:
         job: `14_2` or `15`.
         restart: which start of it, from 0.
         wait_s: seconds between two looks, while accounting does not know yet.
+        looks: at most so many.
     """
-    for look in range(LOOKS):
+    for look in range(looks):
         if look:
             time.sleep(wait_s)
         rows = ended([job])

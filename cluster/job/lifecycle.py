@@ -21,7 +21,7 @@ from cluster.job.causes import (
     OUT_OF_MEMORY,
     WALLTIME,
     cause_of_ending,
-    cause_of_signal,
+    cause_of_stop,
     diagnosis,
     ending_of,
     lost_peer,
@@ -31,6 +31,7 @@ from cluster.job.causes import (
 )
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import Unit
+from cluster.run.lease import Superseded
 from cluster.run.work_folder import WorkFolder
 from cluster.slurm.queue import job_is_alive
 
@@ -45,6 +46,10 @@ LINES = 15
 ENDS = ("interrupted", "failed", "finished", "imported")
 """Events after which a start is accounted for."""
 SAME = "give the same launch command again: it goes on from the last checkpoint"
+CHANGED = "python launch.py retry --failed (or retry NAME)"
+"""Takes up what the same command does not: a failure whose cause needs a change."""
+PASSING, NEEDS_CHANGE = "passing", "needs a change"
+"""What `FAILED` says of its cause (`cluster.logs.failure`)."""
 MORE_MEMORY = "ask for more memory (-o cluster.mem=64G), or lower training.micro_batch"
 
 
@@ -113,8 +118,7 @@ class UnitLifecycle:
         if self.unit.rank or not result.get("interrupted"):
             return
         seen = self.interrupts
-        at, shown = seen.time or time.time(), self.unit.shown()
-        self.cause = cause_of_signal(seen.cause, at, seen.continued, self.unit, shown)
+        self.cause = cause_of_stop(self.unit, seen)
         told = {"cause": self.cause, "signal": seen.cause, "step": result.get("step")}
         self.run.event("interrupted", **told, **self._facts())
         print(f"interrupted: {self.cause} ({seen.cause or 'another process was told'})", flush=True)
@@ -141,6 +145,8 @@ class UnitLifecycle:
 
     def failed(self, error: Exception) -> str:
         """Record that the work ended by an exception. Returns what to print as the last of the log."""
+        if isinstance(error, Superseded):
+            return str(error)
         if lost_peer(error):
             return self._mourn(error)
         if not isinstance(
@@ -213,7 +219,7 @@ def settle(run: WorkFolder, unit: Unit | None = None, begin: int = 0) -> str | N
     run.event("interrupted", cause=cause, signal=None, state=ending.state, exit=ending.exit, **facts)
     if cause in FINAL and (unit is None or unit.submission == begun["submission"]):
         told = {"nodes": begun["nodes"], "state": ending.state, "exit code": ending.exit, "log": path}
-        advice = f"{MORE_MEMORY}; then {SAME}" if cause == OUT_OF_MEMORY else SAME
+        advice = f"{MORE_MEMORY}; then {SAME}, or {CHANGED} --more-mem" if cause == OUT_OF_MEMORY else SAME
         run.fail(diagnosis(f"{cause}: job {begun['job']}", told, tail(text, LINES), advice), **facts)
     return cause
 
@@ -232,8 +238,21 @@ def last_end(run: WorkFolder) -> str:
     return f"{run.title} was ended by: {cause}; it goes on from its last checkpoint" if cause else ""
 
 
+def _followed(run: WorkFolder, unit: Unit) -> bool:
+    """Whether another start has begun since a unit's own, so that what becomes of this one concerns nobody."""
+    started = [event for event in read_jsonl(run.events) if event["event"] == "started"]
+    mine = (unit.job, unit.restart)
+    starts = [(event.get("job"), event.get("restart")) for event in started]
+    return mine in starts and starts[-1] != mine
+
+
 def record_failure(
-    run: WorkFolder, kind: str, error: Exception, unit: Unit | None, advice: str | None = None
+    run: WorkFolder,
+    kind: str,
+    error: Exception,
+    unit: Unit | None,
+    advice: str | None = None,
+    passing: bool | None = None,
 ) -> None:
     """Record that the work ended by an exception, unless it only tells that another process is gone.
 
@@ -243,7 +262,14 @@ def record_failure(
         error: the exception; ValueError and ClusterError are the user's mistakes.
         unit: of this process, if it belongs to one.
         advice: what helps, if more is known than that it must be mended.
+        passing: whether the same command takes it up again; None leaves that to whoever reads it.
+
+    Raises:
+        Superseded: another process works on the run now, whatever became of this one.
     """
+    if isinstance(error, Superseded) or (unit and unit.rank and _followed(run, unit)):
+        return
+    run.check_holder()
     if lost_peer(error):
         if unit and unit.rank == 0:
             run.event("lost_peer", error=str(error)[:300])
@@ -252,6 +278,8 @@ def record_failure(
     reason = str(error) if mistake else worded(error)
     sys.stdout.flush()
     where: dict[str, Any] = {"exit code": 1}
+    if passing is not None:
+        where["cause"] = PASSING if passing else NEEDS_CHANGE
     facts: dict[str, Any] = {"kind": kind}
     lines: list[str] = []
     if unit:
@@ -260,4 +288,9 @@ def record_failure(
         lines = tail(read_log(unit.log), LINES)
     if not mistake:
         lines += "".join(traceback.format_exception(error)).splitlines()[-LINES:]
-    run.fail(diagnosis(reason, where, lines, advice or f"mend what the message says, then {SAME}"), **facts)
+    if not advice:
+        changed = (
+            f"{CHANGED}" if unit and passing is False else f"{SAME}; where that passes it over: {CHANGED}"
+        )
+        advice = SAME if passing else f"mend what the message says, then {changed}"
+    run.fail(diagnosis(reason, where, lines, advice), **facts)

@@ -62,6 +62,14 @@ def lost(run: RunFolder, unit: Unit, alive: Callable[[str], bool | None] = job_i
     return bool(holder and holder.job and holder.job.partition("_")[0] != unit.submission)
 
 
+def _known(record: Path) -> Submission | None:
+    """A submission as far as it can be known inside a job: one that comes later finds that the run is taken."""
+    try:
+        return recorded(record)
+    except ClusterError:
+        return Submission.read(record)
+
+
 def win(run: RunFolder, unit: Unit) -> None:
     """Take the other alternatives out of the queue, and record this job's as the one that counts.
 
@@ -71,7 +79,7 @@ def win(run: RunFolder, unit: Unit) -> None:
     records = sorted(run.rivals.glob("*.json"))
     if not records:
         return
-    every = alternatives(run)
+    every = [found for record in (run.submission, *records) if (found := _known(record))]
     others = [one.job for one in every if one.job and one.job != unit.submission]
     if others:
         with contextlib.suppress(ClusterError):

@@ -74,7 +74,12 @@ class Unit:
         return dict(word.partition("=")[::2] for word in told.split() if "=" in word) if told else None
 
     def ask_requeue(self) -> bool:
-        """Have Slurm start this job anew; False if it does not."""
+        """Have Slurm start this job anew, unless it has since this start; False if it does not.
+
+        After a node was lost the same job may run elsewhere: what is left of it here must not end that start.
+        """
+        if int((self.shown() or {}).get("Restarts", 0)) > self.restart:
+            return True
         return self._scontrol("requeue", self.job) is not None
 
     def set_comment(self, text: str) -> bool:

@@ -185,7 +185,8 @@ def submit_slurm(prepared: PreparedJob) -> Submission:
         ClusterError: Slurm refuses it, or does not answer: then the same call goes on where this one stopped.
     """
     home = prepared.home
-    with Lease(home.slurm / "submitting", home.slurm / "submitting", f"the submission of {home.title}"):
+    submitting = home.slurm / "submitting"
+    with Lease(submitting, submitting, f"the submission of {home.title}") as lease:
         standing = submission_state(prepared.record)
         if standing and standing.alive:
             return standing.submission
@@ -194,6 +195,7 @@ def submit_slurm(prepared: PreparedJob) -> Submission:
         path = home.slurm / f"{prepared.name}-{uuid.uuid4().hex[:8]}.sh"
         write_atomic(path, prepared.text)
         intent = _intent(prepared, path)
+        lease.check()
         intent.write(prepared.record)
         submission = intent.accepted(_sbatch(intent, prepared.record), prepared.record)
     home.event("submitted", job=submission.job, units=submission.units, tree=submission.tree)

@@ -35,6 +35,7 @@ TRAINING_SIGNS = (
         r"(?P<since>\S+?):",
         "process {pid} on {node}{whose} has worked on it since {since}",
         "wait until it ends, or end it: scancel {job}",
+        passing=True,
     ),
 )
 PATTERNS = (

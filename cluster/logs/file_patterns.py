@@ -12,6 +12,7 @@ FILE_SIGNS = (
         "a file could not be written, as the quota (bytes or number of files) is used up: {path}",
         QUOTA,
         bare=True,
+        passing=True,
     ),
     log_pattern(
         "no space left",
@@ -21,6 +22,7 @@ FILE_SIGNS = (
         QUOTA,
         "if it is the node's own disk ($SLURM_TMPDIR): ask for more with -o 'cluster.extra=[--tmp=200G]'",
         bare=True,
+        passing=True,
     ),
     log_pattern(
         "no access to the model",
@@ -46,6 +48,7 @@ FILE_SIGNS = (
         "the hub refuses to answer, as it was asked too often from here",
         "wait some minutes; then " + PREFETCH,
         "log in on a login node (hf auth login): who is known may ask more often",
+        passing=True,
     ),
     log_pattern(
         "model or data not in the cache",
@@ -53,6 +56,7 @@ FILE_SIGNS = (
         r"|(?P<model>\S+) does not appear to have (?:a file|files) named (?P<missing>.+?)\. Checkout",
         "{name}{model} ({file}{missing}) is not in the cache, and compute nodes must not fetch it",
         PREFETCH,
+        passing=True,
     ),
     log_pattern(
         "model or data not in the cache",
@@ -61,6 +65,7 @@ FILE_SIGNS = (
         r"|Couldn't reach the Hugging Face Hub|outgoing traffic has been disabled",
         "{name} {set} what the run loads is not in the cache, and compute nodes must not fetch it",
         PREFETCH,
+        passing=True,
     ),
     log_pattern(
         "damaged file",
@@ -98,20 +103,29 @@ FILE_SIGNS = (
     ),
     log_pattern(
         "file system trouble",
-        r"Stale (?:NFS )?file handle|Input/output error|[Tt]ransport endpoint|\[Errno (?:5|61|107|108|116|117|121)\]"
-        r"|Remote I/O error|os error (?:5|107|108|116)\b",
+        r"Stale (?:NFS )?file handle|Input/output error|[Tt]ransport endpoint"
+        r"|\[Errno (?:5|61|107|108|110|112|116|117|121)\]|Remote I/O error|os error (?:5|107|108|116)\b",
         "the cluster's file system failed under the job",
         RETRY + " once it is well again (see the cluster's status page)",
+        passing=True,
     ),
 )
 INTERNET = "something was to be fetched {url}, and compute nodes have no internet"
 FETCH_SIGNS = (
     log_pattern(
+        "hub out of order",
+        r"\b50[0234] Server Error|'50[0234] (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time)",
+        "the hub answered that it cannot serve now",
+        "wait some minutes; then " + PREFETCH,
+        passing=True,
+    ),
+    log_pattern(
         "no internet",
         r"(?:HTTPS?ConnectionPool[^\n]*?)?Max retries exceeded with url: (?P<url>\S+)|HTTPS?ConnectionPool"
-        r"|httpx\.\w+Error|ProxyError",
+        r"|httpx\.\w+(?:Error|Timeout)|ProxyError|\b(?:Connect|Read|Write|Pool)Timeout\b|\bConnectError\b",
         INTERNET,
         PREFETCH,
+        passing=True,
     ),
 )
 ADDRESS_SIGNS = (
@@ -121,6 +135,7 @@ ADDRESS_SIGNS = (
         r"|Failed to establish a new connection",
         INTERNET,
         PREFETCH,
+        passing=True,
     ),
 )
 """Behind what tells of the network between nodes, which fails with the same words."""

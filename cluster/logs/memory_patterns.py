@@ -64,6 +64,7 @@ MEMORY_SIGNS = (
         ASKED,
         RETRY,
         strength=Strength.FOLLOWS,
+        passing=True,
     ),
 )
 GPU_SIGNS = (
@@ -73,6 +74,7 @@ GPU_SIGNS = (
         "a GPU of the node is held by another process, though Slurm has given it to this job",
         EXCLUDE + ": nothing is lost; and tell the support which node it was",
         RETRY,
+        passing=True,
     ),
     log_pattern(
         "broken GPU",
@@ -87,6 +89,7 @@ GPU_SIGNS = (
         EXCLUDE + ": it goes on from the last checkpoint; and tell the support which node it was",
         RETRY,
         bare=True,
+        passing=True,
     ),
     log_pattern(
         "index out of range",
@@ -101,6 +104,7 @@ GPU_SIGNS = (
         "a kernel broke on the GPU ({what}): a fault of the code, or of the GPU if it happens on one node only",
         RETRY + ": whether it comes again in the same step",
         EXCLUDE + ", if it happens there only",
+        passing=True,
     ),
     log_pattern(
         "wrong environment",

@@ -15,6 +15,7 @@ NETWORK_SIGNS = (
         r"EADDRINUSE|[Aa]ddress already in use",
         "another process of the node listens on the port that the processes were to meet at",
         RETRY,
+        passing=True,
     ),
     log_pattern(
         "no network between nodes",
@@ -24,6 +25,7 @@ NETWORK_SIGNS = (
         RETRY,
         DOCTOR,
         bare=True,
+        passing=True,
     ),
     log_pattern(
         "no network between nodes",
@@ -44,6 +46,7 @@ NETWORK_SIGNS = (
         INTERFACE,
         EXCLUDE + ", if it happens there only",
         bare=True,
+        passing=True,
     ),
     log_pattern(
         "network failure",
@@ -53,6 +56,7 @@ NETWORK_SIGNS = (
         GOES_ON,
         EXCLUDE + ", if it happens there only",
         bare=True,
+        passing=True,
     ),
     log_pattern(
         "wrong GPU binding",
@@ -73,6 +77,7 @@ WAITING_SIGNS = (
         RETRY,
         strength=Strength.WAITED,
         bare=True,
+        passing=True,
     ),
     log_pattern(
         "collective time-out",
@@ -84,6 +89,7 @@ WAITING_SIGNS = (
         RETRY,
         strength=Strength.WAITED,
         bare=True,
+        passing=True,
     ),
     log_pattern(
         "processes did not meet",
@@ -95,6 +101,7 @@ WAITING_SIGNS = (
         RETRY,
         strength=Strength.WAITED,
         bare=True,
+        passing=True,
     ),
     log_pattern(
         "lost another process",
@@ -106,6 +113,7 @@ WAITING_SIGNS = (
         GOES_ON,
         strength=Strength.FOLLOWS,
         bare=True,
+        passing=True,
     ),
     log_pattern(
         "NCCL error",
@@ -113,6 +121,7 @@ WAITING_SIGNS = (
         "NCCL broke: {what}",
         RETRY,
         EXCLUDE + ", if it happens there only",
+        passing=True,
     ),
     log_pattern(
         "told to stop",
@@ -120,6 +129,7 @@ WAITING_SIGNS = (
         "it was interrupted (Ctrl-C, SIGINT)",
         GOES_ON,
         strength=Strength.FOLLOWS,
+        passing=True,
     ),
 )
 """The causes among them stand last: NCCL's own words on what broke, where no other pattern is in them."""

@@ -47,6 +47,9 @@ class Meaning:
     advice: tuple[str, ...] = ()
     """What helps, the most likely first: a command, or what to do."""
     strength: Strength = Strength.CAUSE
+    passing: bool = False
+    """It may be over when the same command is given again, with nothing changed: a full disk, a hub that was silent, a
+    node. Of any other the same would come of the same."""
 
     @property
     def symptom(self) -> bool:
@@ -112,6 +115,7 @@ def log_pattern(
     *advice: str,
     strength: Strength = Strength.CAUSE,
     bare: bool = False,
+    passing: bool = False,
 ) -> LogPattern:
     """A row of a table."""
-    return LogPattern(cause, told, advice, strength, pattern=re.compile(pattern), bare=bare)
+    return LogPattern(cause, told, advice, strength, passing, pattern=re.compile(pattern), bare=bare)

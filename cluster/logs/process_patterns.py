@@ -32,6 +32,7 @@ CRASH_SIGNS = (
         SUFFICED,
         EXCLUDE + ", if it happens there only",
         bare=True,
+        passing=True,
     ),
     log_pattern(
         "crashed",
@@ -43,5 +44,6 @@ CRASH_SIGNS = (
         EXCLUDE + ", if it happens there only",
         GOES_ON,
         bare=True,
+        passing=True,
     ),
 )

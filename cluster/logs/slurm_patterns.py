@@ -13,6 +13,7 @@ STOPPED = Meaning(
     "told to stop",
     "a signal, or a requeue, stopped its job at a safe point, and nothing took it up again",
     (GOES_ON,),
+    passing=True,
 )
 MEANINGS = {
     slurm_messages.OUT_OF_MEMORY: Meaning(
@@ -20,7 +21,9 @@ MEANINGS = {
         "{who} needed more memory than the job had asked for",
         (MORE_MEMORY, "ask for more memory of a node: --mem", ASKED),
     ),
-    slurm_messages.NODE_FAILURE: Meaning("node failure", "the node {node} failed under the job", (GOES_ON,)),
+    slurm_messages.NODE_FAILURE: Meaning(
+        "node failure", "the node {node} failed under the job", (GOES_ON,), passing=True
+    ),
     slurm_messages.WALLTIME: Meaning(
         "walltime", "the time that the job had asked for was over", (AGAIN + " more --time or --units",)
     ),
@@ -34,8 +37,12 @@ MEANINGS = {
         "another cluster of the federation has started it, and this one let it go",
         ("squeue --me --federation",),
     ),
-    slurm_messages.PREEMPTION: Meaning("preemption", "a job of higher priority took its place", (GOES_ON,)),
-    slurm_messages.CANCELLED: Meaning("cancelled", "somebody ended its job with scancel", (GOES_ON,)),
+    slurm_messages.PREEMPTION: Meaning(
+        "preemption", "a job of higher priority took its place", (GOES_ON,), passing=True
+    ),
+    slurm_messages.CANCELLED: Meaning(
+        "cancelled", "somebody ended its job with scancel", (GOES_ON,), passing=True
+    ),
     slurm_messages.REQUEUE: STOPPED,
     causes.SIGNAL: STOPPED,
     slurm_messages.NOT_STARTED: Meaning(

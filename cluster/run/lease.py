@@ -30,6 +30,14 @@ KIN_SILENCE_S = 2 * 60.0
 """The same for an earlier unit of the asker's own chain: it is over, and has at most a moment left to end."""
 
 
+HELD: dict[Path, Lease] = {}
+"""The leases of this process, by their folders."""
+
+
+class Superseded(ClusterError):
+    """Another process has taken the work over, as this one seemed to be gone: it must write nothing more."""
+
+
 @dataclass(frozen=True)
 class Holder:
     """A process, so told that another process can find out whether it still lives."""
@@ -120,13 +128,41 @@ class Lease:
                     raise ClusterError(self.refusal(holder))
                 time.sleep(LOOK_S)
             elif self._claim(number + 1):
+                HELD[self.folder] = self
                 return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if os.getpid() == self.me.pid and self._latest()[0] == self._number:
+        HELD.pop(self.folder, None)
+        if os.getpid() == self.me.pid and self.still_mine():
             write_json_atomic(self._path(self._number), asdict(replace(self.me, released=True)))
+
+    @property
+    def number(self) -> int:
+        """Of this holder: later ones have higher numbers. 0 if it holds nothing."""
+        return self._number
+
+    def still_mine(self) -> bool:
+        """Whether nobody has taken the lease over: one listing of a folder, to be asked right before writing.
+
+        A node that was cut off may come back after its job was started anew elsewhere.
+        """
+        return self._numbers()[-1:] == [self._number]
+
+    def check(self) -> None:
+        """Refuse to go on where another has the lease.
+
+        Raises:
+            Superseded: so it is, or the lease is gone with its folder.
+        """
+        if not self.still_mine():
+            holder = self._latest()[1]
+            job = f", job {holder.job}" if holder and holder.job else ""
+            who = f"process {holder.pid} on {holder.host}{job}" if holder else "nobody: its folder is gone"
+            raise Superseded(
+                f"{self.name} was taken over by {who}, as this process seemed to be gone; it stops and writes nothing"
+            )
 
     def living_holder(self) -> Holder | None:
         """Who works on the folder now, if anybody does."""

@@ -92,6 +92,15 @@ class RunFolder(JobHome):
             )
         return values
 
+    def has_config(self, config: Mapping[str, Any]) -> bool:
+        """Whether its config is this one, also in what its signature does not stand for."""
+        import yaml
+
+        try:
+            return self.read_config() == yaml.safe_load(yaml.safe_dump(dict(config)))
+        except ClusterError:
+            return False
+
     def cell(self, benchmark: str, language: str, shard: int) -> CellFolder:
         """The folder of one share of an evaluation."""
         return CellFolder(self.results / benchmark / f"{language}-{shard}", self)
@@ -104,6 +113,11 @@ class RunFolder(JobHome):
     def all_cells(self) -> list[CellFolder]:
         """The shares of all evaluations that somebody has begun."""
         return [cell for folder in sorted(self.results.glob("*/")) for cell in self.cells(folder.name)]
+
+    def progress(self) -> int:
+        """The last step of which there is a checkpoint."""
+        steps = [path.name.removeprefix("step-") for path in self.checkpoints.glob("step-*")]
+        return max((int(step) for step in steps if step.isdecimal()), default=0)
 
     def log_metrics(self, record: dict[str, Any]) -> None:
         """Add one record of training; a step that is replayed after a crash is recorded again."""
@@ -134,6 +148,10 @@ class CellFolder(WorkFolder):
         self.language = language
         self.shard = int(shard)
         self.answers = path / "answers.jsonl"
+
+    def progress(self) -> int:
+        """Bytes of answers."""
+        return self.answers.stat().st_size if self.answers.exists() else 0
 
     def asked(self, questions: str) -> Path:
         """What was asked here, by the fingerprint of all its questions."""

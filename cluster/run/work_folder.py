@@ -12,7 +12,7 @@ from typing import Any, Literal
 from cluster.errors import ClusterError, remedy
 from cluster.files import append_jsonl, create_atomic, read_json, read_jsonl, write_json_atomic
 from cluster.provenance import provenance
-from cluster.run.lease import Lease
+from cluster.run.lease import HELD, Lease
 
 State = Literal["new", "running", "interrupted", "failed", "done"]
 HEARTBEAT_S = 30.0
@@ -40,15 +40,18 @@ class WorkFolder:
 
     def start(self, **facts: Any) -> None:
         """Record that a process starts to work here: code, versions, machine, and what the caller adds."""
-        append_jsonl(self.starts, {"time": now(), **provenance(), **facts})
+        self.check_holder()
+        append_jsonl(self.starts, {"time": now(), **self.lease_number(), **provenance(), **facts})
 
     def event(self, kind: str, /, **facts: Any) -> None:
         """Record what happened, with the time."""
+        self.check_holder()
         append_jsonl(self.events, {"time": now(), "event": kind, **facts})
 
     def beat(self, **facts: Any) -> None:
         """Give a sign of life. To be called as often as is convenient: it writes at most every 30 seconds."""
         if time.monotonic() - self._beaten >= HEARTBEAT_S:
+            self.check_holder()
             write_json_atomic(self.heartbeat, {"time": now(), **facts})
             self._beaten = time.monotonic()
 
@@ -65,6 +68,20 @@ class WorkFolder:
             ClusterError: on entering, when another process works here.
         """
         return Lease(self.leases, self.heartbeat, self.title, job, unit, job_is_alive, wait_s)
+
+    def check_holder(self) -> None:
+        """Look at the lease, if this process holds it, right before something is written that others will believe.
+
+        Raises:
+            Superseded: another process has taken the work over.
+        """
+        if held := HELD.get(self.leases):
+            held.check()
+
+    def lease_number(self) -> dict[str, int]:
+        """The number of this process's lease, as records carry it; nothing if it holds none."""
+        held = HELD.get(self.leases)
+        return {"lease": held.number} if held else {}
 
     def finish(self, **outcome: Any) -> None:
         """The work is over: record it, and write `DONE` last."""
@@ -84,16 +101,25 @@ class WorkFolder:
         Returns:
             Whether this is the first reason.
         """
+        self.check_holder()
         first = create_atomic(self.failed, told)
         if first:
-            self.event("failed", reason=told.partition("\n")[0], **facts)
+            self.event("failed", reason=told.partition("\n")[0], progress=self.progress(), **facts)
         return first
 
-    def forgive(self) -> None:
-        """Take a `FAILED` of an earlier start back."""
+    def progress(self) -> int:
+        """How far the work is, in whatever it counts: a later failure at the same number came without progress."""
+        return 0
+
+    def forgive(self, asked: bool = False) -> None:
+        """Take a `FAILED` of an earlier start back.
+
+        Args:
+            asked: the user has said that what it needs is changed.
+        """
         if self.failed.exists():
-            self.event("retried", reason=self.reason())
-            self.failed.unlink()
+            self.event("retried", reason=self.reason(), asked=asked)
+            self.failed.unlink(missing_ok=True)
 
     def reason(self) -> str:
         """Why it failed, in a line; empty if it did not."""

@@ -258,7 +258,8 @@ def _enter(places: Places) -> str:
 
     Arguments: the name, a hosts file, a folder below each cgroup hierarchy of the machine (or nothing), and the
     command. A node sees that folder as the whole hierarchy, so that sandboxes and a Slurm of the machine's own
-    share no cgroup.
+    share no cgroup. It draws a boot id, as a machine that is switched on does: what the kernel of this one says is
+    the same on all nodes, and processes of another node would be taken for neighbours.
     """
     return _script(
         f"""\
@@ -267,6 +268,9 @@ name=$1 hosts=$2 group=$3
 shift 3
 hostname "$name"
 mount --bind "$hosts" /etc/hosts
+boot="{places.root}/run/boot.$name"
+cat /proc/sys/kernel/random/uuid > "$boot"
+mount --bind "$boot" /proc/sys/kernel/random/boot_id
 mkdir -p "{places.scratch}/$name"
 mount --bind "{places.scratch}/$name" "{places.disk}"
 """

@@ -21,6 +21,12 @@ from typing import Literal
 Command = Literal["sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun"]
 PATIENCE_S = 60.0
 """How long a command may take, where its caller does not say."""
+TIMEOUT = "/usr/bin/timeout"
+"""Of the GNU core utilities."""
+KILL_S = 5
+"""After this a command that its limit has not ended is killed."""
+TIMED_OUT = (124, 137, -9)
+"""Exit status of timeout(1) where the limit was reached, and where the command had to be killed."""
 KEPT = ("SLURM_CONF",)
 """It says which cluster this is. `SLURM_CLUSTERS` does not stay: ids would be of another cluster than the one asked."""
 FOR_SLURM = re.compile(
@@ -97,6 +103,37 @@ def run(command: Command, *words: str, timeout_s: float | None = None, cwd: Path
     except OSError as error:
         return Answer(126, "", f"{command} cannot be run: {error.strerror}", "missing")
     return Answer(ran.returncode, ran.stdout, ran.stderr)
+
+
+def run_bounded(command: Command, *words: str, timeout_s: float, cwd: Path) -> Answer:
+    """Run a command that changes something: it may outlive this process, and never its limit of time.
+
+    timeout(1) stands between the two, in a process group of its own: neither Ctrl-C nor the end of a login, and not
+    even a SIGKILL of this process, keeps the command from ending by itself or the limit from ending it.
+
+    Args:
+        command: its name.
+        words: its arguments.
+        timeout_s: how long it may take.
+        cwd: the folder that it runs in, which becomes that of a job.
+    """
+    limit = [TIMEOUT, f"--kill-after={KILL_S}", f"{timeout_s:.0f}"]
+    if not installed(command):
+        return Answer(127, "", f"there is no {command} on this machine", "missing")
+    process = subprocess.Popen(
+        [*limit, command, *words],
+        cwd=cwd,
+        env=_environment(command, os.environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
+    out, err = process.communicate()
+    if process.returncode in TIMED_OUT:
+        return Answer(124, out, f"{command} timed out: no answer within {timeout_s:.0f} s", "slow")
+    return Answer(process.returncode, out, err)
 
 
 def ask(command: Command, *words: str, timeout_s: float | None = None) -> str | None:

@@ -14,6 +14,7 @@ from cluster.slurm import client
 from cluster.slurm.queued_job import JOB_ID
 
 SBATCH_S = 180.0
+"""How long it may take, also where its launcher is gone."""
 UNSURE = re.compile(
     r"timed out|Unable to contact|Zero Bytes were transmitted|Unexpected message|Communication|Connection re"
     r"|Message (?:send|receive) failure"
@@ -29,7 +30,7 @@ def sbatch(cwd: Path, *words: str) -> client.Answer:
     Raises:
         ClusterError: it is not there.
     """
-    answer = client.run("sbatch", *words, timeout_s=SBATCH_S, cwd=cwd)
+    answer = client.run_bounded("sbatch", *words, timeout_s=SBATCH_S, cwd=cwd)
     if answer.fault == "missing":
         raise ClusterError(f"{answer.said}: log in to the cluster first")
     return answer

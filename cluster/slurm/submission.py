@@ -11,15 +11,34 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cluster.errors import ClusterError
 from cluster.files import read_json, write_json_atomic
 from cluster.profile.resources import Resources
 from cluster.slurm.queue import Look, ended, queued
 from cluster.slurm.queued_job import JOB_ID, QueuedJob
+from cluster.slurm.sbatch import SBATCH_S
 
 LAG = timedelta(minutes=5)
 """By how much the clocks of login node and controller may differ."""
 YOUNG = timedelta(days=1)
-"""An intent may still become a job for as long as this."""
+"""An intent is kept for as long as this at least, whatever became of it."""
+CONTROLLER = timedelta(minutes=2)
+"""A busy controller may take so long to put a request into the queue whose sender is gone."""
+IN_FLIGHT = timedelta(seconds=SBATCH_S) + CONTROLLER
+"""So long after it was sent an intent may still become a job: sbatch outlives its launcher, but not its own limit."""
+
+
+class InFlight(ClusterError):
+    """An earlier command's sbatch may still put its job into the queue: nobody may submit it again yet."""
+
+    def __init__(self, submission: Submission, record: Path) -> None:
+        sent = datetime.fromisoformat(submission.time).astimezone()
+        ahead = f" (that time is in the future: delete {record})" if sent > datetime.now(UTC) + LAG else ""
+        super().__init__(
+            f"an earlier command's sbatch may still be in flight: {submission.name} was sent at {sent:%H:%M:%S}, and "
+            "is neither in the queue nor in accounting; nothing is submitted meanwhile: look again, by the same "
+            f"command, in {submission.in_flight_s():.0f} s{ahead}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +122,11 @@ class Submission:
             return True
         return bool(self.rows(look))
 
+    def in_flight_s(self) -> float:
+        """For how many seconds more it may become a job that is not to be seen yet; 0 if that is settled."""
+        age = datetime.now(UTC) - datetime.fromisoformat(self.time)
+        return 0.0 if self.job else max(0.0, (IN_FLIGHT - age).total_seconds())
+
     def look_up(self) -> str | None:
         """The id of the job that the script has become, in the queue or in accounting; None if it is in neither.
 
@@ -163,11 +187,14 @@ def recorded(record: Path) -> Submission | None:
 
     Raises:
         ClusterError: it has to be looked up, and squeue does not answer.
+        InFlight: it is not found, and may still come.
     """
     submission = Submission.read(record)
     if submission is None or submission.job:
         return submission
     found = submission.look_up()
+    if not found and submission.in_flight_s():
+        raise InFlight(submission, record)
     return submission.accepted(found, record) if found else None
 
 
@@ -179,6 +206,7 @@ def submission_state(record: Path) -> SubmissionState | None:
 
     Raises:
         ClusterError: squeue does not answer.
+        InFlight: as `recorded`.
     """
     submission = recorded(record)
     if submission is None:

@@ -200,6 +200,8 @@ def _left(facts: Facts, world: World, unit: int | None) -> RunStatus:
         )
     if submission and not facts.begun and (seen is None or (epoch_s(submission.time) or 0) > seen - 1):
         return RunStatus("queued", "submitted; the queue has not been looked at since")
+    if submission and not facts.begun and submission.in_flight_s():
+        return RunStatus("queued", "its sbatch may still be in flight")
     if facts.starts and not (facts.open and job):
         return RunStatus(
             "interrupted", story(facts.last) if facts.begun else "its process is gone", unit=unit

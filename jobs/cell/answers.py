@@ -47,11 +47,14 @@ class Reading:
         return {item.id: item for item in self.asked.items} if self.asked else {}
 
     def matching(self, lines: Iterable[Record]) -> dict[str, Record]:
-        """Those lines of a folder that are answers, by item in the order that was asked; the last one counts.
+        """Those lines of a folder that are answers, by item in the order that was asked.
+
+        Of several to one item that of the newest holder of the lease counts, of its lines the last.
 
         A line of old, which does not say what it answers, is one if its right answer is still right.
         """
-        found = {line["id"]: line for line in lines if self._fits(line, self.items.get(line["id"]))}
+        by_holder = sorted(lines, key=lambda line: line.get("lease", 0))
+        found = {line["id"]: line for line in by_holder if self._fits(line, self.items.get(line["id"]))}
         return {id_: found[id_] for id_ in (self.items or sorted(found)) if id_ in found}
 
     def answers(self, lines: Iterable[Record]) -> dict[str, Record]:
@@ -76,9 +79,15 @@ class Reading:
 
 
 def add_answers(folder: CellFolder, max_new_tokens: int, setup: str, records: Iterable[Record]) -> None:
-    """Keep a batch of answers, each with the limit that it was made under and the model that made it."""
+    """Keep a batch of answers, each with the limit that it was made under and the model that made it.
+
+    Raises:
+        Superseded: another process answers here now.
+    """
+    folder.check_holder()
+    facts = {"max_new_tokens": max_new_tokens, "setup": setup, **folder.lease_number()}
     for record in records:
-        append_jsonl(folder.answers, {**record, "max_new_tokens": max_new_tokens, "setup": setup})
+        append_jsonl(folder.answers, {**record, **facts})
 
 
 def answers_of(cells: Iterable[Cell]) -> list[Record]:

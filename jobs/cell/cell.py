@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -92,16 +92,19 @@ class Cell:
         """Whether all that it needs is there."""
         return all(_run(need).done.exists() for need in self.needs)
 
-    def hopeless(self) -> bool:
-        """Whether it waits for a run that has failed, or that waits for one itself."""
+    def hopeless(self, but: Container[str] = ()) -> bool:
+        """Whether it waits for a run that has failed, or that waits for one itself.
+
+        Args:
+            but: folders of runs that have failed, and are taken up again.
+        """
         if self.ready():
             return False
-        return any(
-            run.failed.exists() and not run.done.exists() for run in map(_run, (*self.needs, *self.behind))
-        )
+        needs = [_run(need) for need in (*self.needs, *self.behind) if need not in but]
+        return any(run.failed.exists() and not run.done.exists() for run in needs)
 
-    def state(self, job_is_alive: JobIsAlive | None = None) -> CellState:
-        """What the files say."""
+    def state(self, job_is_alive: JobIsAlive | None = None, but: Container[str] = ()) -> CellState:
+        """What the files say; `but` as in `hopeless`."""
         if self.done():
             return "done"
         folder = self.folder
@@ -109,7 +112,7 @@ class Cell:
             return "running"
         if folder.failed.exists():
             return "failed"
-        if self.hopeless():
+        if self.hopeless(but):
             return "blocked"
         return "interrupted" if folder.starts.exists() else "new"
 

@@ -139,7 +139,7 @@ def _broken(known: Names) -> list[RunFolder | GridFolder]:
 def _retry_grid(queue: GridQueue) -> int:
     """Forgive the failed cells of a grid, and queue them with what waits for them."""
     found = queue.look()
-    failed = found.of("failed")
+    failed = [cell for cell in found.cells if found.states[cell.name] == "failed" or cell.name in found.again]
     if not failed:
         print(f"{queue.folder.title}: nothing has failed")
         return 0

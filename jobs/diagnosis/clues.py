@@ -5,7 +5,6 @@ What a process printed before its last sign of progress is no clue at all: it we
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -16,6 +15,7 @@ from cluster.job.causes import Ending, accounted
 from cluster.job.slurm_messages import CANCELLED, KILLED, REQUEUE, Message, ended_by
 from cluster.logs.advice_words import ERRORS, EXCLUDE, GOES_ON, RETRY
 from cluster.logs.error_patterns import BARE, PATTERNS
+from cluster.logs.failure import REST
 from cluster.logs.pattern import Finding, Meaning, Strength, find_pattern
 from cluster.logs.slurm_patterns import meant
 from cluster.logs.traces import STOPPED, Trace
@@ -76,8 +76,6 @@ THROWN = Meaning(
 )
 ENDINGS = {*causes.BY_STATE.values(), causes.SIGNAL, causes.CRASHED, KILLED}
 """What a run records of how Slurm ended a start."""
-REST = re.compile(r"\n  (?:[a-z ]+: |last lines of the log:)")
-"""What follows on the reason in `FAILED`."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from jobs.cell.cell import Cell, Worklist
 from jobs.grid.array_options import ArrayOptions
 from jobs.grid.arrays import SlotArray, check_parents, plan_arrays
 from jobs.grid.reconcile import Reconciled, reconcile
+from jobs.grid.show import tell_failed
 from jobs.launch.queue import WATCH, Queue
 from jobs.recipe.context import Context, How
 from jobs.recipe.describe import agreed, refused
@@ -77,6 +78,7 @@ class GridQueue:
             The exit status.
         """
         queue = Queue.of(self.context, self.how)
+        tell_failed(self.folder, found)
         arrays = plan_arrays(found, self.wanted.runs, self.profile, queue.accounts, self.options)
         show_arrays(arrays, self.profile)
         if refused([*queue.obstacles, *obstacles] if arrays else []) and not self.how.dry_run:
@@ -125,10 +127,9 @@ class GridQueue:
         withdraw(self.folder, found)
         for cell in found.missing():
             run = RunFolder(Path(cell.run))
+            cell.folder.forgive(found.asked)
             if cell.job == "train" or not run.config.exists():
                 run.create(self.wanted.runs[cell.run]["config"])
-            if cell.job == "evaluate" and cell.folder.failed.exists():
-                cell.folder.forgive()
 
     def _submit_all(self, arrays: Sequence[SlotArray]) -> None:
         """Submit arrays in order; each waits for those before it that it needs."""
@@ -205,6 +206,7 @@ class GridQueue:
         Returns:
             The exit status.
         """
+        tell_failed(self.folder, found)
         if self.how.dry_run:
             print("".join(f"to be done here: {cell.name}\n" for cell in found.missing()), end="")
             return 0

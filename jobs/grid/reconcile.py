@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Literal
 
 from cluster.files import read_json
-from cluster.job.causes import CANCELLED
 from cluster.job.race import alternatives
+from cluster.logs.failure import failure_of
 from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import Look
 from cluster.slurm.queued_job import QueuedJob
-from cluster.slurm.submission import Submission, recorded
+from cluster.slurm.submission import InFlight, Submission, recorded
 from jobs.cell.cell import Cell, JobIsAlive, Worklist
 
 State = Literal["done", "running", "queued", "interrupted", "failed", "blocked", "new"]
@@ -51,6 +51,10 @@ class Reconciled:
     """At the queue."""
     unwanted: tuple[Cell, ...] = ()
     """Cells that arrays in the queue would still go through, and nobody wants."""
+    again: frozenset[str] = frozenset()
+    """Names of cells that have failed by what may be over, and are taken up again."""
+    asked: bool = False
+    """The user has said that what the failed cells need is changed."""
 
     def of(self, *states: State) -> list[Cell]:
         """The cells in these states, in order."""
@@ -69,7 +73,7 @@ def forgiven(found: Reconciled) -> Reconciled:
     """A grid as it is when what has failed is taken up again, and so what waits for it."""
     again: dict[State, State] = {"failed": "interrupted", "blocked": "new"}
     states = {name: again.get(state, state) for name, state in found.states.items()}
-    return replace(found, states=states)
+    return replace(found, states=states, asked=True)
 
 
 def reconcile(folder: GridFolder, cells: Sequence[Cell], look: Look) -> Reconciled:
@@ -86,10 +90,15 @@ def reconcile(folder: GridFolder, cells: Sequence[Cell], look: Look) -> Reconcil
     covered = {name: cell for array in arrays for name, cell in array.cells.items()}
     wanted = {cell.name: cell for cell in cells}
     ours = {name for array in arrays for name in _covering(array, wanted)}
-    states = {cell.name: _state(cell, ours | elsewhere.keys(), look.job_is_alive) for cell in cells}
+    again = {cell.name: cell.run for cell in cells if _passing(cell)}
+    trained = {cell.run for cell in cells if cell.job == "train" and cell.name in again}
+    queued = (ours | elsewhere.keys()) - again.keys()  # slots pass over what has failed
+    states = {cell.name: _state(cell, again, trained, queued, look.job_is_alive) for cell in cells}
     over = folder.withdrawn() | set(states)
     unwanted = [cell for name, cell in covered.items() if name not in over and not cell.done()]
-    return Reconciled(tuple(cells), states, tuple(arrays), elsewhere, records, look, tuple(unwanted))
+    return Reconciled(
+        tuple(cells), states, tuple(arrays), elsewhere, records, look, tuple(unwanted), frozenset(again)
+    )
 
 
 def _elsewhere(folder: GridFolder, cells: Sequence[Cell], look: Look) -> dict[str, tuple[str, ...]]:
@@ -103,7 +112,7 @@ def _elsewhere(folder: GridFolder, cells: Sequence[Cell], look: Look) -> dict[st
             found[run.name] = tuple(job for job in jobs if job)
     for grid in all_grids(folder.root):
         if grid.name != folder.name:
-            for array in live_arrays(grid, look):
+            for array in live_arrays(grid, look, wanted):
                 assert array.submission.job
                 found |= dict.fromkeys(_covering(array, wanted), (array.submission.job,))
     return found
@@ -114,12 +123,27 @@ def _covering(array: LiveArray, wanted: Mapping[str, Cell]) -> list[str]:
     return [name for name, cell in array.cells.items() if name not in wanted or cell.covers(wanted[name])]
 
 
-def live_arrays(folder: GridFolder, look: Look) -> list[LiveArray]:
-    """The arrays of a grid that are in the queue, those included whose job was never recorded."""
+def live_arrays(folder: GridFolder, look: Look, wanted: Container[str] | None = None) -> list[LiveArray]:
+    """The arrays of a grid that are in the queue, those included whose job was never recorded.
+
+    Args:
+        folder: of the grid.
+        look: at the queue.
+        wanted: names of the cells that are asked about; None is all.
+
+    Raises:
+        InFlight: an array with one of these cells may still come.
+    """
     lists: dict[str, dict[str, Cell]] = {}
     found = []
     for record in folder.records():
-        submission = recorded(record)
+        try:
+            submission = recorded(record)
+        except InFlight:
+            its = _cells(folder.list_named(((one := Submission.read(record)) and one.cells) or ""))
+            if wanted is None or any(name in wanted for name in its):
+                raise
+            continue
         jobs = () if submission is None else tuple(job for job in submission.rows(look) if not job.ending)
         if submission is None or not jobs:
             continue
@@ -135,8 +159,29 @@ def _cells(path: Path) -> dict[str, Cell]:
     return {cell.name: cell for cell in Worklist.from_dict(told).cells} if told else {}
 
 
-def _state(cell: Cell, covered: Container[str], alive: JobIsAlive) -> State:
-    found: State = cell.state(alive)
-    if found == "failed" and cell.folder.reason().startswith(f"{CANCELLED}:"):
+def _passing(cell: Cell) -> bool:
+    """Whether it has failed by what may be over."""
+    failure = failure_of(cell.folder)
+    return failure is not None and failure.passing
+
+
+def _state(
+    cell: Cell,
+    again: Container[str],
+    trained: Container[str],
+    covered: Container[str],
+    alive: JobIsAlive,
+) -> State:
+    """How far a cell is.
+
+    Args:
+        cell: it.
+        again: names of cells that are taken up again after a failure.
+        trained: folders of the runs among them.
+        covered: names of cells that something in the queue goes through.
+        alive: asks about a job.
+    """
+    found: State = cell.state(alive, trained)
+    if found == "failed" and cell.name in again:
         found = "interrupted"
     return "queued" if found in OPEN and cell.name in covered else found

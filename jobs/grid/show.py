@@ -6,13 +6,18 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from cluster.logs.failure import failure_of
+from cluster.run.grid_folder import GridFolder
 from jobs.cell.cell import Cell
 from jobs.grid.desired import DesiredGrid
 from jobs.grid.reconcile import STATES, Reconciled
+from jobs.recipe.meter import many
 from layalign.tabular import Table
 
 ROWS = 40
 """Points of which the plan shows each; of more it shows sums."""
+SHOWN = 5
+"""Failed cells that are told one by one."""
 
 
 def show_plan(wanted: DesiredGrid, found: Reconciled) -> None:
@@ -44,6 +49,23 @@ def show_plan(wanted: DesiredGrid, found: Reconciled) -> None:
             ", ..." if len(found.unwanted) > 4 else ""
         )
         print(f"  no longer wanted: {len(found.unwanted)} cells ({names})")
+
+
+def tell_failed(folder: GridFolder, found: Reconciled) -> None:
+    """Which failed cells are taken up again, and which are not before something is changed, and how then."""
+    again = [cell for cell in found.missing() if cell.name in found.again]
+    if again and not found.asked:
+        print(f"taken up again: {many(len(again), 'cell')} that failed by what may be over now")
+    failed = found.of("failed")
+    for cell in failed[:SHOWN]:
+        failure = failure_of(cell.folder)
+        print(f"failed: {cell.name}: {failure.told() if failure else 'a moment ago'}")
+    if failed:
+        more = f"and {len(failed) - SHOWN} more; " if len(failed) > SHOWN else ""
+        print(
+            f"  {more}{many(len(failed), 'failed cell')}: this command does not take them up, as it would end the "
+            f"same way; once what they say is changed: python launch.py retry {folder.name}"
+        )
 
 
 def _shares(found: Reconciled) -> dict[tuple[str, str], Counter[str]]:

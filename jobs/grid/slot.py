@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -18,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError, trace_of
-from cluster.job.causes import FINAL, cause_of_signal
+from cluster.job.causes import FINAL, cause_of_stop
 from cluster.job.interrupt import Interrupts
 from cluster.job.lifecycle import UnitLifecycle
 from cluster.job.rendezvous import rendezvous
 from cluster.job.unit import Unit, find_unit
 from cluster.run.grid_folder import GridFolder
+from cluster.run.lease import Superseded
 from cluster.slurm.queue_cache import QueueCache
 from jobs.cell.cell import Cell, Worklist, wanted_cells
 from jobs.results.output import write_results
@@ -63,7 +63,7 @@ def _come_back(slot: Slot) -> None:
     unit, seen = slot.unit, slot.interrupts
     if unit is None or unit.rank or not unit.requeue or seen.cause is None:
         return
-    cause = cause_of_signal(seen.cause, seen.time or time.time(), seen.continued, unit, unit.shown())
+    cause = cause_of_stop(unit, seen)
     if cause not in FINAL and any(slot.open_to(cell) for cell in slot.worklist.cells):
         print(f"{unit} was interrupted: {cause}; it comes back", flush=True)
         unit.ask_requeue()
@@ -199,6 +199,6 @@ def _attempt(
             life.ended(result)
     except Exception as error:
         told = life.failed(error) if life else str(error)
-        if not alone:
+        if not alone or isinstance(error, Superseded):
             leave(error, told)
         print(trace_of(error), told, sep="\n", file=sys.stderr, flush=True)

@@ -52,6 +52,9 @@ def _train(plan: Plan, context: Context, inline: bool, force: bool) -> str | Non
         return None
     if run.path.exists() and force:
         print(f"moved aside: {run.move_aside()}")
+    if run.failed.exists():
+        print(f"taken up again, after it failed: {run.reason()}")
+        run.forgive(asked=True)  # whoever gives this command sees what comes of it
     run.create(plan.config.to_dict())
     print(f"stage {plan.config.stage}: {run.path}")
     call = JobCall("train", plan.told_to_train(context.data))

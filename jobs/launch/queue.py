@@ -11,6 +11,7 @@ from cluster.errors import ClusterError
 from cluster.job.lifecycle import last_end
 from cluster.job.race import ends_of, forget_race, new_rival, submission_state_of_run
 from cluster.launch.submit import PreparedJob, ask_controller, submit_slurm
+from cluster.logs.failure import failure_of
 from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.resources import Resources, account_obstacle, folder_obstacle, plan_resources, summary
 from cluster.profile.rules import Accounts
@@ -22,7 +23,7 @@ from cluster.slurm.queue import cancel, job_is_alive
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import SubmissionState
 from jobs.launch.race import rivals_of
-from jobs.launch.retry import lost_parent, prepared_training
+from jobs.launch.retry import failed_alike, failed_while_queued, lost_parent, prepared_training
 from jobs.recipe.context import Context, How
 from jobs.recipe.describe import describe, refused
 from jobs.recipe.plan import Plan, training_obstacles
@@ -105,6 +106,7 @@ class Queue:
             if not self.force:
                 state = "running" if standing.runs else "queued"
                 told = f"already {state}: {standing}, {run.path}; to take it back: {end}"
+                told += failed_while_queued(run, forgive=not (self.how.dry_run or self.how.test_only))
                 return Item(plan=plan, standing=standing, settled=told)
             if standing.runs:
                 found.append(f"run {run.path.name} is running: {standing}; end it first: {end}")
@@ -118,6 +120,9 @@ class Queue:
                 requests.append((rival, plan_resources(rival, plan.config.gpus, accounts=self.accounts)))
         except ClusterError as error:
             found.append(str(error))
+        if standing and not self.force:
+            asked = [one for _, one in requests]
+            found += failed_alike(run, standing.submission, asked, plan.told_to_train(self.context.data))
         return Item(plan=plan, standing=standing, obstacles=tuple(found), requests=tuple(requests))
 
     def standing(self, run: RunFolder) -> SubmissionState | None:
@@ -207,6 +212,8 @@ class Queue:
             print(f"cancelled: {standing}")
         if self.force and run.path.exists():
             print(f"moved aside: {run.move_aside()}")
+        failure = failure_of(run)
+        run.forgive(asked=failure is not None and not failure.passing)
         run.create(item.plan.config.to_dict())
         forget_race(run)
         submission = None

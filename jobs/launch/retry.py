@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ from cluster.errors import ClusterError
 from cluster.job.race import ends_of, submission_state_of_run
 from cluster.job.unit import terms
 from cluster.launch.submit import PreparedJob, ask_controller, prepare_job, signal_of, submit_slurm
+from cluster.logs.failure import failure_of
 from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.resources import Resources, difference, more_memory, resources_again, summary
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import FOLDER, RunFolder
+from cluster.run.snapshot import Snapshot
 from cluster.slurm.queue import job_is_alive
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Submission, recorded
@@ -65,6 +67,53 @@ def lost_parent(run: RunFolder, parent: RunFolder) -> str:
         f"{run.title} starts from {parent.title}, which is not done ({parent.state(job_is_alive)}), and nothing in "
         f"the queue will bring it about: python launch.py why {parent.path.name}; then submit that one again"
     )
+
+
+def failed_alike(
+    run: RunFolder, before: Submission, asked: Sequence[Resources], told: Mapping[str, Any]
+) -> list[str]:
+    """Why a run that failed by what needs a change is not queued again by a command that changes nothing.
+
+    Args:
+        run: the run.
+        before: as it was submitted when it failed.
+        asked: what one unit, and how many, are to be now; of alternatives each.
+        told: what the job would be told now.
+
+    Returns:
+        Nothing where it has not failed, its cause may be over, or resources, code, data or settings are others.
+    """
+    failure = failure_of(run)
+    if failure is None or failure.passing:
+        return []
+    if before.resources not in asked or before.told.get("data") != told["data"]:
+        return []
+    if not run.has_config(told["config"]) or before.tree != Snapshot.of(run.root).tree:
+        return []
+    return [
+        f"{run.title} has failed, and the same command would end the same way: {failure.told()}; change the "
+        f"command (-o, --mem, --time, ...), or once what it says is changed: python launch.py retry {run.path.name}"
+    ]
+
+
+def failed_while_queued(run: RunFolder, forgive: bool) -> str:
+    """Let what is queued of a run take it up after a failure by what may be over; says so, or what it needs instead.
+
+    Args:
+        run: the run.
+        forgive: False only tells.
+    """
+    failure = failure_of(run)
+    if failure is None:
+        return ""
+    if not failure.passing:
+        return (
+            f"\n  but it has failed, and what is queued ends at once: {failure.told()}; once that is changed: "
+            f"python launch.py retry {run.path.name}, when the queue has none of it"
+        )
+    if forgive:
+        run.forgive()
+    return f"\n  taken up again by what is queued, after: {failure.reason}"
 
 
 def _parent_of(submission: Submission) -> RunFolder | None:
@@ -140,7 +189,7 @@ def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) ->
     if not agreed(f"submit {run.path.name} again, {change or 'with the same request'}", how.yes):
         return 0
     prepared = _prepared_again(run, submission, profile, resources)  # the queue may have changed meanwhile
-    run.forgive()
+    run.forgive(asked=True)
     queued = submit_slurm(prepared)
     forget(run.root)
     print(f"queued: job {queued.job} {queued.name}{f', {change}' if change else ''}: {run.path}")

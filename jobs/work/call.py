@@ -78,7 +78,11 @@ class JobCall:
 
 def leave(error: Exception, told: str) -> NoReturn:
     """End this process now: what other processes have left unfinished would keep an orderly exit waiting."""
-    print(trace_of(error), told, sep="\n", file=sys.stderr)
+    from cluster.run.lease import Superseded
+
+    if not isinstance(error, Superseded):
+        print(trace_of(error), file=sys.stderr)
+    print(told, file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)

@@ -15,9 +15,11 @@ from transformers.utils.logging import disable_progress_bar
 
 from cluster.errors import ClusterError
 from cluster.files import read_jsonl, write_json_atomic
+from cluster.job.causes import worded
 from cluster.job.lifecycle import record_failure
 from cluster.job.rendezvous import export, rendezvous
 from cluster.job.unit import Unit
+from cluster.logs.failure import may_have_passed
 from cluster.run.lease import Lease
 from cluster.run.run_folder import RunFolder
 from cluster.run.work_folder import WorkFolder
@@ -84,10 +86,18 @@ def recorded(
     try:
         yield
     except Exception as error:
-        record_failure(folder, kind, error, unit, _advice(error, config))
+        passing = may_have_passed(*_chain(error))
+        record_failure(folder, kind, error, unit, _advice(error, config), passing)
         if isinstance(error, ValueError):
             raise ClusterError(str(error)) from error
         raise
+
+
+def _chain(error: BaseException | None) -> Iterator[str]:
+    """What an exception says, and those that it was raised from."""
+    while error is not None:
+        yield worded(error)
+        error = error.__cause__
 
 
 def _advice(error: Exception, config: RunConfig) -> str | None:

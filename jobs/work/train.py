@@ -47,7 +47,7 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
     with started(folder, "train", config, unit, group) as processes:
         local = within_reach(config, processes)
         tokenizers = load_tokenizers(local.model)
-        checkpoints = Checkpoints(folder.checkpoints, patience)
+        checkpoints = Checkpoints(folder.checkpoints, patience, folder.check_holder)
         processes.on_first(lambda: _check_weights(config, told["parent"], checkpoints))
         if config.training.max_steps == 0:
             model = _model(local, told["parent"], tokenizers, processes)
@@ -210,6 +210,7 @@ def _hand_on(folder: RunFolder, model: LayAlign, tokenizers: Tokenizers, **facts
     """Write the bridge that the run is about, then that it is done."""
     draft = folder.bridge.with_name(f".{folder.bridge.name}-{os.getpid()}")
     save_bridge(draft, model, tokenizers)
+    folder.check_holder()
     shutil.rmtree(folder.bridge, ignore_errors=True)
     draft.rename(folder.bridge)
     folder.finish(**facts)

@@ -71,11 +71,18 @@ class Checkpoints:
     Args:
         folder: where they lie.
         again: asked when one cannot be written: whether to try again, as there may be room now.
+        check: called right before something is written or removed; raises where another process does so now.
     """
 
-    def __init__(self, folder: Path, again: Callable[[OSError], bool] = lambda _: False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        again: Callable[[OSError], bool] = lambda _: False,
+        check: Callable[[], object] = lambda: None,
+    ) -> None:
         self.folder = folder
         self.again = again
+        self.check = check
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, complete or not, in rising order."""
@@ -110,12 +117,14 @@ class Checkpoints:
         return self.path(state.step)
 
     def _save(self, state: TrainState, files: dict[str, bytes], best: bool) -> None:
+        self.check()
         self.clean()
         draft = self.folder / f".draft-{self.path(state.step).name}"
         draft.mkdir(parents=True)
         for name, content in files.items():
             _write(draft / name, content)
         _sync(draft)
+        self.check()  # writing took its time
         self._put(draft, self.path(state.step))
         if best:
             self._point(state.best)

@@ -12,6 +12,7 @@ env > environ
 [ "$1" = --test-only ] && { echo "sbatch: Job 7 to start at noon" >&2; exit 0; }
 for word; do script=$word; done
 cp "$script" seen.sh
+[ -f slow ] && { echo $$ > flying; sleep "$(cat slow)"; }
 case $(cat mode 2> /dev/null) in
   refuse) echo "sbatch: error: Batch job submission failed: Invalid qos specification" >&2; exit 1 ;;
   banner-and-refuse) echo "Quota: 80 % of 5000 used"

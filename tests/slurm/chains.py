@@ -89,6 +89,7 @@ def submit(
     *,
     units: int = 4,
     mode: str = "chain",
+    nodes: int = 2,
     tasks: int = 1,
     minutes: int = 5,
     mem_mb: int = 3000,
@@ -96,13 +97,13 @@ def submit(
     job: str = "train",
     change: Callable[[dict], None] = lambda told: None,
 ) -> Chain:
-    """Stage 1 on two nodes of the sandbox, and behind it a job that runs only if it ends well."""
+    """Stage 1 on nodes of the sandbox, and behind it a job that runs only if it ends well."""
     folder.mkdir(parents=True, exist_ok=True)
     plan = plan_run(load_recipe(str(write_recipe(world, folder, EPOCHS))), 1, [], folder / "runs")
     plan.run.create(plan.config.to_dict())
     profile = load_profile("sandbox", [f"cluster.continuation.mode={mode}"], {})
     resources = Resources(
-        nodes=2,
+        nodes=nodes,
         tasks_per_node=tasks,
         gpus_per_node=tasks,
         gpu="a100",
@@ -175,6 +176,10 @@ def slow_down(told: dict) -> None:
 
 def kill_rank(chain: Chain) -> None:
     os.kill(process_of(chain.running()["JobId"], rank=1), signal.SIGKILL)
+
+
+def kill_shell(chain: Chain) -> None:
+    os.kill(shell_of(chain.running()["JobId"]), signal.SIGKILL)
 
 
 def process_of(job: str, rank: int) -> int:

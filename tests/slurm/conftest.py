@@ -13,6 +13,7 @@ import pytest
 
 from cluster.profile.load import load_profile
 from cluster.sandbox import sandbox as slurm
+from cluster.sandbox.network import prefix_of
 from cluster.sandbox.shape import Shape, shape_of
 
 ROOTS = Path("/dev/shm")
@@ -73,6 +74,11 @@ class Sandbox:
 
     def kill_node(self, node: str) -> None:
         slurm.kill_node(self.root, node)
+
+    def cut_off(self, node: str, off: bool = True) -> None:
+        """Take a node from the network, or put it back: all that runs there goes on."""
+        space = f"{prefix_of(self.root)}-{node}"
+        self.run("ip", "-n", space, "link", "set", "eth0", "down" if off else "up")
 
     def start_node(self, node: str) -> None:
         slurm.start_node(self.root, node)

@@ -20,6 +20,7 @@ from tests.slurm.chains import (
     clients_of,
     follow,
     kill_rank,
+    kill_shell,
     lose_node,
     preempt,
     requeue,
@@ -59,6 +60,7 @@ KINDS = [
     Case("node", "node failure", lose_node),
     Case("signal", "scancel --signal", send_term),
     Case("kill", "killed", kill_rank),
+    Case("shell", "killed", kill_shell),
 ]
 CASES = [
     pytest.param(

@@ -35,6 +35,10 @@ def shown(started_s_ago: float, **changes: str) -> dict[str, str]:
     return {**SHOWN, "StartTime": start, **changes}
 
 
+def ending(code: str, reason: str = "None") -> dict[str, str]:
+    return shown(1000, JobState="COMPLETING", ExitCode=code, Reason=reason, EndTime=TEXT)
+
+
 @pytest.mark.parametrize(
     ("signal", "continued", "says", "cause"),
     [
@@ -54,6 +58,28 @@ def shown(started_s_ago: float, **changes: str) -> dict[str, str]:
         ("SIGTERM", True, shown(1000, JobState="COMPLETING", Reason="OutOfMemory"), "out of memory"),
         ("SIGTERM", True, shown(1000, JobState="COMPLETING", Reason="TimeLimit"), "walltime"),
         (None, False, shown(1000), "scancel --signal"),
+        # as Slurm 22.05 shows a job whose batch shell was killed, and one that was cancelled before and after its end
+        ("SIGTERM", True, ending("0:9", "JobLaunchFailure"), "killed"),
+        ("SIGTERM", True, ending("0:15", "JobLaunchFailure"), "killed"),
+        ("SIGTERM", True, ending("137:0", "NonZeroExitCode"), "killed"),
+        ("SIGTERM", True, ending("0:0"), "cancelled"),
+        ("SIGTERM", True, ending("0:15"), "cancelled"),
+        ("SIGTERM", True, shown(1000, JobState="CANCELLED", ExitCode="0:0"), "cancelled"),
+        # the same where no reason is given: only what its script did not end by itself was cancelled
+        ("SIGTERM", True, ending("0:9"), "killed"),
+        ("SIGTERM", True, ending("1:0"), "killed"),
+        ("SIGTERM", True, ending("143:0"), "killed"),
+        ("SIGTERM", True, ending("0:11"), "crashed"),
+        ("SIGTERM", True, ending("0:125"), "out of memory"),
+        ("SIGTERM", True, shown(1000, JobState="FAILED", ExitCode="0:9"), "killed"),
+        ("SIGTERM", True, shown(1000, JobState="FAILED", ExitCode="0:0"), "killed"),
+        ("SIGTERM", True, shown(1000, JobState="COMPLETED", ExitCode="0:0"), "killed"),
+        ("SIGTERM", True, shown(1000, JobState="NODE_FAIL", ExitCode="0:0"), "node failure"),
+        ("SIGTERM", True, shown(1000, JobState="BOOT_FAIL"), "node failure"),
+        ("SIGTERM", True, shown(1000, JobState="PREEMPTED", ExitCode="0:0"), "preemption"),
+        ("SIGTERM", True, shown(1000, JobState="TIMEOUT", ExitCode="0:0"), "walltime"),
+        ("SIGTERM", True, shown(1000, JobState="SUSPENDED"), "killed"),
+        ("SIGTERM", False, shown(1000, JobState="SUSPENDED"), "scancel --signal"),
     ],
 )
 def test_signal_is_told_by_what_the_controller_says(signal, continued, says, cause):

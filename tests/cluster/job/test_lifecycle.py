@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,34 @@ def test_next_unit_stops_the_chain_where_going_on_is_no_use(run, tmp_path, state
     assert "next: " in told
     with pytest.raises(SystemExit, match="unit 3 of 5, job 14_2 does not start"):
         life(run, 2).over()
+
+
+CANCELS = "#!/bin/sh\necho JobState=COMPLETING Reason=None Restarts=0 ExitCode=0:0\n"
+
+
+@pytest.mark.parametrize(
+    ("accounting", "cause"),
+    [
+        ("CANCELLED by 1000|0:0", "cancelled"),
+        ("FAILED|0:9", "killed"),
+        ("COMPLETED|0:0", "killed"),
+        ("NODE_FAIL|0:0", "node failure"),
+        ("PREEMPTED|0:0", "preemption"),
+        ("RUNNING|0:0", "cancelled"),
+        (None, "cancelled"),
+    ],
+)
+def test_only_what_was_cancelled_is_cancelled(run, tmp_path, accounting, cause):
+    (tmp_path / "scontrol").write_text(CANCELS)
+    fake_sacct(tmp_path, *([f"14_0|{accounting}|n|c"] if accounting else []))
+    interrupts = Interrupts()
+    interrupts._note(signal.SIGTERM, None)
+    interrupts._note_continued(signal.SIGCONT, None)
+    one = life(run, told={"scontrol": True}, interrupts=interrupts)
+    with one.working():
+        one.ended({"step": 7, "interrupted": "SIGTERM"})
+    assert [event["cause"] for event in of(run, "interrupted")] == [cause]
+    assert run.failed.exists() == (cause == "cancelled")
 
 
 def test_new_submission_goes_on_after_a_cancelled_one(run, tmp_path):

@@ -94,3 +94,16 @@ def test_controller_is_asked_about_one_element_and_not_where_it_must_not_be(tmp_
     assert unit().set_comment("step 1")
     assert unit({"scontrol": False}).shown() is None
     assert log.read_text() == "--oneliner show job 14_2\nupdate JobId=14_2 Comment=step 1\n"
+
+
+def test_a_start_that_another_has_followed_does_not_requeue_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    asked = tmp_path / "asked"
+    (tmp_path / "scontrol").write_text(
+        f'#!/bin/sh\n[ $1 = requeue ] && echo "$2" >> {asked}\necho Restarts=1\n'
+    )
+    (tmp_path / "scontrol").chmod(0o755)
+    assert unit(SLURM_RESTART_COUNT="0").ask_requeue()
+    assert not asked.exists()
+    assert unit(SLURM_RESTART_COUNT="1").ask_requeue()
+    assert asked.read_text() == "14_2\n"

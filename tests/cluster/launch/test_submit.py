@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from cluster.profile.resources import plan_resources
 from cluster.run.grid_folder import GridFolder
 from cluster.run.lease import Lease
 from cluster.run.run_folder import RunFolder
-from cluster.slurm.submission import Submission, submission_state
+from cluster.slurm.submission import IN_FLIGHT, InFlight, Submission, submission_state
 from jobs.work.call import JobCall
 from tests.cluster.slurm.test_script import options
 
@@ -43,6 +44,13 @@ def job(run, units=1, **told):
     call = JobCall("train", {"run": str(run.path)})
     told = {"name": f"{run.name}-s{run.stage}", "signal_s": signal_of(run, resources), **told}
     return prepare_job(call, run, profile, resources, run.submission, **told)
+
+
+def sent_before(record, age):
+    """As if an intent had been sent so long ago."""
+    told = json.loads(record.read_text())
+    sent = datetime.now(UTC) - age
+    record.write_text(json.dumps({**told, "time": sent.isoformat()}))
 
 
 def test_submission_is_recorded(run, slurm):
@@ -130,6 +138,12 @@ def test_submission_that_was_never_accepted_is_made_again_after_a_look(run, slur
     with pytest.raises(ClusterError):
         submit_slurm(job(run))
     slurm.forget("mode")
+    with pytest.raises(
+        InFlight,
+        match=r"sbatch may still be in flight: tiny-one--big-s2 was sent at .*look again, .* in \d+ s",
+    ):
+        submit_slurm(job(run))
+    sent_before(run.submission, IN_FLIGHT)
     asked = len(slurm.lines("asked"))
     assert submit_slurm(job(run)).job == "8"
     assert "--name=tiny-one--big-s2" in slurm.lines("asked")[asked]

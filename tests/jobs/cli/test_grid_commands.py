@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -238,6 +240,123 @@ def test_cancelled_cells_are_submitted_again(go, slurm, grid):
     slurm.set("queue")
     wanted_cells(grid)[0].folder.fail("cancelled: job 7_0\n")
     assert "1 failed" not in go("ablate")[1]
+
+
+FULL = "OSError: [Errno 28] No space left on device: '/scratch/a'\n  next: give the same command again\n"
+
+
+@pytest.mark.parametrize("command", [("ablate",), ("missing", "--submit", "--yes")])
+def test_what_may_be_over_is_taken_up_by_the_same_command_with_what_waits_for_it(go, slurm, grid, command):
+    go("ablate")
+    slurm.set("queue")
+    first = wanted_cells(grid)[0]
+    first.folder.fail(FULL)
+    before = len(submissions(grid))
+    status, printed = go(*command)
+    assert status == 0, printed
+    assert "taken up again: 1 cell" in printed
+    assert not first.folder.failed.exists()
+    new = {cell.name for one in submissions(grid)[before:] for cell in cells(grid, one)}
+    assert new == {cell.name for cell in wanted_cells(grid)}
+
+
+def test_an_answering_cell_is_taken_up_too_also_while_its_array_is_in_the_queue(go, slurm, grid):
+    go("ablate")
+    last = wanted_cells(grid)[-1]
+    last.folder.path.mkdir(parents=True)
+    last.folder.fail(FULL)
+    before = len(submissions(grid))
+    assert "taken up again: 1 cell" in go("ablate")[1]
+    assert {cell.name for one in submissions(grid)[before:] for cell in cells(grid, one)} == {last.name}
+    assert not last.folder.failed.exists()
+    assert "nothing to submit" in go("ablate")[1]
+
+
+def test_what_needs_a_change_is_told_with_the_command_that_takes_it_up(go, slurm, grid):
+    go("ablate")
+    slurm.set("queue")
+    first = wanted_cells(grid)[0]
+    first.folder.fail("FloatingPointError: the loss is nan in step 7\n  next: x\n")
+    for command in (("ablate",), ("missing", "--submit", "--yes")):
+        printed = " ".join(go(*command)[1].split())
+        assert f"failed: {first.name}: FloatingPointError: the loss is nan in step 7" in printed
+        assert f"python launch.py retry {grid.name}" in printed
+        assert first.folder.failed.exists()
+
+
+def test_a_cause_that_strikes_three_times_waits_for_retry(go, slurm, grid):
+    for number in range(3):
+        assert ("taken up again" in go("ablate")[1]) == (number > 0)
+        slurm.set("queue")
+        wanted_cells(grid)[0].folder.fail(FULL)
+    status, printed = go("ablate")
+    assert "3 times in a row without progress" in printed
+    assert wanted_cells(grid)[0].folder.failed.exists()
+    status, printed = go("retry", grid.name)
+    assert status == 0, printed
+    assert not wanted_cells(grid)[0].folder.failed.exists()
+    slurm.set("queue")
+    wanted_cells(grid)[0].folder.fail(FULL)
+    assert "taken up again" in go("ablate")[1]
+
+
+def test_retry_takes_up_also_what_the_same_command_would(go, slurm, grid):
+    go("ablate")
+    slurm.set("queue")
+    wanted_cells(grid)[0].folder.fail(FULL)
+    status, printed = go("retry", grid.name)
+    assert status == 0, printed
+    assert "No space left on device" in printed
+    assert not wanted_cells(grid)[0].folder.failed.exists()
+
+
+def launched(tmp_path, slurm):
+    """The same command in a process of its own, whose first sbatch is on its way."""
+    slurm.set("slow", "4")
+    words = ["ablate", "--grid", str(tmp_path / "parts.yaml"), "--cluster", "narval", "--account", "def-prof"]
+    words += ["--data", str(tmp_path / "data"), "--yes"]
+    command = [sys.executable, launch.__file__, *words]
+    process = subprocess.Popen(command, env=dict(os.environ), stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 30
+    while not slurm.lines("flying"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    slurm.forget("slow")
+    return process
+
+
+def test_an_array_whose_launcher_was_killed_is_waited_for_and_taken_over(go, slurm, grid, tmp_path):
+    launched(tmp_path, slurm).kill()
+    for command in (("ablate",), ("missing", "--submit"), ("retry", grid.name)):
+        status, printed = go(*command)
+        assert status == 2, printed
+        assert "sbatch may still be in flight: parts-s1 was sent at" in printed
+        assert len(slurm.lines("calls")) == 1
+    end = time.monotonic() + 20
+    while not slurm.lines("queue"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    status, printed = go("ablate")
+    assert status == 0, printed
+    first, *rest = submissions(grid)
+    assert first.job == "7"
+    assert len(slurm.lines("queue")) == len(slurm.lines("calls")) == 1 + len(rest)
+    others = {cell.name for one in rest for cell in cells(grid, one)}
+    assert others.isdisjoint(cell.name for cell in cells(grid, first))
+    assert "nothing to submit" in go("ablate")[1]
+
+
+def test_another_grid_is_not_kept_waiting_by_what_it_does_not_share(go, slurm, write, grid):
+    go("ablate")
+    (one, *_) = grid.records()
+    told = Submission.read(one)
+    slurm.set("queue")
+    replace(told, job=None).write(one)
+    write(name="others", seeds=[7], variants={"MindMerger": VARIANTS["MindMerger"]})
+    assert go("ablate")[0] == 0
+    write(name="shares")
+    status, printed = go("ablate")
+    assert (status, "may still be in flight" in printed) == (2, True)
 
 
 def test_a_lost_answer_is_found_and_a_refusal_leaves_the_rest_for_the_next_call(go, slurm, grid):

@@ -110,7 +110,6 @@ def vanish(slurm, run, state):
     ("state", "cause", "told"),
     [
         ("CANCELLED by 0", "cancelled", "next: give the same launch command again"),
-        ("OUT_OF_MEMORY", "out of memory", "next: ask for more memory (-o cluster.mem=64G)"),
         ("NODE_FAIL", "node failure", "it goes on from its last checkpoint"),
     ],
 )
@@ -130,6 +129,48 @@ def test_job_that_ended_without_a_word_is_told_of_before_the_next_is_queued(
     asked = [line.split()[0] for line in slurm.lines("asked")]
     assert asked.count("sacct") == 1
     assert cause not in go("train", "--stage", "1")[1]
+
+
+@pytest.mark.parametrize("settings", [False, True])
+def test_what_needs_a_change_is_queued_again_only_with_one(go, slurm, tmp_path, settings):
+    go("train", "--stage", "1")
+    run = runs(tmp_path)[1]
+    vanish(slurm, run, "OUT_OF_MEMORY")
+    for _ in range(2):
+        status, printed = go("train", "--stage", "1")
+        assert status == 2
+        assert "out of memory" in printed
+        assert f"python launch.py retry {run.path.name}" in printed
+        assert run.failed.exists()
+    change = ("-o", "training.micro_batch=1") if settings else ("--mem", "200G")
+    status, printed = go("train", "--stage", "1", *change)
+    assert status == 0, printed
+    assert runs(tmp_path)[1].path == run.path
+    assert not run.failed.exists()
+
+
+def test_what_may_be_over_is_queued_again_by_the_same_command(go, slurm, tmp_path):
+    go("train", "--stage", "1")
+    run = runs(tmp_path)[1]
+    for number in range(3):
+        slurm.set("queue")
+        run.fail("OSError: [Errno 122] Disk quota exceeded: '/scratch/a'\n")
+        status, printed = go("train", "--stage", "1")
+        assert status == (0 if number < 2 else 2), printed
+    assert "3 times in a row without progress" in printed
+    assert "python launch.py retry" in printed
+
+
+def test_what_is_queued_of_a_run_takes_it_up_after_what_may_be_over(go, slurm, tmp_path):
+    go("train", "--stage", "1")
+    run = runs(tmp_path)[1]
+    run.fail("OSError: [Errno 28] No space left on device\n")
+    assert "taken up again by what is queued" in go("train", "--stage", "1")[1]
+    assert not run.failed.exists()
+    run.fail("KeyError: 'labels'\n")
+    assert "what is queued ends at once: KeyError" in go("train", "--stage", "1")[1]
+    assert run.failed.exists()
+    assert len(slurm.lines("queue")) == 1
 
 
 def test_looking_alone_records_nothing(go, slurm, tmp_path):

@@ -51,6 +51,23 @@ def test_reads_back_what_was_saved(checkpoints):
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
+@pytest.mark.parametrize("at", [1, 2])
+def test_who_may_write_no_more_changes_nothing(checkpoints, at):
+    checkpoints.save(state(200), best=True)
+    before, calls = names(checkpoints), []
+
+    def check():
+        calls.append(1)
+        if len(calls) == at:
+            raise RuntimeError("taken over")
+
+    checkpoints.check = check
+    with pytest.raises(RuntimeError, match="taken over"):
+        checkpoints.save(state(400), best=True)
+    assert [name for name in names(checkpoints) if not name.startswith(".draft-")] == before
+    assert newest_step(checkpoints) == 200
+
+
 def test_an_empty_folder_has_none(checkpoints):
     assert checkpoints.newest() == (None, [])
     assert checkpoints.resume() == (None, [])
