@@ -4,7 +4,7 @@
 # Leaves in $LAYALIGN_ENV_HOME: pins.txt (what was installed, exactly), and env.tar.zst or venv/.
 set -euo pipefail
 file=$1
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH="" cd "$(dirname "$0")" && pwd)
 export LAYALIGN_STEP=modules
 # shellcheck source=/dev/null
 . "$here/$file" || exit 1

@@ -12,7 +12,7 @@
 #   LAYALIGN_CHECK     optional: what check.py is told
 # Modules and versions: docs.alliancecan.ca, pages Available_software, Python, Arrow (as of 2026-05-17).
 
-LAYALIGN_ENVS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+LAYALIGN_ENVS=$(CDPATH="" cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # What `launch.py env --build` leaves: pins.txt, wheels/, env.tar.zst or venv/. In HOME, which is not purged.
 layalign_home() {

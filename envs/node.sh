@@ -8,7 +8,7 @@
 # The archive is one file of 351 MB to read from shared storage, instead of a wheelhouse and pip: it is the default.
 set -euo pipefail
 folder=$1 home=$2
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH="" cd "$(dirname "$0")" && pwd)
 [ -f "$folder/.made" ] && exit 0
 rm -rf "$folder"
 mkdir -p "$folder"

@@ -14,13 +14,17 @@ from cluster.errors import ClusterError
 from cluster.job.unit import Unit
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import cancel, job_is_alive, queued
-from cluster.slurm.submission import Submission, SubmissionState, recorded
+from cluster.slurm.submission import Submission, SubmissionState, recorded, submission_state
 
 
 def alternatives(run: RunFolder) -> list[Submission]:
     """All that was submitted for a run: that which counts first, then its rivals."""
-    records = [run.submission, *sorted(run.rivals.glob("*.json"))]
-    return [found for record in records if (found := recorded(record))]
+    return [found for record in records_of(run) if (found := recorded(record))]
+
+
+def records_of(run: RunFolder) -> list[Path]:
+    """Where what was submitted for a run is recorded."""
+    return [run.submission, *sorted(run.rivals.glob("*.json"))]
 
 
 def submission_state_of_run(run: RunFolder) -> SubmissionState | None:
@@ -29,9 +33,9 @@ def submission_state_of_run(run: RunFolder) -> SubmissionState | None:
     Raises:
         ClusterError: squeue does not answer.
     """
-    every = alternatives(run)
-    rows = queued(one.job for one in every if one.job) if every else []
-    return SubmissionState(every[0], [row for one in every for row in one.among(rows)]) if every else None
+    states = [found for record in records_of(run) if (found := submission_state(record))]
+    jobs = [job for state in states for job in state.jobs]
+    return SubmissionState(states[0].submission, jobs) if states else None
 
 
 def ends_of(run: RunFolder) -> list[str]:

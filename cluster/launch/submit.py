@@ -32,7 +32,7 @@ from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
 from cluster.run.work_folder import JobHome
 from cluster.site.environment import job_lines
-from cluster.slurm.sbatch import is_refusal, job_of, sbatch
+from cluster.slurm.sbatch import UNSURE, is_refusal, job_of, sbatch
 from cluster.slurm.script import script, signal_seconds
 from cluster.slurm.submission import Submission, submission_state
 
@@ -149,6 +149,10 @@ def signal_of(run: RunFolder, resources: Resources) -> int:
     return signal_seconds(max(sizes, default=CHECKPOINT_BYTES), resources.time_min)
 
 
+SHELL = ("CDPATH", "TAR_OPTIONS", "LAYALIGN_STEP", "SLURM_JWT")
+"""What a user's shell may have exported, and a script of ours would obey."""
+
+
 def setup_lines(
     pickle: Path,
     snapshot: Snapshot,
@@ -166,7 +170,7 @@ def setup_lines(
         environ: says where the caches are.
     """
     return [
-        f"unset {' '.join(TORCHRUN)}",
+        f"unset {' '.join((*TORCHRUN, *SHELL))}",
         f'ln -sfn {pickle.name} {shlex.quote(str(pickle.parent))}/"{ARRAY_ID}_submitted.pkl" || exit 1',
         *snapshot.lines(resources.nodes),
         *job_lines(profile, environ),
@@ -215,7 +219,12 @@ def ask_controller(prepared: PreparedJob) -> str:
         answer = sbatch(existing, "--test-only", str(path))
     said = answer.said.replace("sbatch: ", "")
     if not answer.ok:
-        raise ClusterError(f"Slurm would refuse {prepared.name}: {said}")
+        what = "does not say whether it would take" if UNSURE.search(said) or answer.fault else "would refuse"
+        raise ClusterError(f"Slurm {what} {prepared.name}: {said}")
+    if "to start" not in said:
+        return (
+            f"Slurm would take it, and does not say when it would start{f' ({said})' if answer.err else ''}"
+        )
     return re.sub(r"\bJob \d+ to start", "it would start", said)  # the id is used up, and no job has it
 
 
@@ -261,6 +270,8 @@ def _sbatch(intent: Submission, record: Path) -> str:
     if job := job_of(answer):
         return job
     if is_refusal(answer):
+        if found := intent.look_up():
+            return found
         record.unlink()
         path.unlink()
         raise ClusterError(f"Slurm refuses {intent.name}: {answer.said}")

@@ -97,7 +97,7 @@ def _controller(profile: SlurmProfile, config: Mapping[str, str]) -> Iterable[Fi
     yield Finding(
         "told", "Slurm", f"version {config.get('SLURM_VERSION')}, cluster {config.get('ClusterName')}"
     )
-    if "MaxArraySize" in config:
+    if config.get("MaxArraySize", "").isdecimal():
         yield _check("limits.array", profile.limits.array, int(config["MaxArraySize"]))
     if "JobRequeue" in config:
         yield _check("continuation.requeue", profile.continuation.requeue, config["JobRequeue"] == "1")

@@ -113,12 +113,12 @@ def user_accounts() -> tuple[str, ...] | None:
     Associations of the Alliance end in `_cpu` and `_gpu`, names to submit under do not
     (docs.alliancecan.ca, pages Running_jobs and Job_scheduling_policies).
     """
-    words = ("--noheader", "--parsable2", "show", "associations", f"user={_user()}", "format=account")
+    words = ("--noheader", "--parsable2", "show", "associations", f"user={_user()}", "format=account,user")
     told = client.ask("sacctmgr", *words)
     if told is None:
         return None
-    lines = (line.strip() for line in told.splitlines())
-    names = (line for line in lines if re.fullmatch(r"[\w.+-]+", line))  # not a site's banner
+    rows = (line.strip().split("|") for line in told.splitlines())
+    names = [row[0] for row in rows if row[1:] == [_user()] and row[0]]  # what has no user is a site's banner
     return tuple(sorted({re.sub(r"_(cpu|gpu)$", "", name) for name in names}))
 
 

@@ -27,8 +27,9 @@ KILL_S = 5
 """After this a command that its limit has not ended is killed."""
 TIMED_OUT = (124, 137, -9)
 """Exit status of timeout(1) where the limit was reached, and where the command had to be killed."""
-KEPT = ("SLURM_CONF",)
-"""It says which cluster this is. `SLURM_CLUSTERS` does not stay: ids would be of another cluster than the one asked."""
+KEPT = ("SLURM_CONF", "SLURM_JWT", "SLURM_SACK_SOCKET")
+"""They say which cluster this is, and who asks (slurm.schedmd.com/jwt.html; a job of ours forgets the token).
+`SLURM_CLUSTERS` does not stay: ids would be of another cluster than the one asked."""
 FOR_SLURM = re.compile(
     r"S(?:LURM|LURMD|BATCH|ALLOC|RUN|QUEUE|ACCT|ACCTMGR|CONTROL|INFO|CANCEL|SHARE|PRIO|STAT|REPORT|DIAG)_"
     r"|SUBMITIT_|PMIX?_"

@@ -17,12 +17,16 @@ from cluster.errors import ClusterError
 from cluster.slurm import client
 from cluster.slurm.queued_job import TAB, QueuedJob, parse_rows
 
-SQUEUE = ("--noheader", "--all", "--format=" + TAB.join(("%i", "%F", "%T", "%r", "%j", "%o", "%S")))
+SQUEUE = ("--all", "--format=" + TAB.join(("%i", "%F", "%T", "%r", "%j", "%o", "%S")))
 """`--all`: a job is in the queue also where its partition is hidden."""
+HEADER = TAB.join(("JOBID", "ARRAY_JOB_ID", "STATE", "REASON", "NAME", "COMMAND", "START_TIME"))
+"""What squeue prints above its rows, of an empty queue too: without it there is no answer."""
 SACCT = (
     *("--allocations", "--duplicates", "--noheader", "--parsable2", f"--delimiter={TAB}"),
     "--format=JobID,State,ExitCode,JobName,SubmitLine",
 )
+CANCEL_S = 2.0
+"""After this a job that scancel has taken is out of the queue."""
 UNDECIDED = (
     *("PENDING", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD", "CONFIGURING", "RUNNING"),
     *("SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "COMPLETING", "STAGE_OUT", "POWER_UP_NODE"),
@@ -89,10 +93,10 @@ def ended(
     told = client.ask("sacct", *SACCT, *_choice(jobs, name), *start)
     if told is None:
         return None
-    rows = _rows(told, 5)
     return [
         EndedJob(id, id.partition("_")[0], state.split()[0], code, name, line)
-        for id, state, code, name, line in rows
+        for id, state, code, name, line in _rows(told, 5)
+        if state.strip()
     ]
 
 
@@ -140,6 +144,14 @@ class Look:
         return rows
 
     @cached_property
+    def by_command(self) -> dict[str, list[QueuedJob]]:
+        """Its rows by the script that sbatch was given."""
+        rows: dict[str, list[QueuedJob]] = {}
+        for job in self.jobs:
+            rows.setdefault(job.command, []).append(job)
+        return rows
+
+    @cached_property
     def begun(self) -> frozenset[str]:
         """Ids of jobs and elements that run, or are about to end."""
         return frozenset(job.id for job in self.jobs if not job.waits)
@@ -162,23 +174,43 @@ class Look:
 
 
 def cancel(*jobs: str) -> None:
-    """Take jobs, with all elements of an array, out of the queue: one call.
+    """Take jobs, with all elements of an array, out of the queue: one call, and a look at what it has left.
 
     Raises:
-        ClusterError: Slurm refuses.
+        ClusterError: Slurm refuses, or does not answer; not where all of them are gone whatever it says.
     """
     answer = client.run("scancel", *jobs)
-    if not answer.ok:
-        raise ClusterError(f"job {' '.join(jobs)} cannot be cancelled: {answer.said}")
+    left = _waiting(jobs)
+    if answer.ok and left:  # of a busy controller
+        time.sleep(CANCEL_S)
+        left = _waiting(jobs)
+    if answer.ok and not left:
+        return
+    if left == [] and "Invalid job id" in answer.err:  # one of them was over already
+        return
+    named = " ".join(row.id for row in left or ()) or " ".join(jobs)
+    said = "scancel did not complain, and squeue shows it still" if answer.ok else answer.said
+    raise ClusterError(f"job {named} cannot be cancelled: {said}")
+
+
+def _waiting(jobs: Sequence[str]) -> list[QueuedJob] | None:
+    """Those of some jobs that wait in the queue; None where squeue does not answer."""
+    try:
+        return [row for row in queued(jobs) if row.waits]
+    except ClusterError:
+        return None
 
 
 def _squeue(*choice: str) -> list[QueuedJob]:
     answer = client.run("squeue", *SQUEUE, *choice)
-    if "Invalid job id" in answer.err:  # squeue's word for one job that is no longer known
+    if answer.ok and HEADER in answer.out:
+        return parse_rows(answer.out)
+    if not answer.ok and "Invalid job id" in answer.err:  # squeue's word for one job that is no longer known
         return []
-    if not answer.ok:
-        raise ClusterError(f"squeue does not answer, so that nobody knows what is queued: {answer.said}")
-    return parse_rows(answer.out)
+    said = (
+        answer.said if not answer.ok or answer.err or answer.out else "it printed nothing, not even a heading"
+    )
+    raise ClusterError(f"squeue does not answer, so that nobody knows what is queued: {said[:200]}")
 
 
 def _choice(jobs: Iterable[str], name: str | None) -> Sequence[str]:

@@ -118,4 +118,4 @@ def _range(part: str) -> range:
     """Numbers in `4-9`, `0-9:2` or `11`."""
     numbers, _, step = part.partition(":")
     first, _, last = numbers.partition("-")
-    return range(int(first), int(last or first) + 1, int(step or 1))
+    return range(int(first), int(last or first) + 1, int(step or 1) or 1)

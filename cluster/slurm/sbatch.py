@@ -20,6 +20,12 @@ UNSURE = re.compile(
     r"|Message (?:send|receive) failure"
 )
 """What it says when the controller may have the job: the answer got lost on its way."""
+REFUSED = re.compile(
+    r"Batch job submission failed: |unrecognized option|invalid option|requires an argument"
+    r"|sbatch: (?:error|fatal): (?:[Ii]nvalid |Unable to open file|This does not look like a batch script|Unable to "
+    r"process|Batch script (?:is empty|contains)|.*is not valid)"
+)
+"""Words of sbatch's own, with which it ends before the controller has the job, or hears that it does not take it."""
 ACCEPTED = re.compile(rf"^{JOB_ID}(?:;\S+)?\s*$|Submitted batch job", re.MULTILINE)
 """What is printed, among other things, for a job that the controller may have."""
 
@@ -47,6 +53,7 @@ def job_of(answer: client.Answer) -> str | None:
 
 
 def is_refusal(answer: client.Answer) -> bool:
-    """Whether a job is certainly not in the queue: it ended by itself, and nothing it said may be of a job."""
+    """Whether it says that there is no job; what may have ended it otherwise (137: a signal) says nothing of that."""
     told = answer.out + answer.err
-    return answer.status > 0 and not answer.fault and not UNSURE.search(told) and not ACCEPTED.search(told)
+    unsure = answer.status <= 0 or answer.fault or UNSURE.search(told) or ACCEPTED.search(told)
+    return not unsure and bool(REFUSED.search(told))

@@ -8,6 +8,7 @@ wrong on these clusters is set here: a GPU's model, srun's own `--cpus-per-task`
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,12 +72,15 @@ def slurm_executor(
         requeue: whether Slurm may start the job anew, as after a node failure; None is as the profile prefers.
 
     Raises:
-        ClusterError: the folder has a `%`, which Slurm would read as the start of a pattern.
+        ClusterError: the folder has a `%` or a backslash, of which Slurm makes patterns, or a character that no table can hold.
     """
     from submitit import SlurmExecutor
 
-    if "%" in str(folder):
-        raise ClusterError(f"folder {folder} has a %, which Slurm reads as a pattern: take another name")
+    if odd := re.search(r"[%\\\x00-\x1f\x7f]", str(folder)):
+        raise ClusterError(
+            f"folder {str(folder)!r} has {odd[0]!r}, which Slurm reads as part of a pattern or of its tables: take "
+            "another name with --runs FOLDER"
+        )
 
     class Anywhere(SlurmExecutor):
         """submitit refuses to exist where there is no srun; a dry run writes the script on a laptop too."""

@@ -14,12 +14,15 @@ from typing import Any
 from cluster.errors import ClusterError
 from cluster.files import read_json, write_json_atomic
 from cluster.profile.resources import Resources
+from cluster.slurm.accounting import user_name
 from cluster.slurm.queue import Look, ended, queued
 from cluster.slurm.queued_job import JOB_ID, QueuedJob
 from cluster.slurm.sbatch import SBATCH_S
 
 LAG = timedelta(minutes=5)
 """By how much the clocks of login node and controller may differ."""
+HIDDEN = timedelta(days=30)
+"""A job of somebody else's, which squeue does not show, may wait or run for as long as this."""
 YOUNG = timedelta(days=1)
 """An intent is kept for as long as this at least, whatever became of it."""
 CONTROLLER = timedelta(minutes=2)
@@ -76,6 +79,11 @@ class Submission:
         return f"{self.job}_{self.units - 1}" if self.job and self.units > 1 else self.job
 
     @property
+    def age(self) -> timedelta:
+        """Since it was made."""
+        return datetime.now(UTC) - datetime.fromisoformat(self.time)
+
+    @property
     def ours(self) -> bool:
         """It is the caller's own."""
         return self.uid in (None, os.getuid())
@@ -110,22 +118,20 @@ class Submission:
 
     def rows(self, look: Look) -> list[QueuedJob]:
         """What of it is in the queue as of a look; one whose id got lost is known by its script."""
-        if self.job is None:
-            return [job for job in look.jobs if job.command == self.script]
-        return self.among(look.by_job.get(self.job, ()))
+        ours = self.among(look.by_job.get(self.job, ())) if self.job else []
+        return ours or look.by_command.get(self.script, [])
 
     def may_be_queued(self, look: Look) -> bool:
         """Whether it may be in the queue, waiting or running, as of a look; that shows no jobs of other users."""
         if look.time is None or not self.ours:
             return True
-        if self.job is None and datetime.now(UTC) - datetime.fromisoformat(self.time) < YOUNG:
+        if self.job is None and self.age < YOUNG:
             return True
         return bool(self.rows(look))
 
     def in_flight_s(self) -> float:
         """For how many seconds more it may become a job that is not to be seen yet; 0 if that is settled."""
-        age = datetime.now(UTC) - datetime.fromisoformat(self.time)
-        return 0.0 if self.job else max(0.0, (IN_FLIGHT - age).total_seconds())
+        return 0.0 if self.job else max(0.0, (IN_FLIGHT - self.age).total_seconds())
 
     def look_up(self) -> str | None:
         """The id of the job that the script has become, in the queue or in accounting; None if it is in neither.
@@ -212,4 +218,13 @@ def submission_state(record: Path) -> SubmissionState | None:
     if submission is None:
         return None
     assert submission.job
-    return SubmissionState(submission, submission.among(queued([submission.job])))
+    rows = submission.among(queued([submission.job]))
+    if not rows:  # a site's banner may have been taken for the id
+        rows = [job for job in queued(name=submission.name) if job.command == submission.script]
+        submission = submission.accepted(rows[0].job, record) if rows else submission
+    if not rows and not submission.ours and submission.age < HIDDEN:
+        raise ClusterError(
+            f"{submission.name} was submitted by {user_name(str(submission.uid))} on {submission.time[:10]} as job "
+            f"{submission.job}, and this Slurm may not show you their jobs: ask them; once it is over, delete {record}"
+        )
+    return SubmissionState(submission, rows)

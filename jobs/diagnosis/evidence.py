@@ -12,6 +12,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import read_json, read_jsonl
+from cluster.job.race import records_of
 from cluster.quantities import human_time
 from cluster.run.grid_folder import GridFolder
 from cluster.run.lease import Holder
@@ -65,8 +66,8 @@ class Inquiry:
     @cached_property
     def submissions(self) -> list[Submission]:
         """What was put into a queue for it: its own chain, and the slots of grids."""
-        own = Submission.read(self.run.submission)
-        found = [*([own] if own else []), *(submission for _, submission in self.slots)]
+        own = [one for record in records_of(self.run) if (one := Submission.read(record))]
+        found = [*own, *(submission for _, submission in self.slots)]
         enter_sandbox(found)
         return found
 

@@ -14,10 +14,11 @@ from cluster.logs.slurm_patterns import meant
 from cluster.profile.load import SlurmProfile, load_profile
 from cluster.quantities import epoch_s, human_time
 from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.slurm.accounting import user_name
 from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission
 from jobs.diagnosis.attempts import needs_of, short_name, why
-from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago
+from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago, shortened
 from jobs.diagnosis.log_ends import LogEnds
 
 SILENT_S = 600.0
@@ -67,6 +68,13 @@ def parent_failed(inquiry: Inquiry) -> Diagnosis | None:
 def never_submitted(inquiry: Inquiry) -> Diagnosis:
     """It has no job in the queue, and none has ever begun to work on it."""
     evidence = _parents(inquiry)
+    if hidden := next((one for one in inquiry.submissions if one.may_be_queued(inquiry.look)), None):
+        whose = (
+            "" if hidden.ours else f" of {user_name(str(hidden.uid))}, whose jobs this Slurm may not show you"
+        )
+        told = f"its job {hidden.job or hidden.name}{whose} was submitted, and may be in the queue: nobody can see now"
+        evidence += [("squeue", shortened(inquiry.look.silence))] if inquiry.look.silence else []
+        return Diagnosis("queued", "queue not known", told, evidence, [f"in a minute: {why(inquiry.work)}"])
     row = inquiry.accounted
     grids = sorted({grid.name for grid, _ in inquiry.slots})
     if row and not row.began:

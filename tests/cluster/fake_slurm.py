@@ -32,6 +32,7 @@ SQUEUE = r"""
 echo "squeue $*" >> asked
 [ -f silent ] && { echo "slurm_load_jobs error: Unable to contact slurm controller (connect failure)" >&2; exit 1; }
 [ -f unknown ] && { echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1; }
+printf 'JOBID\tARRAY_JOB_ID\tSTATE\tREASON\tNAME\tCOMMAND\tSTART_TIME\n'
 jobs=$(sed -n 's/.*--jobs=\([0-9_,]*\).*/\1/p' <<< "$*")
 [ -f queue ] && awk -F'\t' -v jobs=",$jobs," -v states="$SQUEUE_STATES" '
   states != "" && $3 != states { next }

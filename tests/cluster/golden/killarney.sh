@@ -19,7 +19,7 @@
 #SBATCH --time=60
 
 # setup
-unset RANK WORLD_SIZE LOCAL_RANK MASTER_ADDR MASTER_PORT
+unset RANK WORLD_SIZE LOCAL_RANK MASTER_ADDR MASTER_PORT CDPATH TAR_OPTIONS LAYALIGN_STEP SLURM_JWT
 ln -sfn call-0123456789ab.pkl /scratch/someuser/runs/math-layalign-s2-1a2b3c4d/slurm/"${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}_submitted.pkl" || exit 1
 code=${SLURM_TMPDIR:-/scratch/someuser/runs/.code}/code-00112233aabbccdd
 srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --cpus-per-task=1 bash -c '[ -d "$1" ] && exit; draft=$1.$SLURMD_NODENAME; rm -rf "$draft" && mkdir -p "$draft" && tar -xf "$2" --no-same-owner -C "$draft" || exit 1; mv -T "$draft" "$1" 2> /dev/null || rm -rf "$draft"; [ -d "$1" ]' unpack "$code" /scratch/someuser/runs/.code/00112233aabbccdd.tar || exit 1

@@ -36,7 +36,8 @@ def test_one_call_answers_all_questions(slurm):
     assert [look.job_is_alive(job) for job in ("7", "8", "9")] == [True, False, False]
     assert submitted("7").may_be_queued(look)
     assert submitted("8", "/r/b.sh", "b").may_be_queued(look)
-    assert not submitted("9").may_be_queued(look)
+    assert not submitted("9", "/r/c.sh").may_be_queued(look)
+    assert submitted("41").may_be_queued(look)  # a banner's number was taken for the id
     assert not submitted("7", "/elsewhere/c.sh", "c").may_be_queued(look)  # another cluster's 7
     assert len(slurm.lines("asked")) == 1
 
@@ -45,7 +46,7 @@ def test_a_look_at_ones_own_jobs_denies_nobody_elses(slurm):
     look = Look.now()
     assert submitted("9", uid=os.getuid() + 1).may_be_queued(look)
     assert not submitted("9", uid=os.getuid()).may_be_queued(look)
-    assert not submitted("9").may_be_queued(look)
+    assert not submitted("9", "/r/c.sh").may_be_queued(look)
 
 
 def test_the_owner_of_a_record_of_an_earlier_version_submitted_it(tmp_path):

@@ -517,7 +517,7 @@ def test_cancel_takes_a_whole_grid_with_one_call(go, slurm, grid, capsys, tmp_pa
     slurm.forget("asked")
     assert launch.main(["cancel", "parts", "--cluster", "narval", "--yes"]) == 0
     assert slurm.lines("cancelled") == [str(number) for number in range(7, 15)]
-    assert len(slurm.lines("asked")) == 1
+    assert len(slurm.lines("asked")) == 2  # what is there, and what scancel has left
     assert not slurm.lines("queue")
 
 
