@@ -124,7 +124,7 @@ class Submission:
 
     def in_flight_s(self) -> float:
         """For how many seconds more it may become a job that is not to be seen yet; 0 if that is settled."""
-        age = datetime.now(UTC) - datetime.fromisoformat(self.time)
+        age = datetime.now(UTC) - datetime.fromisoformat(self.time).astimezone()
         return 0.0 if self.job else max(0.0, (IN_FLIGHT - age).total_seconds())
 
     def look_up(self) -> str | None:
