@@ -84,7 +84,13 @@ NEVER_STARTS: tuple[LogPattern, ...] = (
     ),
     log_pattern(
         "too large",
-        r"^(?:QOS|Assoc)Max(?P<what>[A-Za-z]+?)(?:Minutes)?Per(?:Job|Node)",
+        r"^(?:QOS|Assoc)Max(?P<what>[A-Za-z]+?)MinutesPerJob",
+        f"it asks for more {{what}} times minutes than one job may have: {NEVER}",
+        END + " with a shorter --time and more --units, or with less",
+    ),
+    log_pattern(
+        "too large",
+        r"^(?:QOS|Assoc)Max(?P<what>[A-Za-z]+?)Per(?:Job|Node)",
         f"it asks for more {{what}} than one job may have: {NEVER}",
         LESS + "; before that: scancel {job}",
     ),

@@ -72,7 +72,7 @@ def slurm_executor(
         requeue: whether Slurm may start the job anew, as after a node failure; None is as the profile prefers.
 
     Raises:
-        ClusterError: the folder has a `%` or a backslash, of which Slurm makes patterns, or a character that no table can hold.
+        ClusterError: the folder has a `%` or a backslash, of which Slurm makes patterns, or what no table holds.
     """
     from submitit import SlurmExecutor
 

@@ -81,7 +81,7 @@ class Submission:
     @property
     def age(self) -> timedelta:
         """Since it was made."""
-        return datetime.now(UTC) - datetime.fromisoformat(self.time)
+        return datetime.now(UTC) - datetime.fromisoformat(self.time).astimezone()
 
     @property
     def ours(self) -> bool:

@@ -137,6 +137,7 @@ class GridQueue:
         for array in arrays:
             try:
                 after = [*(jobs[place] for place in array.after), *still_queued(array.after_jobs)]
+                self.folder.check_holder()  # this command may have been stopped for long
                 submission = submit_slurm(self._prepared(array, after, wave, snapshot))
             except ClusterError as error:
                 raise ClusterError(

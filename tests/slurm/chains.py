@@ -211,8 +211,8 @@ def shell_of(job: str) -> int:
     raise AssertionError(f"no shell of job {job}")
 
 
-def follow(chain: Chain, until: Callable[[Chain], bool]) -> None:
-    end = time.monotonic() + 120
+def follow(chain: Chain, until: Callable[[Chain], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
     while not until(chain):
         assert time.monotonic() < end, chain.log()[-3000:]
         time.sleep(0.2)

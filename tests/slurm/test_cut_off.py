@@ -10,7 +10,8 @@ import pytest
 from tests.jobs.work.test_train import events, trajectory
 from tests.slurm.chains import follow, process_of, slow_down, submit
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+PATIENCE_S = 360
 
 
 def test_a_training_on_a_node_that_is_cut_off_stops_when_its_job_runs_elsewhere(sandbox, world, tmp_path):
@@ -19,10 +20,10 @@ def test_a_training_on_a_node_that_is_cut_off_stops_when_its_job_runs_elsewhere(
     (node,), old = chain.nodes(), process_of(chain.running()["JobId"], rank=0)
     sandbox.cut_off(node)
     try:
-        follow(chain, lambda chain: len(events(chain.run.path, "started")) == 2)
-        follow(chain, lambda chain: not alive(old))
+        follow(chain, lambda chain: len(events(chain.run.path, "started")) == 2, PATIENCE_S)
+        follow(chain, lambda chain: not alive(old), PATIENCE_S)
         assert not chain.run.done.exists()
-        follow(chain, lambda chain: chain.run.done.exists())
+        follow(chain, lambda chain: chain.run.done.exists(), PATIENCE_S)
     finally:
         sandbox.cut_off(node, off=False)
     assert "was taken over by process" in chain.log()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
 from cluster.job.race import alternatives, forget_race, lost, new_rival, win
 from cluster.profile.load import load_profile
 from cluster.profile.resources import plan_resources
 from cluster.run.run_folder import RunFolder
-from cluster.slurm.submission import Submission
+from cluster.slurm.submission import InFlight, Submission
 from tests.cluster.job.test_unit import unit
 
 
@@ -45,6 +48,25 @@ def test_the_winner_cancels_the_others_once_and_counts_from_now_on(run, slurm):
     assert slurm.lines("cancelled") == ["14", "30"]
     assert [one.job for one in alternatives(run)] == ["20"]
     assert Submission.read(run.submission).last == "20_4"
+
+
+def test_a_winner_does_not_wait_for_a_rival_whose_sbatch_is_in_flight(run, slurm):
+    now = datetime.now(UTC).isoformat()
+    replace(_submission("40"), job=None, time=now).write(new_rival(run))
+    winner = unit(SLURM_ARRAY_JOB_ID="20")
+    with pytest.raises(InFlight):
+        alternatives(run)
+    with run.lease(winner.job):
+        win(run, winner)
+        assert lost(run, unit(SLURM_ARRAY_JOB_ID="40")), "it comes, and finds the run taken"
+    assert slurm.lines("cancelled") == ["14", "30"]
+    assert [one.job for one in alternatives(run)] == ["20"]
+
+
+def test_a_time_without_a_zone_is_local():
+    assert replace(_submission("7"), job=None).in_flight_s() == 0
+    told = datetime.now().isoformat()
+    assert replace(_submission("7"), job=None, time=told).in_flight_s() > 250
 
 
 def test_a_loser_that_starts_nevertheless_sees_it(run, slurm):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 
 import pytest
 
@@ -24,6 +25,9 @@ def site(tmp_path, monkeypatch):
     return {"HOME": str(tmp_path), "CC_CLUSTER": "narval", **places}
 
 
+ME = pwd.getpwuid(os.getuid()).pw_name
+
+
 def answer(folder, command, *lines):
     path = folder / "bin" / command
     path.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines))
@@ -31,7 +35,7 @@ def answer(folder, command, *lines):
 
 
 def test_only_account_is_written_for_the_profile_to_read(site, tmp_path):
-    answer(tmp_path, "sacctmgr", "Quota: 80 % of 5000 used", "def-prof_cpu", "def-prof_gpu")
+    answer(tmp_path, "sacctmgr", "Quota: 80 % of 5000 used", f"def-prof_cpu|{ME}", f"def-prof_gpu|{ME}")
     lines = first_login("narval", None, site)
     path = tmp_path / ".config" / "layalign" / "profiles.yaml"
     assert lines[:2] == ["accounts: def-prof", f"wrote: {path}: account def-prof on narval"]
@@ -42,7 +46,7 @@ def test_only_account_is_written_for_the_profile_to_read(site, tmp_path):
 
 
 def test_several_accounts_are_left_to_the_user(site, tmp_path):
-    answer(tmp_path, "sacctmgr", "rrg-prof_gpu", "def-prof_gpu")
+    answer(tmp_path, "sacctmgr", "12345", f"rrg-prof_gpu|{ME}", f"def-prof_gpu|{ME}")
     lines = first_login("narval", None, site)
     assert lines[0] == "accounts: def-prof, rrg-prof"
     assert "choose one in" in lines[1]

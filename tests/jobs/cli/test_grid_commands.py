@@ -18,9 +18,10 @@ from cluster.files import read_json, write_json_atomic
 from cluster.run.grid_folder import GridFolder
 from cluster.run.lease import this_process
 from cluster.run.run_folder import RunFolder, all_runs
-from cluster.slurm.submission import Submission
+from cluster.slurm.submission import IN_FLIGHT, Submission
 from jobs.cell.cell import Worklist, wanted_cells
 from layalign.evaluation.benchmarks import find_benchmark
+from tests.cluster.launch.test_submit import sent_before
 from tests.cluster.slurm.test_script import options
 from tests.login import at_home, empty_recipe
 
@@ -670,6 +671,9 @@ def test_an_intent_that_became_no_job_is_forgotten(go, slurm, grid, monkeypatch)
     assert "0 of 8 arrays are queued, and none of them twice" in printed
     assert [one.job for one in submissions(grid)] == [None]
     slurm.set("mode")
+    status, printed = go("ablate")
+    assert (status, "sbatch may still be in flight" in printed) == (2, True)
+    sent_before(grid.records()[0], IN_FLIGHT)
     assert go("ablate")[0] == 0
     assert len(submissions(grid)) == 8
     assert None not in [one.job for one in submissions(grid)]

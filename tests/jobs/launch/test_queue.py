@@ -7,7 +7,7 @@ import os
 import resource
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -171,6 +171,23 @@ def test_what_is_queued_of_a_run_takes_it_up_after_what_may_be_over(go, slurm, t
     assert "what is queued ends at once: KeyError" in go("train", "--stage", "1")[1]
     assert run.failed.exists()
     assert len(slurm.lines("queue")) == 1
+
+
+def test_no_command_submits_what_an_earlier_sbatch_may_still_bring(go, slurm, tmp_path, capsys):
+    go("train", "--stage", "1")
+    run = runs(tmp_path)[1]
+    replace(Submission.read(run.submission), job=None).write(run.submission)
+    slurm.set("queue")
+    for words in (("--stage", "1"), ("--stage", "2"), ("--stage", "all"), ("--stage", "1", "--force")):
+        status, printed = go("train", *words)
+        assert (status, "may still be in flight" in printed) == (2, True)
+    for words in (["retry", run.path.name], ["cancel", run.path.name]):
+        assert launch.main([*words, "--yes", "--cluster", "narval"]) == 2
+        assert "may still be in flight" in capsys.readouterr().err
+    assert len(slurm.lines("calls")) == 1
+    assert run.path.exists()
+    assert launch.main(["status"]) == 0
+    assert "queued" in capsys.readouterr().out
 
 
 def test_looking_alone_records_nothing(go, slurm, tmp_path):

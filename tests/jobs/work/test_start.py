@@ -6,8 +6,15 @@ import json
 
 import pytest
 
+from cluster.logs.failure import failure_of
 from cluster.run.run_folder import RunFolder
-from jobs.work.start import refuse_older_gemma
+from jobs.recipe.plan import load_recipe
+from jobs.work.start import recorded, refuse_older_gemma
+from layalign.config import resolve
+from layalign.training.distributed import Processes
+from tests.cluster.job.test_unit import unit
+
+RUN = resolve(load_recipe("mini"), 1, [])
 
 
 @pytest.fixture
@@ -38,3 +45,35 @@ def test_gemma_trained_by_a_newer_version_or_nobody_knows_which_is_not(run):
     refuse_older_gemma(run, "gemma2")
     run.starts.write_text("{}\n")
     refuse_older_gemma(run, "gemma2")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "advice"),
+    [
+        (
+            OSError(28, "No space left on device", "/scratch/a"),
+            "passing",
+            "next: give the same launch command",
+        ),
+        (KeyError("labels"), "needs a change", "python launch.py retry"),
+        (ValueError("x.sw:1: no example"), "needs a change", "python launch.py retry"),
+    ],
+)
+def test_failed_says_whether_the_same_command_takes_it_up(tmp_path, error, cause, advice):
+    run = RunFolder.at(tmp_path, "math", 1, "00000001")
+    run.create({})
+    own = unit(SLURM_PROCID="0", SUBMITIT_FOLDER=str(run.slurm))
+    with pytest.raises(Exception), recorded(run, "train", RUN, own, Processes.alone()):  # noqa: B017, PT011
+        raise error
+    told = run.failed.read_text()
+    assert f"\n  cause: {cause}\n" in told
+    assert advice in told
+    assert failure_of(run).passing == (cause == "passing")
+
+
+def test_an_error_counts_by_what_it_was_raised_from(tmp_path):
+    run = RunFolder.at(tmp_path, "math", 1, "00000001")
+    run.create({})
+    with pytest.raises(RuntimeError), recorded(run, "train", RUN, None, Processes.alone()):
+        raise RuntimeError("the writer broke") from OSError(122, "Disk quota exceeded")
+    assert failure_of(run).passing
