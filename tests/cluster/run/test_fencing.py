@@ -41,7 +41,7 @@ with cell.lease("14_0", job_is_alive=lambda job: False):
             add_answers(cell, 8, "m", [{"id": str(number), "by": sys.argv[2]} for number in batch])
         cell.finish(items=ITEMS, max_new_tokens=8)
     except Exception as error:
-        leave(str(error))
+        leave(error, str(error))
 """.replace("ITEMS", str(ITEMS))
 
 
