@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cluster.errors import ClusterError
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import CellFolder
 from jobs.cli.requests import (
     EfficiencyRequest,
     LogsRequest,
@@ -37,25 +40,67 @@ def watch_command(request: StatusRequest) -> int:
 
 
 def _wishes(request: StatusRequest) -> Wishes:
+    """What of all is to be shown: a name that is a grid's alone asks for its board, one of a cell for its run's."""
     from jobs.board.status import Wishes
 
-    return Wishes(request.names, request.states, request.grid)
+    known, names = Names(request.where.root()), request.names
+    if request.grid is not None:
+        return Wishes(names, request.states, request.grid)
+    if len(names) == 1 and (grid := _grid_alone(known, names[0])):
+        return Wishes((), request.states, grid)
+    return Wishes(tuple(_part(known, name) for name in names), request.states)
+
+
+def _grid_alone(known: Names, name: str) -> str | None:
+    """The grid that is meant, unless a name of a run has this in it."""
+    if name in known.grids:
+        return name
+    if _in_a_run(known, name):
+        return None
+    try:
+        return known.grid(name).name
+    except ClusterError:
+        return None
+
+
+def _part(known: Names, name: str) -> str:
+    """What the board is to look for: names of folders hold it, unless it is a path, or a cell."""
+    if _in_a_run(known, name):
+        return name
+    try:
+        found = known.find(name)
+    except ClusterError:
+        return name
+    return found.run.path.name if isinstance(found, CellFolder) else found.path.name
+
+
+def _in_a_run(known: Names, name: str) -> bool:
+    return any(name.lower() in run.path.name.lower() for run in known.runs)
 
 
 def logs_command(request: LogsRequest) -> int:
-    """Show what a run or a cell prints, or why it broke."""
+    """Show what a run or a cell prints, or why it broke; of a grid what tells most."""
     from jobs.diagnosis.logs import show_log
+    from jobs.diagnosis.of_grid import show_log_of_grid
 
-    work = Names(request.where.root()).work(request.name)
-    show_log(work, request.rank, request.follow, request.errors)
+    found = Names(request.where.root()).find(request.name)
+    if isinstance(found, GridFolder):
+        show_log_of_grid(found, request.rank, request.follow, request.errors)
+    else:
+        show_log(found, request.rank, request.follow, request.errors)
     return 0
 
 
 def why_command(request: WhyRequest) -> int:
-    """Tell what keeps a run, or a cell of its evaluation, from going on."""
+    """Tell what keeps a run, a cell of its evaluation, or a grid from going on."""
+    from jobs.diagnosis.of_grid import show_why_grid
     from jobs.diagnosis.why import show_why
 
-    show_why(Names(request.where.root()).work(request.name))
+    found = Names(request.where.root()).find(request.name)
+    if isinstance(found, GridFolder):
+        show_why_grid(found)
+    else:
+        show_why(found)
     return 0
 
 
