@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from cluster.errors import ClusterError
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import CellFolder
+from jobs.cli.json_output import print_json
 from jobs.cli.requests import (
     EfficiencyRequest,
     LogsRequest,
     ResultsRequest,
     StatusRequest,
+    WatchRequest,
     WhyRequest,
 )
 from jobs.recipe.names import Names
@@ -25,13 +27,19 @@ if TYPE_CHECKING:
 
 def status_command(request: StatusRequest) -> int:
     """Show every run and cell once."""
-    from jobs.board.show import show_board
+    from jobs.board.show import read_board, show_board
 
-    show_board(request.where.root(), _wishes(request), request.svg)
+    root, wishes = request.where.root(), _wishes(request)
+    if request.json:
+        from jobs.cli import documents
+
+        print_json(documents.status_document(read_board(root, wishes)))
+    else:
+        show_board(root, wishes, request.svg)
     return 0
 
 
-def watch_command(request: StatusRequest) -> int:
+def watch_command(request: WatchRequest) -> int:
     """Show the same, live."""
     from jobs.board.show import watch_board
 
@@ -39,7 +47,7 @@ def watch_command(request: StatusRequest) -> int:
     return 0
 
 
-def _wishes(request: StatusRequest) -> Wishes:
+def _wishes(request: WatchRequest) -> Wishes:
     """What of all is to be shown: a name that is a grid's alone asks for its board, one of a cell for its run's."""
     from jobs.board.status import Wishes
 
@@ -97,7 +105,11 @@ def why_command(request: WhyRequest) -> int:
     from jobs.diagnosis.why import show_why
 
     found = Names(request.where.root()).find(request.name)
-    if isinstance(found, GridFolder):
+    if request.json:
+        from jobs.cli import documents
+
+        print_json(documents.why_document(found))
+    elif isinstance(found, GridFolder):
         show_why_grid(found)
     else:
         show_why(found)
@@ -106,15 +118,27 @@ def why_command(request: WhyRequest) -> int:
 
 def efficiency_command(request: EfficiencyRequest) -> int:
     """Show what runs asked for and used, what that cost, and what to ask for next time."""
-    from jobs.diagnosis.efficiency import show_efficiency
+    from jobs.diagnosis.efficiency import measured, show_efficiency
 
-    show_efficiency(request.where.root(), request.names)
+    if request.json:
+        from jobs.cli import documents
+
+        uses, _ = measured(request.where.root(), request.names)
+        print_json(documents.efficiency_document(uses))
+    else:
+        show_efficiency(request.where.root(), request.names)
     return 0
 
 
 def results_command(request: ResultsRequest) -> int:
     """Show the tables of grids or runs, and write them where there is a place for them."""
-    from jobs.results.output import show_results
+    from jobs.results.output import results_data, show_results
 
-    show_results(request.where.root(), request.names, request.benchmarks, request.rule, request.out)
+    told = (request.where.root(), request.names, request.benchmarks, request.rule)
+    if request.json:
+        from jobs.cli import documents
+
+        print_json(documents.ResultsDocument(results=tuple(results_data(*told))))
+    else:
+        show_results(*told, request.out)
     return 0

@@ -18,6 +18,8 @@ from jobs.diagnosis.why import diagnose, draw
 
 BROKEN: tuple[State, ...] = ("failed", "lost", "interrupted", "blocked", "cancelled")
 """What does not go on by itself, in the order of what is told first."""
+OPEN: tuple[State, ...] = (*BROKEN, *(state for state in STATES if state not in (*BROKEN, "done")))
+"""All that is not done, in this order."""
 LOGGED: tuple[State, ...] = ("failed", "lost", "running", "interrupted")
 """What a log tells most about, in this order."""
 
@@ -81,8 +83,7 @@ def show_why_grid(grid: GridFolder) -> None:
 
     console, found = Console(highlight=False), standing(grid)
     console.print(Text.assemble((grid.title, "bold"), f"  {found.told}"))
-    work = found.first((*BROKEN, *(state for state in STATES if state not in (*BROKEN, "done"))))
-    if work:
+    if work := found.first(OPEN):
         console.print(draw(work, diagnose(work, found.look)))
     else:
         console.print(Text(f"  nothing is wrong; next: python launch.py results {grid.name}"))
