@@ -56,6 +56,17 @@ class Parser(argparse.ArgumentParser):
         """All that it takes, in order."""
         return list(self._actions)
 
+    def groups(self) -> dict[str, list[argparse.Action]]:
+        """What it takes in groups; that without a title is what is general."""
+        found: dict[str, list[argparse.Action]] = {}
+        for group in self._action_groups:
+            title = group.title if group not in (self._positionals, self._optionals) else ""
+            ours = [
+                one for one in group._group_actions if one.help != argparse.SUPPRESS and one.dest != "help"
+            ]
+            found.setdefault(title or "", []).extend(ours)
+        return {title: actions for title, actions in found.items() if actions}
+
     def commands(self) -> dict[str, Parser]:
         """The parsers of its commands, by their names."""
         (found,) = (action for action in self._actions if isinstance(action.choices, dict))
