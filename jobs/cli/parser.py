@@ -72,10 +72,10 @@ class Parser(argparse.ArgumentParser):
         (found,) = (action for action in self._actions if isinstance(action.choices, dict))
         return dict(found.choices or {})
 
-    def takes_one(self, option: str) -> bool:
-        """Whether one value follows an option."""
+    def takes_value(self, option: str) -> bool:
+        """Whether a value follows an option."""
         action = self._option_string_actions.get(option)
-        return action is not None and action.nargs is None
+        return action is not None and action.nargs in (None, "+")
 
     def refuse_unknown(self, words: Sequence[str]) -> None:
         """Tell the first option that there is not, before what is missing or wrong beside it is told."""
@@ -180,7 +180,7 @@ def _joined(parser: Parser, words: Sequence[str]) -> list[str]:
     """The words with values that begin with a minus made part of their option, as `--time=-3h`: values have rules."""
     found: list[str] = []
     for word in words:
-        if found and DASHED.fullmatch(word) and parser.takes_one(found[-1]):
+        if found and DASHED.fullmatch(word) and parser.takes_value(found[-1]):
             found[-1] = f"{found[-1]}={word}"
         else:
             found.append(word)

@@ -5,6 +5,7 @@ The fields of a request, and of what it is composed of, have the names of its op
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,17 @@ from jobs.grid.array_options import ArrayOptions
 from jobs.recipe.context import How, Where
 
 DEFAULT_RECIPE = "math"
+
+
+def _check_asked(benchmarks: Iterable[str], languages: Iterable[str] = ()) -> None:
+    """Refuse (`ValueError`) names that nothing has, before all that else may stand in the way."""
+    from layalign.evaluation.benchmarks import find_benchmark
+    from layalign.languages import language
+
+    for benchmark in benchmarks:
+        find_benchmark(benchmark)
+    for asked in languages:
+        language(asked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +71,7 @@ class EvaluateRequest:
             raise ClusterError(
                 "--run names a run that exists, --recipe and --name tell of another: leave one out"
             )
+        _check_asked(self.benchmarks, self.languages or ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +105,9 @@ class PipelineRequest:
     """Of the grid and its runs."""
     benchmarks: tuple[str, ...] = ()
     """None is the recipe's."""
+
+    def __post_init__(self) -> None:
+        _check_asked(self.benchmarks)
 
 
 @dataclass(frozen=True, kw_only=True)

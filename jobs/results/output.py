@@ -147,7 +147,9 @@ def _show(results: Results, rule: str, out: Path | None) -> None:
     console = Console()
     tables = _tables(results, rule)
     console.print(results.title, style="bold", markup=False, highlight=False)
-    for table in tables:
+    if none := _no_answers(results):
+        console.print(none, markup=False, highlight=False)
+    for table in () if none else tables:
         console.print()
         print_table(table, console)
     told = missing_lines(results.missing)
@@ -159,6 +161,15 @@ def _show(results: Results, rule: str, out: Path | None) -> None:
         print(f"CSV, Markdown, LaTeX, JSON and report: {_write(results, tables, rule, out)}")
     else:
         print("CSV, Markdown, LaTeX, JSON and a report in HTML are written with --out FOLDER")
+
+
+def _no_answers(results: Results) -> str | None:
+    """What is said in the place of tables without a number; None where there is one."""
+    summaries = [answered.summary for s in results.sheets for m in s.methods for answered in m.answered]
+    if any(score.total for summary in summaries for score in summary.scores.values()):
+        return None
+    wanted = sum(missing.cell.job == "evaluate" for missing in results.missing)
+    return f"there are no answers yet: {f'all {wanted} shares are missing' if wanted else 'begin with evaluate --run'}"
 
 
 def _write(results: Results, tables: Sequence[ResultTable], rule: str, out: Path) -> Path:
