@@ -110,7 +110,8 @@ class Version(argparse.Action):
     """Print what this is, and leave."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        parser.exit(0, f"{version()}\n")
+        print(version())
+        parser.exit()
 
 
 def version() -> str:

@@ -95,7 +95,7 @@ WRONG = [
 
 
 @pytest.fixture
-def world(make, tmp_path):
+def world(make, tmp_path):  # noqa: F811
     """A trained run, two grids, and a file where somebody takes a folder to be."""
     first, second = make(1), make(2)
     for name in ("parts", "parts-more"):
