@@ -1,4 +1,5 @@
 """`--help`, `help COMMAND`, `--version`: groups, examples that work, and the options of Slurm where they apply."""
+# ruff: noqa: F811 (fixtures come by import)
 
 from __future__ import annotations
 
@@ -113,7 +114,7 @@ def shown(command):
 
 
 @pytest.mark.parametrize("line", [line for name in COMMANDS for line in shown(name)])
-def test_an_example_does_what_it_says(line, go, make, monkeypatch):  # noqa: F811
+def test_an_example_does_what_it_says(line, go, make, monkeypatch):
     if line.startswith(LONG):
         pytest.skip("trains or answers")
     status, told = next((found for begin, found in WITHOUT.items() if line.startswith(begin)), (0, ""))

@@ -1,4 +1,5 @@
 """Wrong commands: each is answered in two lines at most, ends as documented, and leaves nothing behind."""
+# ruff: noqa: F811 (fixtures come by import)
 
 from __future__ import annotations
 
@@ -95,7 +96,7 @@ WRONG = [
 
 
 @pytest.fixture
-def world(make, tmp_path):  # noqa: F811
+def world(make, tmp_path):
     """A trained run, two grids, and a file where somebody takes a folder to be."""
     first, second = make(1), make(2)
     for name in ("parts", "parts-more"):
