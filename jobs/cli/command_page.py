@@ -109,14 +109,14 @@ def _held(kind: Any) -> type | None:
 
 def _type(kind: Any) -> str:
     """A type in JSON's words."""
-    args = [one for one in typing.get_args(kind) if one is not Ellipsis]
+    held = [one for one in typing.get_args(kind) if one is not Ellipsis]
     origin = typing.get_origin(kind)
     if origin is tuple:
-        return f"list of {_type(args[0])}"
+        return f"list of {_type(held[0])}"
     if origin is typing.Literal:
-        return " | ".join(f'"{one}"' for one in args)
-    if args and type(None) in args:
-        return " | ".join(_type(one) for one in args)
+        return " | ".join(f'"{one}"' for one in held)
+    if held and type(None) in held:
+        return " | ".join(_type(one) for one in held)
     words = {str: "text", int: "integer", float: "number", bool: "true or false", type(None): "null"}
     return words.get(kind, "object")
 
