@@ -30,16 +30,16 @@ def main(words: list[str] | None = None) -> int:
         from jobs.cli.completion import answer_shell
 
         answer_shell()
-    typed = parse(sys.argv[1:] if words is None else words)
+    name, typed = parse(sys.argv[1:] if words is None else words)
 
     try:
         from jobs.cli import requests
         from jobs.cli.parse import request_of
 
-        command = COMMANDS[typed["command"]]
+        command = COMMANDS[name]
         request = request_of(getattr(requests, command.request), typed)
         module = importlib.import_module(f"jobs.cli.{command.module}")
-        return int(getattr(module, f"{typed['command']}_command")(request))
+        return int(getattr(module, f"{name}_command")(request))
     except (ClusterError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED if isinstance(error, JobFailed) else MISTAKE

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from jobs.cli.parser import Parser, build_parser
+from jobs.cli.command_table import COMMANDS
+from jobs.cli.parser import Parser, front_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {
@@ -33,9 +34,13 @@ def answer_shell() -> None:
     except ModuleNotFoundError:
         os._exit(1)
     words = os.environ.get("COMP_LINE", "").split()
-    parser = build_parser(only=words)
-    for command in parser.commands().values():
-        _complete(command, command.prog.partition(" ")[2])
+    parser = front_parser()
+    commands = parser.add_subparsers(dest="command", parser_class=Parser)
+    for name, command in COMMANDS.items():
+        added = commands.add_parser(name, allow_abbrev=False)
+        if name in words:
+            command.options(added)
+            _complete(added, name)
     argcomplete.autocomplete(parser)
 
 

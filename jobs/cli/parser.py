@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cluster.errors import FAILED, INTERRUPTED, MISTAKE
-from jobs.cli.command_table import COMMANDS, GROUPS, Command
+from jobs.cli.command_table import COMMANDS, GROUPS
 
 PROGRAM = "python launch.py"
 EXITS = {
@@ -33,7 +32,7 @@ class Parser(argparse.ArgumentParser):
         command = self.prog.partition(" ")[2]
         told = message.removeprefix("argument ")
         if message.startswith(needs):
-            told = f"{command or 'launch.py'} needs {'a command' if not command else message.removeprefix(needs)}"
+            told = f"{command} needs {message.removeprefix(needs)}"
         more = f"what {command} takes" if command else "all commands"
         self.exit(MISTAKE, f"error: {told}\n{more}: {' '.join([PROGRAM, *command.split(), '--help'])}\n")
 
@@ -42,8 +41,6 @@ class Parser(argparse.ArgumentParser):
             return
         known = [str(choice) for choice in action.choices]
         near = _near(str(value), known)
-        if action.dest == "command":
-            self.error(f"there is no command {value!r}" + (f"; did you mean {near}?" if near else ""))
         rule = f"it must be {', '.join(known[:-1])} or {known[-1]}"
         what = "/".join(action.option_strings) or action.metavar or action.dest
         self.error(f"{what} is {value!r}: " + (f"did you mean {near}?" if near else rule))
@@ -66,11 +63,6 @@ class Parser(argparse.ArgumentParser):
             ]
             found.setdefault(title or "", []).extend(ours)
         return {title: actions for title, actions in found.items() if actions}
-
-    def commands(self) -> dict[str, Parser]:
-        """The parsers of its commands, by their names."""
-        (found,) = (action for action in self._actions if isinstance(action.choices, dict))
-        return dict(found.choices or {})
 
     def takes_value(self, option: str) -> bool:
         """Whether a value follows an option."""
@@ -126,12 +118,8 @@ def version() -> str:
     return f"{told['name']} {told['version']}{of}"
 
 
-def build_parser(only: Iterable[str] | None = None) -> Parser:
-    """The parser of everything that may be typed.
-
-    Args:
-        only: commands whose options are needed; None is all.
-    """
+def front_parser() -> Parser:
+    """The parser of what may stand before a command, with the help of all."""
     parser = Parser(
         prog="launch.py",
         usage=f"{PROGRAM} COMMAND ...",
@@ -141,40 +129,53 @@ def build_parser(only: Iterable[str] | None = None) -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=Version, nargs=0, help="tell version and commit, and leave")
-    commands = parser.add_subparsers(
-        dest="command", required=True, metavar="COMMAND", help=argparse.SUPPRESS, parser_class=Parser
-    )
-    for name, command in COMMANDS.items():
-        added = commands.add_parser(name, prog=f"launch.py {name}", **_texts(name, command))
-        if only is None or name in only:
-            command.options(added)
     return parser
 
 
 def command_parser(name: str) -> Parser:
-    """The parser of one command alone."""
-    parser = Parser(prog=f"launch.py {name}", **_texts(name, COMMANDS[name]))
-    COMMANDS[name].options(parser)
+    """The parser of what may follow a command."""
+    command = COMMANDS[name]
+    shown = "\n".join(f"  {PROGRAM} {name} {example}".rstrip() for example in command.examples)
+    parser = Parser(
+        prog=f"launch.py {name}",
+        description=f"{command.help[0].upper()}{command.help[1:]}.",
+        epilog=f"examples:\n{shown}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.options(parser)
     return parser
 
 
-def parse(words: Sequence[str]) -> dict[str, Any]:
-    """What was typed, by the names of options; leaves (`SystemExit`) after a mistake, `--help` and `--version`."""
+def parse(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The command, and what else was typed by the names of its options.
+
+    Leaves (`SystemExit`) after a mistake, `--help` and `--version`.
+    """
     if words[:1] == ["help"]:
-        words = [*words[1:2], "--help"]
-    parser = build_parser(only=words)
-    if words and words[0] in COMMANDS:
-        ours = command_parser(words[0])
-        words = [words[0], *_joined(ours, words[1:])]
-        ours.refuse_unknown(words[1:])
-    else:
-        parser.refuse_unknown(words[:1])
+        words = [*(word for word in words[1:2] if word != "help"), "--help"]
+    name = words[0] if words else ""
+    if name not in COMMANDS:
+        _no_command(front_parser(), words)
+    parser = command_parser(name)
+    words = _joined(parser, words[1:])
+    parser.refuse_unknown(words)
     found, further = parser.parse_known_args(words)
-    typed: dict[str, Any] = vars(found)
     if further:
-        command = typed["command"]
-        command_parser(command).error(f"{command} takes no further words: {' '.join(further)}")
-    return typed
+        parser.error(f"{name} takes no further words: {' '.join(further)}")
+    return name, vars(found)
+
+
+def _no_command(parser: Parser, words: Sequence[str]) -> NoReturn:
+    """Show help or version where that is asked for, else tell what is wrong."""
+    parser.refuse_unknown(words[:1])
+    typed = next((word for word in words if not word.startswith("-")), None)
+    if words[:1] != [typed]:
+        parser.parse_known_args(words[:1])
+    if typed is None:
+        parser.error("launch.py needs a command")
+    near = _near(typed, COMMANDS)
+    parser.error(f"there is no command {typed!r}" + (f"; did you mean {near}?" if near else ""))
 
 
 def _joined(parser: Parser, words: Sequence[str]) -> list[str]:
@@ -186,17 +187,6 @@ def _joined(parser: Parser, words: Sequence[str]) -> list[str]:
         else:
             found.append(word)
     return found
-
-
-def _texts(name: str, command: Command) -> dict[str, Any]:
-    """What `--help` of a command shows around its options."""
-    shown = "\n".join(f"  {PROGRAM} {name} {example}".rstrip() for example in command.examples)
-    return {
-        "description": f"{command.help[0].upper()}{command.help[1:]}.",
-        "epilog": f"examples:\n{shown}",
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
-        "allow_abbrev": False,
-    }
 
 
 def _overview() -> str:
@@ -219,4 +209,6 @@ def _epilog() -> str:
 
 def _near(word: str, known: Iterable[str]) -> str | None:
     """What is most like a word, if anything is."""
+    import difflib  # only after a mistake
+
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.55)), None)
