@@ -129,7 +129,7 @@ def doctor_options(parser: argparse.ArgumentParser) -> None:
 
 
 def sandbox_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("up", "down", "status"))
+    parser.add_argument("action", choices=("up", "down", "status"), metavar="up|down|status")
     parser.add_argument("--like", metavar="NAME", help="cluster to imitate (default: sandbox)")
     parser.add_argument("--nodes", type=_items, metavar="N", help="nodes of each kind (default: 4)")
     parser.add_argument(

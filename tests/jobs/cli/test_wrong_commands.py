@@ -43,6 +43,8 @@ WRONG = [
     ("demo --seeds -1", "--seeds: -1 must be a whole number, at least 0"),
     ("demo --seeds -1h", "-1h"),
     ("demo --seeds", "--seeds"),
+    ("sandbox", "sandbox needs up|down|status"),
+    ("train --stage 1 --recipe mini -o data.languages=Swahilli", "did you mean Swahili"),
     ("sandbox sideways", "must be up, down or status"),
     ("list recipies", "did you mean recipes?"),
     ("completion powershell", "it must be bash, zsh or fish"),
