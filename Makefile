@@ -1,4 +1,4 @@
-# Two commands: `make demo` shows the whole job in the miniature, `make test` runs the everyday suite.
+# `make` lists what there is, and makes nothing.
 SHELL := bash
 PYTHON := .venv/bin/python
 export OMP_NUM_THREADS ?= 1
@@ -6,39 +6,45 @@ export TOKENIZERS_PARALLELISM ?= false
 # A worker keeps the tests of a file, which share what is made for them, until the other has nothing left to do.
 PARALLEL = -q -n 2 --dist worksteal
 
-.PHONY: demo test test-slow test-slurm test-ci-slurm test-debian13 test-alliance lint format clean
+.PHONY: help demo test test-slow test-slurm test-ci-slurm test-debian13 test-alliance lint format clean
+.DEFAULT_GOAL := help
 
-demo: .venv
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  while IFS='|' read -r name told; do printf '%-20s %s\n' "$$name" "$$told"; done
+	@echo 'The first that needs it makes .venv from envs/local.txt; ARGS="..." goes to pytest.'
+
+demo: .venv ## both stages of three methods in a miniature world, their table and plots
 	$(PYTHON) launch.py demo
 
-test: .venv
+test: .venv ## the everyday suite
 	$(PYTHON) -m pytest $(PARALLEL) $(ARGS)
 
-test-slow: .venv
+test-slow: .venv ## what takes longer than that allows
 	$(PYTHON) -m pytest $(PARALLEL) --timeout 1500 -m "slow and not slurm" $(ARGS)
 
 # Every cause of interruption with every way of going on; as root, with the packages that the sandbox names.
-test-slurm: .venv
+test-slurm: .venv ## on a real Slurm in a sandbox, as root
 	$(PYTHON) -m pytest -q -m slurm $(ARGS)
 
 # Of these, what CI has time for.
-test-ci-slurm: .venv
+test-ci-slurm: .venv ## of these, what CI has time for
 	$(PYTHON) -m pytest -q -m "slurm and not slow" $(ARGS)
 
 # The same under Slurm 24.11, in a Debian 13 root that is made once; needs the package debootstrap too.
-test-debian13: .venv
+test-debian13: .venv ## the same under Slurm 24.11, in a Debian 13 root
 	.ci/debian13 $(PYTHON) -m pytest -q -m slurm $(ARGS)
 
-test-alliance:
+test-alliance: ## the training core on the Alliance wheelhouse's versions
 	envs/venv.sh .venv-alliance envs/alliance.txt
 	.venv-alliance/bin/python -m pytest $(PARALLEL) -m "core and not slow"
 
-lint: .venv
+lint: .venv ## format, ruff and mypy: no complaint of any
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 
-format: .venv
+format: .venv ## rewrite the files as lint wants them
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
@@ -46,5 +52,5 @@ format: .venv
 .venv:
 	@envs/venv.sh .venv envs/local.txt
 
-clean:
+clean: ## remove environments and caches
 	rm -rf .venv .venv-alliance .mypy_cache .ruff_cache .pytest_cache

@@ -1,9 +1,12 @@
-#!/usr/bin/env python
-"""The front door: parse, make a request of it, call one function. Starts without torch, transformers or datasets."""
+#!/usr/bin/env python3
+# PYTHON_ARGCOMPLETE_OK
+"""The front door: parse, make a request of it, call one function. Starts without torch, transformers or datasets.
+
+Its commands: `python launch.py --help`, and docs/COMMANDS.md.
+"""
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
@@ -19,27 +22,24 @@ PACKAGES = ("yaml", "submitit", "rich", "cloudpickle", "huggingface_hub")
 
 def main(words: list[str] | None = None) -> int:
     """Run one command; returns its exit status."""
-    from jobs.cli.command_table import COMMANDS
-
-    parser = argparse.ArgumentParser(
-        prog="launch.py", description="Train and evaluate LayAlign.", allow_abbrev=False
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        added = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
-        command.options(added)
-    args = parser.parse_args(words)
-
     from cluster.errors import FAILED, INTERRUPTED, MISTAKE, ClusterError, JobFailed, system_error
+    from jobs.cli.command_table import COMMANDS
+    from jobs.cli.parser import parse
+
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may come next
+        from jobs.cli.completion import answer_shell
+
+        answer_shell()
+    name, typed = parse(sys.argv[1:] if words is None else words)
 
     try:
         from jobs.cli import requests
         from jobs.cli.parse import request_of
 
-        command = COMMANDS[args.command]
-        request = request_of(getattr(requests, command.request), vars(args))
+        command = COMMANDS[name]
+        request = request_of(getattr(requests, command.request), typed)
         module = importlib.import_module(f"jobs.cli.{command.module}")
-        return int(getattr(module, f"{args.command}_command")(request))
+        return int(getattr(module, f"{name}_command")(request))
     except (ClusterError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED if isinstance(error, JobFailed) else MISTAKE

@@ -119,7 +119,9 @@ class TrainingConfig:
     """How a stage is trained. Defaults are the paper's DeepSpeed file (PAPER: common recipe)."""
 
     lr: float
+    """Highest learning rate of the schedule."""
     epochs: int = 3
+    """Times that all training examples are read."""
     max_steps: int | None = None
     """Stop after this many optimizer steps, schedule included; None is all epochs, 0 hands on what it starts from."""
     batch_size: int = 128
@@ -135,13 +137,17 @@ class TrainingConfig:
     gate_lr_scale: float = 1.0
     """Learning rate of the gates as a multiple of `lr`."""
     betas: tuple[float, float] = (0.8, 0.999)
+    """Of AdamW: decay of the running means of gradient and its square."""
     eps: float = 1e-8
+    """Of AdamW: added to the divisor of an update."""
     weight_decay: float = 3e-7
+    """Of AdamW, decoupled from the gradient."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     warmup: float = 0.05
     """Share of the steps in which the learning rate rises."""
     schedule: Literal["cosine", "constant"] = "cosine"
+    """Learning rate after the warm-up: falling as a cosine to 0, or as it is."""
     micro_batch: int = field(default=8, metadata=NO_EFFECT)
     """Examples of one forward pass on one process."""
     micro_tokens: int | None = field(default=None, metadata=NO_EFFECT)
@@ -149,6 +155,7 @@ class TrainingConfig:
     engine: Literal["auto", "single", "ddp", "deepspeed"] = field(default="auto", metadata=NO_EFFECT)
     """`auto` is single on one process and ddp on several."""
     zero_stage: Literal[0, 1, 2, 3] = field(default=2, metadata=NO_EFFECT)
+    """What DeepSpeed partitions: 1 optimizer states, 2 also gradients, 3 also parameters."""
     zero3_persistence_threshold: int = field(default=100_000, metadata=NO_EFFECT)
     """Parameters smaller than this are not partitioned under ZeRO-3."""
     gradient_checkpointing: bool = field(default=False, metadata=NO_EFFECT)
@@ -164,6 +171,7 @@ class TrainingConfig:
     log_every: int = field(default=10, metadata=NO_EFFECT)
     """Steps between two lines of progress; `metrics.jsonl` has every step."""
     tensorboard: bool = field(default=False, metadata=NO_EFFECT)
+    """Write the run to TensorBoard, below `trackers` of its folder."""
     wandb: bool = field(default=False, metadata=NO_EFFECT)
     """Run of W&B; where jobs do not reach it, offline in the run folder, for `wandb sync`."""
 
@@ -173,8 +181,11 @@ class EvaluationConfig:
     """How benchmarks are answered: greedy, as in the paper."""
 
     benchmarks: tuple[str, ...] = ("mgsm",)
+    """Names of what is asked."""
     max_new_tokens: int = 512
+    """Tokens of an answer at most."""
     batch_size: int = 32
+    """Questions that are answered at once on one process."""
     limit: int | None = None
     """First items of each language; None is all."""
 
@@ -184,8 +195,11 @@ class RunConfig:
     """One stage of one recipe with its overrides: what one run computes."""
 
     name: str
+    """Of the recipe; runs are called by it and the method."""
     stage: Literal[1, 2]
+    """Which part of the recipe this is; the command tells."""
     seed: int = 0
+    """Of all that is random: the fresh bridge, the order of examples, the dev split."""
     gpus: int = field(default=8, metadata=NO_EFFECT)
     """GPUs in all that the recipe wants; a cluster profile maps them to nodes."""
     model: ModelConfig

@@ -147,7 +147,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return _number(value, where)
     elif type(value) is hint:
         return value
-    raise ValueError(f"{where} is {value!r}: it must be {_describe(hint)}")
+    raise ValueError(f"{where} is {value!r}: it must be {describe(hint)}")
 
 
 def _number(value: Any, where: str) -> float:
@@ -164,14 +164,15 @@ def _number(value: Any, where: str) -> float:
     raise ValueError(f"{where} is {value!r}: it must be a number")
 
 
-def _describe(hint: Any) -> str:
+def describe(hint: Any) -> str:
+    """A type in the words of who writes YAML: `a whole number or null`."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return " or ".join(_describe(option) for option in args)
+        return " or ".join(describe(option) for option in args)
     if origin is Literal:
         return "one of " + ", ".join(map(str, args))
     if origin is tuple:
-        return f"a list of {_describe(args[0])}"
+        return f"a list of {describe(args[0])}"
     names = {
         type(None): "null",
         str: "text",

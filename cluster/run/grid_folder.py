@@ -12,9 +12,9 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import read_json, write_json_atomic
+from cluster.run.folder_names import GRIDS as GRIDS
 from cluster.run.work_folder import JobHome
 
-GRIDS = "grids"
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,99}")
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import append_jsonl, write_atomic
+from cluster.run.folder_names import FOLDER as FOLDER
+from cluster.run.folder_names import runs_root as runs_root
 from cluster.run.work_folder import JobHome, WorkFolder
-
-FOLDER = re.compile(r"(?P<name>.+)-s(?P<stage>[12])-(?P<signature>[0-9a-f]{8})", re.DOTALL)
 
 
 class RunFolder(JobHome):
@@ -156,11 +156,6 @@ class CellFolder(WorkFolder):
     def asked(self, questions: str) -> Path:
         """What was asked here, by the fingerprint of all its questions."""
         return self.path / f"asked-{questions}.json"
-
-
-def runs_root(environ: Mapping[str, str]) -> Path:
-    """Where runs are: `$LAYALIGN_RUNS`, else `runs` in the working directory."""
-    return Path(environ.get("LAYALIGN_RUNS") or "runs").expanduser().absolute()
 
 
 def all_runs(root: Path) -> list[RunFolder]:

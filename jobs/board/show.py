@@ -56,9 +56,7 @@ def show_board(root: Path, wishes: Wishes, svg: Path | None = None) -> None:
 
     from jobs.board.drawing import Board
 
-    collector = _collector(root, wishes)
-    with _patience():
-        status = collector.collect()
+    status = read_board(root, wishes)
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(console.width, PIPE_COLUMNS), soft_wrap=True, no_color=True)
@@ -67,6 +65,13 @@ def show_board(root: Path, wishes: Wishes, svg: Path | None = None) -> None:
     if svg:
         _draw_picture(svg, status, "status")
         print(f"picture: {svg}")
+
+
+def read_board(root: Path, wishes: Wishes) -> Status:
+    """The state of everything, read once; errors as of `show_board`."""
+    collector = _collector(root, wishes)
+    with _patience():
+        return collector.collect()
 
 
 def watch_board(root: Path, wishes: Wishes, svg: Path | None = None) -> None:

@@ -8,103 +8,219 @@ from typing import NamedTuple
 
 from jobs.cli import options
 
+GROUPS = ("run", "watch", "results", "keep", "set up")
+"""Of commands, in the order of the help."""
+
 
 class Command(NamedTuple):
     """One word after `launch.py`."""
 
+    group: str
+    """Of `GROUPS`."""
     module: str
     """In this folder; has a function `<word>_command` of the request, which returns the exit status."""
     request: str
     """Type of the request, in `requests`."""
     options: Callable[[argparse.ArgumentParser], None]
     help: str
+    examples: tuple[str, str]
+    """What may follow the command."""
 
 
 COMMANDS = {
     "train": Command(
-        "run_commands", "TrainRequest", options.train_options, "train one stage of a recipe, or both"
+        "run",
+        "run_commands",
+        "TrainRequest",
+        options.train_options,
+        "train one stage of a recipe, or both",
+        (
+            "--stage all --recipe mini",
+            "--stage 1 --cluster narval --account def-prof --time 3h --hours 9 --dry-run",
+        ),
     ),
     "evaluate": Command(
-        "run_commands", "EvaluateRequest", options.evaluate_options, "answer benchmarks with a run"
+        "run",
+        "run_commands",
+        "EvaluateRequest",
+        options.evaluate_options,
+        "answer benchmarks with a run",
+        ("--run mini-layalign --benchmark mini", "--run mini-layalign --languages sw,th --limit 20"),
     ),
     "pipeline": Command(
+        "run",
         "grid_commands",
         "PipelineRequest",
         options.pipeline_options,
         "both stages, answers and tables of a recipe",
+        ("--recipe mini", "--recipe math --cluster narval --account def-prof --dry-run"),
     ),
     "ablate": Command(
+        "run",
         "grid_commands",
         "AblateRequest",
         options.ablate_options,
         "bring a grid of variants to the state its file says",
+        ("--grid mini-ablations --dry-run", "--grid ablations --cluster narval --throttle 4 --dry-run"),
     ),
     "missing": Command(
+        "run",
         "grid_commands",
         "MissingRequest",
         options.missing_options,
         "what of a grid is not done; queue just that",
+        ("mini-ablations", "mini-ablations --submit --dry-run"),
     ),
-    "status": Command("watch_commands", "StatusRequest", options.status_options, "every run and cell, once"),
-    "watch": Command("watch_commands", "StatusRequest", options.status_options, "the same, live"),
-    "logs": Command(
-        "watch_commands", "LogsRequest", options.logs_options, "what a run prints, or why it broke"
-    ),
-    "why": Command(
-        "watch_commands", "WhyRequest", options.one_run, "what keeps a run from going on, and what helps"
-    ),
-    "efficiency": Command(
-        "watch_commands",
-        "EfficiencyRequest",
-        options.efficiency_options,
-        "what runs asked for, what they used, and advice",
+    "retry": Command(
+        "run",
+        "grid_commands",
+        "RetryRequest",
+        options.retry_options,
+        "queue again what has failed",
+        ("mini-ablations --dry-run", "--failed --more-mem --dry-run"),
     ),
     "cancel": Command(
-        "grid_commands", "CancelRequest", options.cancel_options, "take runs or grids out of the queue"
+        "run",
+        "grid_commands",
+        "CancelRequest",
+        options.cancel_options,
+        "take runs or grids out of the queue",
+        ("mini-layalign", "mini-ablations --yes"),
     ),
-    "retry": Command("grid_commands", "RetryRequest", options.retry_options, "queue again what has failed"),
-    "results": Command(
-        "watch_commands",
-        "ResultsRequest",
-        options.results_options,
-        "tables beside the paper's, and a report",
-    ),
-    "clean": Command(
-        "keep_commands", "CleanRequest", options.clean_options, "what is safe to delete, shown first"
-    ),
-    "keep": Command(
-        "keep_commands",
-        "KeepRequest",
-        options.keep_options,
-        "copy finished bridges and results to project storage",
-    ),
-    "export": Command("keep_commands", "ExportRequest", options.export_options, "a run as one archive"),
-    "import": Command("keep_commands", "ImportRequest", options.import_options, "a run out of an archive"),
     "demo": Command(
+        "run",
         "run_commands",
         "DemoRequest",
         options.demo_options,
         "both stages of every method in the miniature, with table and plots",
+        ("", "--seeds 0 1 2"),
     ),
-    "prefetch": Command(
+    "status": Command(
+        "watch",
+        "watch_commands",
+        "StatusRequest",
+        options.status_options,
+        "every run and cell, once",
+        ("mini-ablations", "--state failed,running --json"),
+    ),
+    "watch": Command(
+        "watch",
+        "watch_commands",
+        "WatchRequest",
+        options.watch_options,
+        "the same, live",
+        ("", "--grid mini-ablations"),
+    ),
+    "why": Command(
+        "watch",
+        "watch_commands",
+        "WhyRequest",
+        options.why_options,
+        "what keeps a run, cell or grid from going on, and what helps",
+        ("mini-layalign-s2", "mini-layalign mini/sw-0 --json"),
+    ),
+    "logs": Command(
+        "watch",
+        "watch_commands",
+        "LogsRequest",
+        options.logs_options,
+        "what a run, cell or grid prints, or why it broke",
+        ("mini-layalign-s2 --errors", "mini-layalign-s1 --rank 0"),
+    ),
+    "efficiency": Command(
+        "watch",
+        "watch_commands",
+        "EfficiencyRequest",
+        options.efficiency_options,
+        "what runs asked for, what they used, and advice",
+        ("", "mini-ablations --json"),
+    ),
+    "results": Command(
+        "results",
+        "watch_commands",
+        "ResultsRequest",
+        options.results_options,
+        "tables beside the paper's, and a report",
+        ("mini-ablations", "mini-layalign-s2 --benchmark mini --rule official"),
+    ),
+    "keep": Command(
+        "keep",
+        "keep_commands",
+        "KeepRequest",
+        options.keep_options,
+        "copy finished bridges and results to project storage",
+        ("--to kept", "mini-ablations --to kept"),
+    ),
+    "export": Command(
+        "keep",
+        "keep_commands",
+        "ExportRequest",
+        options.export_options,
+        "a run or a grid as one archive",
+        ("mini-layalign-s2 --to run.tar", "mini-layalign-s1 --checkpoints --to whole.tar"),
+    ),
+    "import": Command(
+        "keep",
+        "keep_commands",
+        "ImportRequest",
+        options.import_options,
+        "a run out of an archive",
+        ("run.tar --runs there", "whole.tar --runs there"),
+    ),
+    "clean": Command(
+        "keep",
+        "keep_commands",
+        "CleanRequest",
+        options.clean_options,
+        "what is safe to delete, shown first",
+        ("", "mini-ablations --yes"),
+    ),
+    "list": Command(
+        "set up",
+        "list_command",
+        "ListRequest",
+        options.list_options,
+        "what there is: recipes, grids, models, benchmarks, keys of a recipe, ...",
+        ("", "keys"),
+    ),
+    "doctor": Command(
+        "set up",
         "site_commands",
-        "PrefetchRequest",
-        options.prefetch_options,
-        "fetch a recipe's models and data sets; on a login node",
+        "DoctorRequest",
+        options.doctor_options,
+        "compare a profile with its cluster",
+        ("--cluster narval", "--cluster narval --json"),
     ),
     "env": Command(
+        "set up",
         "site_commands",
         "EnvRequest",
         options.env_options,
         "tell how jobs come by their Python on a cluster, or build it",
+        ("--cluster narval", "--cluster narval --build"),
     ),
-    "doctor": Command(
-        "site_commands", "DoctorRequest", options.doctor_options, "compare a profile with its cluster"
+    "prefetch": Command(
+        "set up",
+        "site_commands",
+        "PrefetchRequest",
+        options.prefetch_options,
+        "fetch a recipe's models and data sets; on a login node",
+        ("--recipe math", "--grid encoders"),
     ),
     "sandbox": Command(
+        "set up",
         "site_commands",
         "SandboxRequest",
         options.sandbox_options,
         "a throwaway Slurm on this machine ($LAYALIGN_SANDBOX)",
+        ("up", "down"),
+    ),
+    "completion": Command(
+        "set up",
+        "site_commands",
+        "CompletionRequest",
+        options.completion_options,
+        "make a shell complete commands, options and names",
+        ("bash", "fish"),
     ),
 }

@@ -11,6 +11,7 @@ from cluster.profile.load import SlurmProfile
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from jobs.cell.cell import Cell, Worklist
+from jobs.cli.json_output import print_json
 from jobs.cli.requests import AblateRequest, CancelRequest, MissingRequest, PipelineRequest, RetryRequest
 from jobs.grid.array_options import ArrayOptions
 from jobs.grid.cancel import cancel_all
@@ -105,7 +106,11 @@ def missing_command(request: MissingRequest) -> int:
         rows += [(folder.name, cell, found.states[cell.name]) for cell in left]
         if request.submit:
             status = _go_on(queue, found) or status
-    if request.csv:
+    if request.json:
+        from jobs.cli import documents
+
+        print_json(documents.missing_document(rows))
+    elif request.csv:
         write_atomic(Path(request.csv), cells_csv(rows))
         print(f"{len(rows)} cells are not done: {request.csv}")
     elif not request.submit:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
+KINDS = ("recipes", "grids", "models", "readers", "benchmarks", "languages", "clusters", "keys", "runs")
+"""Of what there is."""
+SHELLS = ("bash", "zsh", "fish")
+SLURM = "Slurm"
+"""Title of a group of options."""
 SHORT = {
     "tasks": ("N", "processes; short for -o cluster.tasks=N"),
     "account": ("NAME", "whom to charge; short for -o cluster.account=NAME, as are the next ones"),
@@ -44,8 +50,9 @@ def _where_and_how(parser: argparse.ArgumentParser) -> None:
     _cluster_options(parser)
     parser.add_argument("--data", metavar="FOLDER", help="data folder (default: $LAYALIGN_DATA)")
     _runs_option(parser)
+    slurm = _slurm(parser)
     for name, (value, text) in SHORT.items():
-        parser.add_argument(f"--{name}", metavar=value, help=text)
+        slurm.add_argument(f"--{name}", metavar=value, help=text)
     parser.add_argument("--inline", action="store_true", help="run in this process")
     look = parser.add_mutually_exclusive_group()
     look.add_argument(
@@ -54,6 +61,13 @@ def _where_and_how(parser: argparse.ArgumentParser) -> None:
         help="tell what would run and what stands in the way; start and write nothing",
     )
     look.add_argument("--test-only", action="store_true", help="ask Slurm whether and when it would start")
+
+
+def _slurm(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """The options about a job in a queue, apart from the others."""
+    told = "what a job asks for; defaults are the cluster's profile and the recipe"
+    known = (group for group in parser._action_groups if group.title == SLURM)
+    return next(known, None) or parser.add_argument_group(SLURM, told)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +82,7 @@ def train_options(parser: argparse.ArgumentParser) -> None:
     _common(parser)
     parser.add_argument("--stage", choices=("1", "2", "all"), required=True, help="1 translation, 2 task")
     parser.add_argument("--force", action="store_true", help="make it anew; the old folder is moved aside")
-    parser.add_argument(
+    _slurm(parser).add_argument(
         "--race",
         metavar="KEY=A,B",
         help="ask for several GPU types or accounts at once; the first has the run",
@@ -90,7 +104,7 @@ def evaluate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def demo_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="seeds (default: 0)")
+    parser.add_argument("--seeds", type=_count, nargs="+", metavar="N", help="seeds (default: 0)")
     _runs_option(parser)
 
 
@@ -111,10 +125,11 @@ def env_options(parser: argparse.ArgumentParser) -> None:
 def doctor_options(parser: argparse.ArgumentParser) -> None:
     _cluster_options(parser)
     parser.add_argument("--compute", action="store_true", help="also run a one-minute job")
+    _json(parser)
 
 
 def sandbox_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("up", "down", "status"))
+    parser.add_argument("action", choices=("up", "down", "status"), metavar="up|down|status")
     parser.add_argument("--like", metavar="NAME", help="cluster to imitate (default: sandbox)")
     parser.add_argument("--nodes", type=_items, metavar="N", help="nodes of each kind (default: 4)")
     parser.add_argument(
@@ -137,6 +152,12 @@ def _items(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number, at least 0")
+    return int(text)
+
+
 def _path(text: str) -> Path:
     return Path(os.path.expanduser(text)).absolute()
 
@@ -154,10 +175,11 @@ def _names(parser: argparse.ArgumentParser, what: str) -> None:
 
 def _array_options(parser: argparse.ArgumentParser) -> None:
     _where_and_how(parser)
-    parser.add_argument("--throttle", type=_items, metavar="N", help="jobs of the grid that may run at once")
-    parser.add_argument("--slots", type=_items, metavar="N", help="jobs that share the cells of one kind")
-    parser.add_argument("--answer-gpu", metavar="WORD", help="GPU or slice that answers (default: as --gpu)")
-    parser.add_argument(
+    slurm = _slurm(parser)
+    slurm.add_argument("--throttle", type=_items, metavar="N", help="jobs of the grid that may run at once")
+    slurm.add_argument("--slots", type=_items, metavar="N", help="jobs that share the cells of one kind")
+    slurm.add_argument("--answer-gpu", metavar="WORD", help="GPU or slice that answers (default: as --gpu)")
+    slurm.add_argument(
         "--per-gpu", type=_items, metavar="N", help="cells that are answered at once on one GPU"
     )
     parser.add_argument("--yes", action="store_true", help="submit without asking")
@@ -187,11 +209,12 @@ def missing_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="grids (default: all)")
     _array_options(parser)
     parser.add_argument("--csv", metavar="FILE", help="write the list to a file")
+    _json(parser)
     parser.add_argument("--submit", action="store_true", help="queue just what is missing")
 
 
-def status_options(parser: argparse.ArgumentParser) -> None:
-    _names(parser, "parts of names of runs or grids (default: all)")
+def watch_options(parser: argparse.ArgumentParser) -> None:
+    _names(parser, "runs, cells or grids, or parts of their names (default: all)")
     parser.add_argument(
         "--state", dest="states", type=_commas, metavar="A,B", help="only these states, e.g. running,failed"
     )
@@ -199,22 +222,45 @@ def status_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--svg", type=_path, metavar="FILE", help="write the board as a picture too")
 
 
+def status_options(parser: argparse.ArgumentParser) -> None:
+    watch_options(parser)
+    _json(parser)
+
+
 def logs_options(parser: argparse.ArgumentParser) -> None:
-    one_run(parser)
+    _name(parser, "a run, cell or grid")
     parser.add_argument("--follow", action="store_true", help="go on showing what is added")
-    parser.add_argument("--rank", type=int, metavar="R", help="process whose log it is (default: 0)")
+    parser.add_argument("--rank", type=_count, metavar="R", help="process whose log it is (default: 0)")
     parser.add_argument(
         "--errors", action="store_true", help="the first traceback of the rank that failed first"
     )
 
 
-def one_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="RUN", help="a run: its name, folder or signature")
+class _Joined(argparse.Action):
+    """A name of several words, as the board shows that of a cell: `math-layalign mgsm/sw-0`."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        setattr(namespace, self.dest, " ".join(values))
+
+
+def _name(parser: argparse.ArgumentParser, what: str) -> None:
+    told = f"{what}: name, folder, signature, or the beginning of one"
+    parser.add_argument("name", nargs="+", action=_Joined, metavar="NAME", help=told)
     _runs_option(parser)
 
 
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as one JSON object (docs/COMMANDS.md)")
+
+
+def why_options(parser: argparse.ArgumentParser) -> None:
+    _name(parser, "a run, cell or grid")
+    _json(parser)
+
+
 def efficiency_options(parser: argparse.ArgumentParser) -> None:
-    _names(parser, "runs (default: all)")
+    _names(parser, "runs or grids (default: all)")
+    _json(parser)
 
 
 def cancel_options(parser: argparse.ArgumentParser) -> None:
@@ -244,7 +290,7 @@ def keep_options(parser: argparse.ArgumentParser) -> None:
 
 
 def export_options(parser: argparse.ArgumentParser) -> None:
-    one_run(parser)
+    _name(parser, "a run or grid")
     parser.add_argument(
         "--to", type=_path, metavar="FILE", help="archive to write (default: RUN.tar in this folder)"
     )
@@ -265,3 +311,14 @@ def results_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=_path, metavar="FOLDER", help="where to write CSV, Markdown, LaTeX and HTML"
     )
+    _json(parser)
+
+
+def list_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", nargs="?", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
+    _runs_option(parser)
+    _json(parser)
+
+
+def completion_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
+from cluster.quantities import parse_memory, parse_time
 from jobs.cli.options import SHORT
 
 Request = TypeVar("Request")
+QUANTITIES: Mapping[str, Callable[[str], Any]] = {"cluster.time": parse_time, "cluster.mem": parse_memory}
+"""Overrides whose values are read when they are typed."""
 
 
 def request_of(kind: type[Request], typed: Mapping[str, Any]) -> Request:
@@ -20,10 +23,14 @@ def request_of(kind: type[Request], typed: Mapping[str, Any]) -> Request:
             default. The short options of a profile (`--gpu a100`) become overrides, which count more than others.
 
     Raises:
-        ClusterError: options that exclude each other, or nothing to work on.
+        ClusterError: options that exclude each other, nothing to work on, or a time or memory that is none.
     """
     short = [f"cluster.{name}={typed[name]}" for name in SHORT if typed.get(name) is not None]
-    return _filled(kind, {**typed, "overrides": [*typed.get("overrides", ()), *short]})
+    overrides = [*typed.get("overrides", ()), *short]
+    for key, _, value in (text.partition("=") for text in overrides):
+        if value and key in QUANTITIES:  # before all that else may stand in the way
+            QUANTITIES[key](value)
+    return _filled(kind, {**typed, "overrides": overrides})
 
 
 def _filled(kind: type[Request], typed: Mapping[str, Any]) -> Request:

@@ -5,6 +5,7 @@ The fields of a request, and of what it is composed of, have the names of its op
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,17 @@ from jobs.grid.array_options import ArrayOptions
 from jobs.recipe.context import How, Where
 
 DEFAULT_RECIPE = "math"
+
+
+def _check_asked(benchmarks: Iterable[str], languages: Iterable[str] = ()) -> None:
+    """Refuse (`ValueError`) names that nothing has, before all that else may stand in the way."""
+    from layalign.evaluation.benchmarks import find_benchmark
+    from layalign.languages import language
+
+    for benchmark in benchmarks:
+        find_benchmark(benchmark)
+    for asked in languages:
+        language(asked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +71,7 @@ class EvaluateRequest:
             raise ClusterError(
                 "--run names a run that exists, --recipe and --name tell of another: leave one out"
             )
+        _check_asked(self.benchmarks, self.languages or ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +106,9 @@ class PipelineRequest:
     benchmarks: tuple[str, ...] = ()
     """None is the recipe's."""
 
+    def __post_init__(self) -> None:
+        _check_asked(self.benchmarks)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MissingRequest:
@@ -105,7 +121,12 @@ class MissingRequest:
     """Of grids; none is all."""
     csv: str | None = None
     """File to write the list to."""
+    json: bool = False
     submit: bool = False
+
+    def __post_init__(self) -> None:
+        if self.json and (self.csv or self.submit):
+            raise ClusterError("--json only tells what is missing: leave --csv and --submit out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +163,8 @@ class CancelRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatusRequest:
-    """Show every run and cell, once or live."""
+class WatchRequest:
+    """Show every run and cell, live."""
 
     where: Where
     names: tuple[str, ...] = ()
@@ -157,8 +178,19 @@ class StatusRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StatusRequest(WatchRequest):
+    """Show every run and cell once."""
+
+    json: bool = False
+
+    def __post_init__(self) -> None:
+        if self.json and self.svg:
+            raise ClusterError("--json and --svg show the board in two ways: leave one out")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LogsRequest:
-    """Show what a run or a cell prints."""
+    """Show what a run, a cell or a grid prints."""
 
     where: Where
     name: str
@@ -169,10 +201,11 @@ class LogsRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class WhyRequest:
-    """Tell what keeps a run or a cell from going on."""
+    """Tell what keeps a run, a cell or a grid from going on."""
 
     where: Where
     name: str
+    json: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +215,7 @@ class EfficiencyRequest:
     where: Where
     names: tuple[str, ...] = ()
     """None is all."""
+    json: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +230,11 @@ class ResultsRequest:
     rule: Literal["strict", "official"] = "strict"
     out: Path | None = None
     """Folder; None is that of each grid."""
+    json: bool = False
+
+    def __post_init__(self) -> None:
+        if self.json and self.out:
+            raise ClusterError("--json prints what --out writes as results.json: leave one out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,6 +307,7 @@ class DoctorRequest:
     where: Where
     compute: bool = False
     """Also on a compute node."""
+    json: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,3 +321,20 @@ class SandboxRequest:
     """Of each kind."""
     no_accounting: bool = False
     warn_preempted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListRequest:
+    """Tell what there is."""
+
+    where: Where
+    kind: str | None = None
+    """Of `options.KINDS`; None is one line of each."""
+    json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionRequest:
+    """Print what a shell needs to complete what is typed."""
+
+    shell: Literal["bash", "zsh", "fish"]

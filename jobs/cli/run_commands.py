@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 
-from cluster.errors import INTERRUPTED
+from cluster.errors import INTERRUPTED, ClusterError
 from cluster.profile.load import SlurmProfile
 from jobs.cli.options import SHORT
 from jobs.cli.requests import DEFAULT_RECIPE, DemoRequest, EvaluateRequest, TrainRequest
@@ -71,6 +71,13 @@ def demo_command(request: DemoRequest) -> int:
     from cluster.launch.local import run_inline
 
     runs = request.where.root()
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ClusterError(
+            f"the folder of all runs {runs} cannot be written: {error.strerror}; "
+            "choose another place with --runs FOLDER or $LAYALIGN_RUNS"
+        ) from None
     told = {"runs": str(runs), "seeds": list(request.seeds), "out": str(runs / "demo")}
     result = run_inline(JobCall("demo", told))
     if result.get("interrupted"):

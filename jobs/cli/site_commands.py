@@ -1,4 +1,4 @@
-"""The commands about a cluster before anything runs on it: models and data, environment, profile, sandbox."""
+"""The commands before anything runs: models and data, environment, profile, sandbox, and what a shell completes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from cluster.errors import FAILED
+from cluster.errors import FAILED, ClusterError
 from cluster.hub.cache import hub_cache
 from cluster.profile.load import load_profile, slurm_only
-from jobs.cli.requests import DEFAULT_RECIPE, DoctorRequest, EnvRequest, PrefetchRequest, SandboxRequest
+from jobs.cli.json_output import print_json
+from jobs.cli.requests import (
+    DEFAULT_RECIPE,
+    CompletionRequest,
+    DoctorRequest,
+    EnvRequest,
+    PrefetchRequest,
+    SandboxRequest,
+)
 from jobs.recipe.context import profile_of
 
 
@@ -62,7 +70,12 @@ def doctor_command(request: DoctorRequest) -> int:
 
     profile = slurm_only(profile_of(request.where))
     findings = examine(profile, os.environ, request.compute)
-    print(*(finding.line(profile.name) for finding in findings), sep="\n")
+    if request.json:
+        from jobs.cli import documents
+
+        print_json(documents.doctor_document(profile.name, findings))
+    else:
+        print(*(finding.line(profile.name) for finding in findings), sep="\n")
     return FAILED if any(finding.mark == "differs" for finding in findings) else 0
 
 
@@ -79,4 +92,16 @@ def sandbox_command(request: SandboxRequest) -> int:
         profile = load_profile(request.like)
         slurm.up(root, shape_of(profile, request.nodes, not request.no_accounting, request.warn_preempted))
     print(slurm.status(root))
+    return 0
+
+
+def completion_command(request: CompletionRequest) -> int:
+    """Print what a shell has to be told."""
+    try:
+        import argcomplete
+    except ModuleNotFoundError:
+        raise ClusterError(
+            "completion needs the package argcomplete, which this Python lacks: python -m pip install argcomplete"
+        ) from None
+    print(argcomplete.shellcode(["launch.py"], shell=request.shell))
     return 0

@@ -32,6 +32,16 @@ def show_efficiency(root: Path, names: Sequence[str] = ()) -> None:
     """
     from rich.console import Console
 
+    rows, records = measured(root, names)
+    console = Console(highlight=False)
+    console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
+    console.print(table(rows).screen(gap=1))
+    for line in [LEGEND, _totals(rows), _source(records), *advice_lines(rows)]:
+        console.print(line, markup=False)
+
+
+def measured(root: Path, names: Sequence[str] = ()) -> tuple[list[ResourceUse], Records]:
+    """What runs asked for and used, and what is known of their jobs; arguments and errors as of `show_efficiency`."""
     runs, _ = chosen(root, names)
     if not runs:
         raise ClusterError(f"{root} holds no runs; say where they are with --runs FOLDER")
@@ -41,11 +51,7 @@ def show_efficiency(root: Path, names: Sequence[str] = ()) -> None:
         raise ClusterError(
             f"none of {len(runs)} runs below {root} has begun yet: there is nothing to measure"
         )
-    console = Console(highlight=False)
-    console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
-    console.print(table(rows).screen(gap=1))
-    for line in [LEGEND, _totals(rows), _source(records), *advice_lines(rows)]:
-        console.print(line, markup=False)
+    return rows, records
 
 
 def table(rows: Sequence[ResourceUse]) -> Table:

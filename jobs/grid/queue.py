@@ -27,7 +27,7 @@ from jobs.grid.reconcile import Reconciled, reconcile
 from jobs.grid.show import tell_failed
 from jobs.launch.queue import WATCH, Queue
 from jobs.recipe.context import Context, How
-from jobs.recipe.describe import agreed, refused
+from jobs.recipe.describe import agreed, refused, uneven_batch
 from jobs.recipe.meter import many
 from jobs.work.call import JobCall
 
@@ -81,6 +81,8 @@ class GridQueue:
         tell_failed(self.folder, found)
         arrays = plan_arrays(found, self.wanted.runs, self.profile, queue.accounts, self.options)
         show_arrays(arrays, self.profile)
+        for text in dict.fromkeys(note for array in arrays if (note := self._uneven(array))):
+            print(text)
         if refused([*queue.obstacles, *obstacles] if arrays else []) and not self.how.dry_run:
             return 2
         if self.how.dry_run or self.how.test_only:
@@ -98,6 +100,13 @@ class GridQueue:
             return 0
         print(f"watch: python launch.py watch --grid {self.folder.name}, or {WATCH}")
         return 0
+
+    def _uneven(self, array: SlotArray) -> str | None:
+        """What becomes of the batch of a training on processes that do not divide it."""
+        if array.cells[0].job != "train":
+            return None
+        training = self.wanted.runs[array.cells[0].run]["config"]["training"]
+        return uneven_batch(training["batch_size"], training["micro_batch"], array.resources.tasks)
 
     def _question(self, arrays: Sequence[SlotArray], found: Reconciled) -> str:
         asked = []

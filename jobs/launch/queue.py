@@ -25,7 +25,7 @@ from cluster.slurm.submission import SubmissionState
 from jobs.launch.race import rivals_of
 from jobs.launch.retry import failed_alike, failed_while_queued, lost_parent, prepared_training
 from jobs.recipe.context import Context, How
-from jobs.recipe.describe import describe, refused
+from jobs.recipe.describe import describe, refused, uneven_batch
 from jobs.recipe.plan import Plan, training_obstacles
 
 WATCH = 'squeue --me -o "%.18i %.30j %.10T %.10M %k"'
@@ -45,6 +45,13 @@ class Item:
     obstacles: tuple[str, ...] = ()
     requests: tuple[tuple[SlurmProfile, Resources], ...] = ()
     """What it asks for, once for each alternative: the first to start has the run."""
+
+    def uneven(self) -> list[str]:
+        """What becomes of the batch on processes that do not divide it."""
+        training = self.plan.config.training
+        sizes = (training.batch_size, training.micro_batch)
+        notes = (uneven_batch(*sizes, resources.tasks) for _, resources in self.requests)
+        return [note for note in notes if note]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +182,8 @@ class Queue:
         obstacles = [text for item in todo for text in (*self.obstacles, *item.obstacles)]
         for item in items if self.how.dry_run else ():
             self._show(item)
+        for text in dict.fromkeys(note for item in todo for note in item.uneven()):
+            print(text)
         if obstacles or self.how.dry_run:
             return refused(obstacles)
         for item in items:

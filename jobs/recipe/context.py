@@ -40,8 +40,19 @@ class Where:
         return frozenset(one.removeprefix(SECTION).partition("=")[0].strip() for one in self.split()[0])
 
     def root(self) -> Path:
-        """The folder of all runs."""
-        return Path(self.runs).expanduser().absolute() if self.runs else runs_root(os.environ)
+        """The folder of all runs; it need not exist.
+
+        Raises:
+            ClusterError: no folder can be there.
+        """
+        root = Path(self.runs).expanduser().absolute() if self.runs else runs_root(os.environ)
+        there = next(path for path in (root, *root.parents) if os.path.lexists(path))
+        if not os.path.isdir(there):
+            raise ClusterError(
+                f"the folder of all runs {root} cannot be written: Not a directory: {there}; "
+                "choose another place with --runs FOLDER or $LAYALIGN_RUNS"
+            )
+        return root
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,9 @@ def describe(plan: Plan, context: Context, note: str) -> None:
         f"batch {training.batch_size}, seed {config.seed}; the steps are counted when the data is read",
         "starts from": plan.weights or "a fresh bridge",
     }
+    if not isinstance(profile, SlurmProfile):
+        uneven = uneven_batch(training.batch_size, training.micro_batch, profile.tasks)
+        rows |= {"batch": uneven} if uneven else {}
     counted = str(data_check(config, context.data))
     if counted:
         rows["rows"] = counted
@@ -36,6 +39,22 @@ def describe(plan: Plan, context: Context, note: str) -> None:
     print(f"stage {config.stage} of {config.name}")
     for key, value in rows.items():
         print(f"  {key:<12} {value}")
+
+
+def uneven_batch(batch: int, micro_batch: int, processes: int) -> str | None:
+    """What becomes of a batch whose forward passes the processes do not divide; None where they do.
+
+    As `layalign.data.batching.micro_batches` cuts it where no `micro_tokens` bounds a pass.
+    """
+    least = -(-batch // micro_batch)
+    if least % processes == 0:
+        return None
+    each = -(-least // processes)
+    told = f"a batch of {batch} on {processes} processes stays {batch}"
+    if each * processes <= batch:
+        return f"{told}, cut into {each * processes} forward passes instead of {least}: {each} on each"
+    idle = -batch % processes
+    return f"{told}, cut into {batch} forward passes instead of {least}; {idle} more are repeated and do not count"
 
 
 def refused(obstacles: Iterable[str]) -> int:

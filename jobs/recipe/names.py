@@ -1,8 +1,10 @@
 """What the names that users give mean: a run, a grid, or a cell of a run's evaluation.
 
 A run goes by the path or name of its folder (`math-layalign-s2-0123abcd`), by its signature, or by its name, with the
-stage or without (stage 2 before stage 1). A grid goes by its name. A cell is the run, a blank or a slash, and its share
-of the answers: `math-layalign mgsm/sw-0`.
+stage or without (stage 2 before stage 1). A grid goes by its name; one of which only the miniature twin was made
+stands for that. A cell is the run, a blank or a slash, and its share of the answers: `math-layalign mgsm/sw-0`.
+
+The beginning of a name will do where it begins no other. A whole name comes before names that it begins.
 """
 
 from __future__ import annotations
@@ -22,15 +24,24 @@ from jobs.cell.cell import wanted_cells
 CELL = re.compile(
     r"(?P<run>.+?)[ /](?:results/)?(?P<share>(?P<benchmark>[\w.+-]+)/(?P<language>[\w.+-]+)-(?P<shard>\d+))"
 )
+PART = re.compile(r"(?P<run>.+?)[ /](?:results/)?(?P<share>[\w.+-]+(?:/[\w.+-]*)?)")
+"""A cell whose share is told in part: `math-layalign mgsm/sw`."""
+GRID_FILES = Path(__file__).parents[1] / "grids"
+SIGNATURE = 4
+"""Fewest digits that stand for a signature."""
 SHOWN = 10
 """Names that a refusal lists before it says that there are more."""
+
+
+class _Unknown(ClusterError):
+    """Nothing has this name."""
 
 
 class Names:
     """The runs and grids below a folder by the names that users give them, each kind listed once and only if needed.
 
-    Every method refuses (`ClusterError`) what nothing is called, with what is nearest to it, and what several runs are
-    called, with their folders.
+    Every method refuses (`ClusterError`) what nothing is called, with what is nearest to it, and what several things
+    are called, with their names.
     """
 
     def __init__(self, root: Path) -> None:
@@ -46,39 +57,53 @@ class Names:
         """All grids by name."""
         return {grid.name: grid for grid in all_grids(self.root)}
 
+    @cached_property
+    def twins(self) -> Mapping[str, GridFolder]:
+        """Grids by the name of the one that they are the miniature twin of, where that was not made."""
+        from layalign.strict import read_mapping
+
+        if not self.grids:
+            return {}
+        files = [path for path in sorted(GRID_FILES.glob("*.yaml")) if path.stem not in self.grids]
+        told = {path.stem: str(read_mapping(path, "grid").get("twin")) for path in files}
+        return {name: self.grids[twin] for name, twin in told.items() if twin in self.grids}
+
     def run(self, name: str) -> RunFolder:
         """The run of this name."""
         return self._run(name, "run")
 
     def grid(self, name: str) -> GridFolder:
         """The grid of this name."""
-        if found := self.grids.get(name):
+        if found := self.grids.get(name) or self.twins.get(name):
             return found
+        if whole := self._whole(name, self._grid_words()):
+            return self.grid(whole)
         aside = ", only a run" if self._called(name) else ""
         raise self._unknown("grid", name, {grid: grid for grid in self.grids}, aside)
 
     def run_or_grid(self, name: str) -> RunFolder | GridFolder:
         """The run or grid of this name: the folder of a run comes before a grid, a grid before other names of runs."""
-        if not self._folder(name) and name in self.grids:
-            return self.grids[name]
-        return self._run(name, "run or grid")
+        if self._folder(name):
+            return self._run(name, "run or grid")
+        if found := self.grids.get(name):
+            return found
+        if self._called(name):
+            return self._run(name, "run or grid")
+        if found := self.twins.get(name):
+            return found
+        whole = self._whole(name, [*self._run_words(), *self._grid_words()])
+        return self.run_or_grid(whole) if whole else self._run(name, "run or grid")
 
-    def work(self, name: str) -> RunFolder | CellFolder:
-        """The run or cell of this name; a cell is one that was begun, or that a grid wants."""
-        told = name.rstrip("/")
-        cell = CELL.fullmatch(told)
-        if cell is None or FOLDER.fullmatch(Path(told).name):
-            return self._run(name, "run")
-        run = self._run(cell["run"].rstrip("/"), "run")
-        found = run.cell(cell["benchmark"], cell["language"], int(cell["shard"]))
-        if found.path.is_dir():
-            return found
-        shares = self._shares(run)
-        if cell["share"] in shares:
-            return found
-        empty = "nothing of it is answered or wanted by a grid yet: begin with evaluate --run"
-        hint = _hint(cell["share"], {share: share for share in shares}, shares, empty)
-        raise ClusterError(f"there is no cell {cell['share']!r} of {run.title}; {hint}")
+    def find(self, name: str) -> RunFolder | CellFolder | GridFolder:
+        """The run, cell or grid of this name; a cell is one that was begun, or that a grid wants."""
+        if cell := self._whole_cell(name):
+            return cell
+        try:
+            return self.run_or_grid(name)
+        except _Unknown:
+            if cell := self._cell_in_part(name):
+                return cell
+            raise
 
     def each(self, names: Iterable[str]) -> list[RunFolder | GridFolder]:
         """The runs and grids of these names, each once, in this order."""
@@ -100,14 +125,19 @@ class Names:
             return called[0]
         if name in self.grids:
             told = f"only a grid; its runs are those of status --grid {name}"
-            raise ClusterError(f"there is no {what} {name!r} below {self.root}, {told}")
+            raise _Unknown(f"there is no {what} {name!r} below {self.root}, {told}")
+        if whole := self._whole(name, self._run_words()):
+            return self._run(whole, what)
+        raise self._no_run(name, what)
+
+    def _no_run(self, name: str, what: str) -> ClusterError:
         words: dict[str, str] = {}
         for run in sorted(self.runs, key=lambda run: -run.stage):  # first the one that its name means
             for word in (run.path.name, run.name, f"{run.name}-s{run.stage}"):
                 words.setdefault(word, run.path.name)
         if what == "run or grid":
             words |= {grid: f"the grid {grid}" for grid in self.grids}
-        raise self._unknown(what, name, words)
+        return self._unknown(what, name, words, self._only_a_cell(name))
 
     def _folder(self, name: str) -> Path | None:
         """The folder of a run by its name, or by its path from here; one of ours as it is called from our root."""
@@ -126,6 +156,59 @@ class Names:
         latest = max((run.stage for run in same), default=0)
         return [run for run in same if run.stage == latest]
 
+    def _run_words(self) -> list[Sequence[str]]:
+        """What each run goes by, the shortest first, its signature last."""
+        return [(run.name, f"{run.name}-s{run.stage}", run.path.name, run.signature) for run in self.runs]
+
+    def _grid_words(self) -> list[Sequence[str]]:
+        """What each grid goes by."""
+        return [(name,) for name in (*self.grids, *self.twins)]
+
+    def _whole(self, name: str, words: Iterable[Sequence[str]]) -> str | None:
+        """The one name that begins so; None if none does."""
+        begun = name.rstrip("/")
+        hits = (next((w for w in of_one if begun and w.startswith(begun)), None) for of_one in words)
+        signatures = {run.signature for run in self.runs} if len(begun) < SIGNATURE else set()
+        return _only(begun, [hit for hit in dict.fromkeys(hits) if hit and hit not in signatures])
+
+    def _whole_cell(self, name: str) -> CellFolder | None:
+        """The cell of this name; None if it is no name of a cell."""
+        cell = CELL.fullmatch(name.rstrip("/"))
+        if cell is None or FOLDER.fullmatch(Path(name).name):
+            return None
+        return self._named_cell(self._run(cell["run"].rstrip("/"), "run"), cell)
+
+    def _cell_in_part(self, name: str) -> CellFolder | None:
+        """The one cell of a run whose share begins so; None if there is none."""
+        part = PART.fullmatch(name.rstrip("/"))
+        if part is None:
+            return None
+        try:
+            run = self._run(part["run"].rstrip("/"), "run")
+        except _Unknown:
+            return None
+        share = _only(name, [share for share in self._shares(run) if share.startswith(part["share"])])
+        return self._whole_cell(f"{run.path}/{share}") if share else None
+
+    def _named_cell(self, run: RunFolder, cell: re.Match[str]) -> CellFolder:
+        found = run.cell(cell["benchmark"], cell["language"], int(cell["shard"]))
+        if found.path.is_dir():
+            return found
+        shares = self._shares(run)
+        if cell["share"] in shares:
+            return found
+        empty = "nothing of it is answered or wanted by a grid yet: begin with evaluate --run"
+        hint = _hint(cell["share"], {share: share for share in shares}, shares, empty)
+        raise ClusterError(f"there is no cell {cell['share']!r} of {run.title}; {hint}")
+
+    def _only_a_cell(self, name: str) -> str:
+        """What is added to a refusal where a cell was named and a run, or a grid, is needed."""
+        try:
+            found = self._whole_cell(name) or self._cell_in_part(name)
+        except ClusterError:
+            return ""
+        return f", only a cell of {found.run.path.name}, which may be named instead" if found else ""
+
     def _shares(self, run: RunFolder) -> list[str]:
         """The cells of a run's evaluation that were begun, or that a grid wants: `mgsm/sw-0`."""
         begun = [f"{cell.benchmark}/{cell.path.name}" for cell in run.all_cells()]
@@ -143,7 +226,7 @@ class Names:
         empty = f"it holds no {kind}: make one with {command}, or say where they are with --runs FOLDER"
         grids = [words[grid] for grid in self.grids if grid in words]
         every = grids if what == "grid" else [*grids, *(run.path.name for run in self.runs)]
-        return ClusterError(
+        return _Unknown(
             f"there is no {what} {name!r} below {self.root}{aside}; {_hint(name, words, every, empty)}"
         )
 
@@ -170,6 +253,20 @@ def runs_of_grid(grid: GridFolder) -> list[RunFolder]:
     points = (grid.read_wanted() or {}).get("points", ())
     folders = [folder for point in points for folder in (*point["runs"].values(), point["evaluated"])]
     return [RunFolder(Path(folder)) for folder in dict.fromkeys(folders) if Path(folder).is_dir()]
+
+
+def _only(begun: str, names: Sequence[str]) -> str | None:
+    """The one of names that begin alike; None if there is none.
+
+    Raises:
+        ClusterError: there are several.
+    """
+    if len(names) > 1:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        raise ClusterError(
+            f"{begun!r} begins {len(names)} names; give more of one: {', '.join(names[:SHOWN])}{more}"
+        )
+    return names[0] if names else None
 
 
 def _hint(name: str, words: Mapping[str, str], every: Sequence[str], empty: str) -> str:

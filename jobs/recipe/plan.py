@@ -13,6 +13,7 @@ from jobs.recipe.weights import signed_by_content
 from layalign.config import BRIDGE_WEIGHTS, RunConfig, read_recipe, resolve
 from layalign.data.check import DataCheck, check_data
 from layalign.evaluation.benchmarks import find_benchmark
+from layalign.languages import language
 from layalign.mini import is_mini
 from layalign.positions import GENERATED
 from layalign.strict import nearest
@@ -201,6 +202,12 @@ def _worker(run: RunFolder, job_is_alive: JobIsAlive | None) -> list[str]:
 
 
 def data_check(config: RunConfig, folder: Path | None) -> DataCheck:
-    """What there is of the data that a training reads; the miniature's are made when they are wanted."""
+    """What there is of the data that a training reads; the miniature's are made when they are wanted.
+
+    Raises:
+        ValueError: a language that there is not.
+    """
+    for name in config.data.languages:
+        language(name)
     unread = config.training.max_steps == 0 or is_mini(config.data.path)
     return DataCheck() if unread else check_data(config.data, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,24 @@ def show_results(
     for grid in grids:
         show_grid(grid, benchmarks, rule, _place(out, grid.name, several))
     if runs:
-        title = ", ".join(run.path.name for run in runs) if names else f"all runs in {root}"
-        _show(collect(points_of_runs(runs, title), benchmarks), rule, _place(out, "runs", several))
+        choice = points_of_runs(runs, _title(root, runs, names))
+        _show(collect(choice, benchmarks), rule, _place(out, "runs", several))
+
+
+def results_data(
+    root: Path, names: Sequence[str] = (), benchmarks: Collection[str] | None = None, rule: str = "strict"
+) -> list[dict[str, Any]]:
+    """What `results.json` of each grid, and of the runs together, would hold; arguments as `show_results`."""
+    grids, runs = _named(root, names)
+    choices = [points_of_grid(grid) for grid in grids]
+    if runs:
+        choices.append(points_of_runs(runs, _title(root, runs, names)))
+    found = []
+    for choice in choices:
+        results = collect(choice, benchmarks)
+        told = {"time": now(), **provenance()}
+        found.append(json.loads(to_json(results, [*_tables(results, rule), *_others(results, rule)], told)))
+    return found
 
 
 def show_grid(
@@ -105,12 +122,22 @@ def _named(root: Path, names: Sequence[str]) -> tuple[list[GridFolder], list[Run
     return grids, [one for one in found if isinstance(one, RunFolder)]
 
 
+def _title(root: Path, runs: Sequence[RunFolder], names: Sequence[str]) -> str:
+    return ", ".join(run.path.name for run in runs) if names else f"all runs in {root}"
+
+
 def _place(out: Path | None, name: str, several: bool) -> Path | None:
     return out / name if out and several else out
 
 
 def _tables(results: Results, rule: str) -> list[ResultTable]:
     return [result_table(sheet, rule) for sheet in results.sheets]
+
+
+def _others(results: Results, rule: str) -> list[ResultTable]:
+    """The tables by the other rule."""
+    (other,) = (name for name in RULES if name != rule)
+    return [result_table(sheet, other, compared=False) for sheet in results.sheets]
 
 
 def _show(results: Results, rule: str, out: Path | None) -> None:
@@ -120,7 +147,9 @@ def _show(results: Results, rule: str, out: Path | None) -> None:
     console = Console()
     tables = _tables(results, rule)
     console.print(results.title, style="bold", markup=False, highlight=False)
-    for table in tables:
+    if none := _no_answers(results):
+        console.print(none, markup=False, highlight=False)
+    for table in () if none else tables:
         console.print()
         print_table(table, console)
     told = missing_lines(results.missing)
@@ -134,10 +163,18 @@ def _show(results: Results, rule: str, out: Path | None) -> None:
         print("CSV, Markdown, LaTeX, JSON and a report in HTML are written with --out FOLDER")
 
 
+def _no_answers(results: Results) -> str | None:
+    """What is said in the place of tables without a number; None where there is one."""
+    summaries = [answered.summary for s in results.sheets for m in s.methods for answered in m.answered]
+    if any(score.total for summary in summaries for score in summary.scores.values()):
+        return None
+    wanted = sum(missing.cell.job == "evaluate" for missing in results.missing)
+    return f"there are no answers yet: {f'all {wanted} shares are missing' if wanted else 'begin with evaluate --run'}"
+
+
 def _write(results: Results, tables: Sequence[ResultTable], rule: str, out: Path) -> Path:
     """All files; the report."""
-    (other,) = (name for name in RULES if name != rule)
-    others = [result_table(sheet, other, compared=False) for sheet in results.sheets]
+    others = _others(results, rule)
     told: dict[str, Any] = {"time": now(), **provenance()}
     short = {key: told[key] for key in ("time", "commit", "dirty", "tree")}
     files = {

@@ -96,7 +96,14 @@ def make_grid(run, parent, name="g"):
         Cell(job="train", run=str(run.path), needs=(str(parent.path),)),
     )
     told = {str(one.path): {"run": str(one.path), "data": "/home/me/data"} for one in (run, parent)}
-    points = [{"label": "a", "runs": {"1": str(parent.path), "2": str(run.path)}, "evaluated": str(run.path)}]
+    points = [
+        {
+            "label": "a",
+            "seed": 0,
+            "runs": {"1": str(parent.path), "2": str(run.path)},
+            "evaluated": str(run.path),
+        }
+    ]
     listed = grid.write_list(Worklist(cells=cells, runs=told).to_dict())
     write_json_atomic(grid.wanted, {"name": name, "points": points, "list": listed.name})
     return grid

@@ -222,8 +222,8 @@ def test_names_may_be_parts_of_names_of_grids_and_of_labels(made, asked):
         ClusterError, match=r"no run or grid below .* has nothing-like-it in its name; it holds 1\d\d runs"
     ):
         chosen("nothing-like-it")
-    with pytest.raises(ClusterError, match=r"there is no grid 'ablatio' below .*; did you mean ablations"):
-        chosen(grid="ablatio")
+    with pytest.raises(ClusterError, match=r"there is no grid 'ablatoin' below .*; did you mean ablations"):
+        chosen(grid="ablatoin")
 
 
 def test_states_can_be_chosen(made, asked):

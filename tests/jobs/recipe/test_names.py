@@ -13,7 +13,7 @@ from cluster.run.run_folder import RunFolder
 from jobs.cell.cell import Cell, Worklist
 from jobs.recipe.names import Names, chosen
 
-KINDS = ("run", "run_or_grid", "work")
+KINDS = ("run", "run_or_grid", "find")
 """What takes the name of a run."""
 
 
@@ -112,7 +112,8 @@ def test_of_very_many_runs_of_one_name_ten_are_listed(make, names, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("kind", "what"), [("run", "run"), ("work", "run"), ("run_or_grid", "run or grid"), ("grid", "grid")]
+    ("kind", "what"),
+    [("run", "run"), ("find", "run or grid"), ("run_or_grid", "run or grid"), ("grid", "grid")],
 )
 def test_a_name_that_nothing_has_is_refused_in_the_same_words_everywhere(make, tmp_path, kind, what):
     def refusal(name):
@@ -131,7 +132,7 @@ def test_a_name_that_nothing_has_is_refused_in_the_same_words_everywhere(make, t
     if kind != "grid":
         assert refusal("Math").startswith("did you mean maths-s2-00000001")
         assert refusal("maht-s1").startswith("did you mean maths-s1-00000003")
-    if kind != "run" and kind != "work":
+    if kind != "run":
         assert refusal("ablatoins") == f"did you mean {'' if kind == 'grid' else 'the grid '}ablations?"
     assert refusal("qqqq").startswith("it holds ")
     assert ("ablations" in refusal("qqqq")) == ("grid" in what)
@@ -152,22 +153,22 @@ def test_a_cell_is_one_that_was_begun_or_that_a_grid_wants(make, names):
     run.cell("mgsm", "sw", 1).path.mkdir(parents=True)
     make_grid(run, shares=("sw", "en"))
     for name in ("my math mgsm/sw-0", f"{run.path.name}/mgsm/en-0", f"{run.path}/results/mgsm/sw-1/"):
-        cell = names.work(name)
+        cell = names.find(name)
         assert (cell.run.path, cell.benchmark) == (run.path, "mgsm")
-    assert names.work("my math mgsm/sw-1").shard == 1
+    assert names.find("my math mgsm/sw-1").shard == 1
     told = rf"no cell 'mgsm/swa-0' of run {run.path.name}; did you mean mgsm/sw-0 or mgsm/sw-1"
     with pytest.raises(ClusterError, match=told):
-        names.work("my math mgsm/swa-0")
+        names.find("my math mgsm/swa-0")
     with pytest.raises(ClusterError, match=r"it holds mgsm/sw-1, mgsm/sw-0, mgsm/en-0"):
-        names.work("my math xcopa/qu-7")
+        names.find("my math xcopa/qu-7")
     with pytest.raises(ClusterError, match="there is no run 'your meth'"):
-        names.work("your meth mgsm/sw-0")
+        names.find("your meth mgsm/sw-0")
 
 
 def test_a_cell_of_a_run_that_answers_nothing_says_so(make, names):
     make("math", 2)
     with pytest.raises(ClusterError, match=r"no cell 'mgsm/sw-0' of .*begin with evaluate --run"):
-        names.work("math mgsm/sw-0")
+        names.find("math mgsm/sw-0")
 
 
 def test_names_of_grids_stand_for_their_runs_and_nothing_for_all(make, tmp_path):
@@ -183,7 +184,7 @@ def test_a_folder_is_found_without_a_look_at_the_others(make, names, monkeypatch
     run = make("math")
     monkeypatch.setattr("jobs.recipe.names.all_runs", lambda root: pytest.fail("all runs were listed"))
     for name in (run.path.name, str(run.path), f"{run.path.name}/"):
-        assert names.run(name).path == names.work(name).path == names.run_or_grid(name).path == run.path
+        assert names.run(name).path == names.find(name).path == names.run_or_grid(name).path == run.path
 
 
 def test_no_config_is_read_to_find_a_run(make, names, monkeypatch):
@@ -193,3 +194,67 @@ def test_no_config_is_read_to_find_a_run(make, names, monkeypatch):
     assert names.run("00000002").signature == "00000002"
     with pytest.raises(ClusterError):
         names.run("math")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_beginning_of_a_name_will_do_where_it_begins_no_other(make, names, kind):
+    make("my math", 1, "0abc0001")
+    second, other = make("my math", 2, "0abd0002"), make("my logic", 2, "1abc0003")
+    find = getattr(names, kind)
+    for begun in ("my m", "my math-s2-", "0abd"):
+        assert find(begun).path == second.path
+    assert find("my l").path == find("1abc").path == other.path
+    for begun, both in (("my", "my logic, my math"), ("my math-s", "my math-s1, my math-s2"), ("0ab", None)):
+        with pytest.raises(ClusterError) as raised:
+            find(begun)
+        if both:
+            told = str(raised.value)
+            assert told.startswith(f"{begun!r} begins 2 names; give more of one: ")
+            assert sorted(told.partition("one: ")[2].split(", ")) == both.split(", ")
+
+
+def test_a_whole_name_comes_before_what_it_begins(make, names):
+    math = make("math", 2)
+    make("math-long", 2, "00000002")
+    grid = make_grid(math, "g")
+    make_grid(math, "g-long")
+    assert names.run("math").path == names.find("math").path == math.path
+    assert names.grid("g").path == names.find("g").path == grid.path
+    with pytest.raises(ClusterError, match="begins 2 names"):
+        names.find("mat")
+
+
+def test_a_beginning_that_runs_and_grids_have_names_both(make, names):
+    grid = make_grid(make("mini-layalign", 2), "mini-ablations")
+    with pytest.raises(
+        ClusterError, match=r"'mini' begins 2 names; give more of one: mini-layalign, mini-abl"
+    ):
+        names.find("mini")
+    assert names.grid("mini").path == names.run_or_grid("mini-a").path == grid.path
+    assert names.run("mini").name == "mini-layalign"
+
+
+def test_a_miniature_twin_stands_for_the_grid_that_was_not_made(make, names):
+    run = make("mini-layalign", 2)
+    twin = make_grid(run, "mini-ablations")
+    for name in ("ablations", "abl"):
+        assert names.grid(name).path == names.find(name).path == names.run_or_grid(name).path == twin.path
+    make_grid(run, "ablations")
+    assert Names(run.root).grid("ablations").name == "ablations"
+
+
+def test_the_beginning_of_a_share_will_do(make, names):
+    run = make("my math", 2)
+    make_grid(run, shares=("sw", "en"))
+    for name in ("my math mgsm/sw", "my math/mgsm/s", f"{run.path.name}/mgsm/sw-"):
+        assert names.find(name).path == run.path / "results/mgsm/sw-0"
+    with pytest.raises(ClusterError, match=r"begins 2 names; give more of one: mgsm/sw-0, mgsm/en-0"):
+        names.find("my math mgsm")
+
+
+@pytest.mark.parametrize("kind", ["run", "run_or_grid"])
+def test_a_cell_where_a_run_is_needed_is_told_as_what_it_is(make, names, kind):
+    run = make("math", 2)
+    make_grid(run, shares=("sw",))
+    with pytest.raises(ClusterError, match=rf"only a cell of {run.path.name}, which may be named instead"):
+        getattr(names, kind)("math mgsm/sw-0")

@@ -1,0 +1,301 @@
+"""What the commands say with `--json`, one document for each; docs/COMMANDS.md has these fields and their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.site.doctor import Finding
+from cluster.slurm.queue import Look
+from jobs.board.rows import GridLine, Row, Status
+from jobs.cell.cell import Cell
+from jobs.diagnosis.attempts import short_name
+from jobs.diagnosis.of_grid import OPEN, standing
+from jobs.diagnosis.request_advice import advice_lines
+from jobs.diagnosis.usage import ResourceUse
+from jobs.diagnosis.why import diagnose
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One thing that there is."""
+
+    name: str
+    """What is typed to mean it."""
+    told: str
+    """What it is, in a line."""
+    type: str | None = None
+    """Of a key of a recipe: what it may be; null for all else."""
+    default: str | None = None
+    """Of a key of a recipe, as YAML; null where there is none and a recipe has to say it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """All that there is of a kind."""
+
+    kind: str
+    """The word behind `list`."""
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListDocument:
+    """`list`."""
+
+    listings: tuple[Listing, ...]
+    """That of the kind that was named, or all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusDocument:
+    """`status`."""
+
+    time: float
+    """When the files were read, in seconds since 1970."""
+    unasked: str
+    """Why the queue was not asked; empty if it was."""
+    rows: tuple[Row, ...]
+    grids: tuple[GridLine, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a diagnosis is told from."""
+
+    what: str
+    found: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkDiagnosis:
+    """What has become of a run or a cell."""
+
+    name: str
+    """As it may be typed."""
+    state: str
+    cause: str
+    """In a few words."""
+    told: str
+    """In a sentence."""
+    evidence: tuple[Evidence, ...]
+    advice: tuple[str, ...]
+    """The next step, the most likely first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhyDocument:
+    """`why`."""
+
+    grid: str | None
+    """Name of the grid that was asked about; null for a run or a cell."""
+    told: str | None
+    """Of a grid: how many cells are in which state."""
+    work: WorkDiagnosis | None
+    """What was asked about, or the first of the grid that is broken or not done; null where all of it is done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingCell:
+    """A cell that is not done."""
+
+    grid: str
+    state: str
+    job: str
+    """train or evaluate"""
+    run: str
+    """Name of the run's folder."""
+    benchmark: str
+    language: str
+    shard: int
+    """Which share of the language's items, counted from 0."""
+    items: int
+    """Items of the share that are wanted."""
+    reason: str
+    """Why it failed; empty if it did not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingDocument:
+    """`missing`."""
+
+    cells: tuple[MissingCell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultsDocument:
+    """`results`."""
+
+    results: tuple[Mapping[str, Any], ...]
+    """For each grid, and for the runs together, what `results.json` of `--out` holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """One fact, as the profile has it and as the cluster does."""
+
+    mark: str
+    """ok, differs, or why it could not be told."""
+    key: str
+    """Key of the profile, or the name of what was looked at."""
+    told: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorDocument:
+    """`doctor`."""
+
+    cluster: str
+    findings: tuple[Checked, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """What one training, or the evaluation of one run, asked for and used. What is not known is null."""
+
+    run: str
+    """Name of its folder."""
+    kind: str
+    """train or evaluate"""
+    state: str
+    starts: int
+    tasks: int
+    """Processes at work at once: one for each GPU, where there are any."""
+    gpu: str | None
+    """The word of the GPU that was asked for."""
+    elapsed_s: float
+    """Of all starts."""
+    longest_s: float
+    """Of the longest one."""
+    asked_s: float | None
+    """Of one start."""
+    used_mb: float | None
+    """Most memory of a node."""
+    asked_mb: float | None
+    cores: float | None
+    """CPU cores of a task that were busy, on average."""
+    asked_cores: int | None
+    gpu_mb: float | None
+    gpu_total_mb: float | None
+    gpu_util: float | None
+    """Percent of the last look."""
+    gpu_hours: float
+    """Where there is no GPU, hours of its tasks."""
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EfficiencyDocument:
+    """`efficiency`."""
+
+    uses: tuple[Use, ...]
+    advice: tuple[str, ...]
+
+
+DOCUMENTS = {
+    "status": StatusDocument,
+    "why": WhyDocument,
+    "efficiency": EfficiencyDocument,
+    "missing": MissingDocument,
+    "results": ResultsDocument,
+    "list": ListDocument,
+    "doctor": DoctorDocument,
+}
+"""By the command that has `--json`."""
+
+
+def status_document(status: Status) -> StatusDocument:
+    """The board."""
+    return StatusDocument(
+        time=status.time,
+        unasked=status.unasked,
+        rows=status.rows,
+        grids=status.grids,
+        warnings=status.warnings,
+    )
+
+
+def why_document(found: RunFolder | CellFolder | GridFolder) -> WhyDocument:
+    """What keeps a run, a cell or a grid from going on; one look at the queue.
+
+    Raises:
+        ClusterError: a grid that was never submitted.
+    """
+    if not isinstance(found, GridFolder):
+        return WhyDocument(grid=None, told=None, work=_diagnosed(found))
+    stands = standing(found)
+    work = stands.first(OPEN)
+    return WhyDocument(
+        grid=found.name, told=stands.told, work=_diagnosed(work, stands.look) if work else None
+    )
+
+
+def _diagnosed(work: RunFolder | CellFolder, look: Look | None = None) -> WorkDiagnosis:
+    found = diagnose(work, look)
+    return WorkDiagnosis(
+        name=short_name(work),
+        state=found.state,
+        cause=found.cause,
+        told=found.told,
+        evidence=tuple(Evidence(what=what, found=text) for what, text in found.evidence),
+        advice=tuple(found.advice),
+    )
+
+
+def missing_document(rows: Iterable[tuple[str, Cell, str]]) -> MissingDocument:
+    """Cells that are not done: the grid, the cell and its state of each."""
+    return MissingDocument(
+        cells=tuple(
+            MissingCell(
+                grid=grid,
+                state=state,
+                job=cell.job,
+                run=cell.run_name,
+                benchmark=cell.benchmark,
+                language=cell.language,
+                shard=cell.shard,
+                items=cell.items,
+                reason=cell.folder.reason(),
+            )
+            for grid, cell, state in rows
+        )
+    )
+
+
+def doctor_document(cluster: str, findings: Iterable[Finding]) -> DoctorDocument:
+    """What a comparison of a profile with its cluster has found."""
+    told = tuple(Checked(mark=one.mark, key=one.key, told=one.text) for one in findings)
+    return DoctorDocument(cluster=cluster, findings=told)
+
+
+def efficiency_document(uses: Sequence[ResourceUse]) -> EfficiencyDocument:
+    """What was asked for and used, and what to ask for next time."""
+    return EfficiencyDocument(uses=tuple(map(_use, uses)), advice=tuple(advice_lines(uses)))
+
+
+def _use(one: ResourceUse) -> Use:
+    asked = one.resources
+    return Use(
+        run=one.run.path.name,
+        kind=one.kind,
+        state=one.state,
+        starts=one.starts,
+        tasks=one.tasks,
+        gpu=(asked.gpu if asked else None) or None,
+        elapsed_s=one.elapsed_s,
+        longest_s=one.longest_s,
+        asked_s=asked.time_min * 60 if asked else None,
+        used_mb=one.used_mb,
+        asked_mb=(asked.mem_mb if asked else None) or None,
+        cores=one.cores,
+        asked_cores=asked.cpus_per_task if asked else None,
+        gpu_mb=one.gpu_mb,
+        gpu_total_mb=one.gpu_total_mb,
+        gpu_util=one.gpu_util,
+        gpu_hours=one.gpu_hours,
+        steps=one.steps,
+    )

@@ -1,0 +1,130 @@
+"""What a shell completes: as argcomplete asks for it, in a process of its own, with a thousand runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import launch
+from cluster.run.grid_folder import GridFolder
+from jobs.cli.command_table import COMMANDS
+from jobs.cli.completion import made
+from tests.world import ROOT
+
+RUNS = 1000
+SEVENTH = range(7, 256, 50)
+"""Numbers of the runs that are called model7 and have two digits."""
+LIMIT_S = 0.1
+EMPTY = Path("/proc/self/fdinfo")
+"""A folder without a file of a name that is asked for: files are offered where nothing else is known."""
+INSTALLED = importlib.util.find_spec("argcomplete") is not None
+needs_argcomplete = pytest.mark.skipif(not INSTALLED, reason="completion needs argcomplete")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("many") / "runs"
+    for number in range(RUNS):
+        (root / f"model{number % 50}-layalign-s{number % 2 + 1}-{number:08x}").mkdir(parents=True)
+    for name in ("parts", "pairs"):
+        GridFolder(root, name).create()
+    (root / "model0-layalign-s1-00000000.replaced-20261127").mkdir()
+    return root
+
+
+def complete(line, runs, **environ):
+    """What is offered behind a line, and the processor seconds that took."""
+    told = {
+        **os.environ, "_ARGCOMPLETE": "1", "_ARGCOMPLETE_SHELL": "bash", "_ARGCOMPLETE_IFS": "\n", "COMP_LINE": line,
+        "COMP_POINT": str(len(line.encode())), "COMP_TYPE": "9", "_ARGCOMPLETE_COMP_WORDBREAKS": " \t\n\"'><=;|&(:",
+        "LAYALIGN_RUNS": str(runs), **environ,
+    }  # fmt: skip
+    read, write = os.pipe()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [
+        "bash",
+        "-c",
+        'exec "$@" 8>&"$0" 9>/dev/null',
+        str(write),
+        sys.executable,
+        str(ROOT / "launch.py"),
+    ]
+    ran = subprocess.run(command, env=told, pass_fds=[write], capture_output=True, check=False, cwd=EMPTY)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        found = pipe.read()
+    assert not ran.stdout
+    spent = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return [word.strip() for word in found.replace("\013", "\n").splitlines()], spent
+
+
+@needs_argcomplete
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("./launch.py st", {"status"}),
+        ("./launch.py pre", {"prefetch"}),
+        ("./launch.py status --gr", {"--grid"}),
+        ("./launch.py why pa", {"parts", "pairs"}),
+        ("./launch.py status --grid pa", {"parts", "pairs"}),
+        ("./launch.py retry parts pai", {"pairs"}),
+        ("./launch.py evaluate --run model7-layalign-s2-000000", {f"model7-layalign-s2-{n:08x}" for n in SEVENTH}),
+        ("./launch.py train --stage ", {"1", "2", "all"}),
+        ("./launch.py train --recipe m", {"math", "mini"}),
+        ("./launch.py train --cluster n", {"narval", "nibi"}),
+        ("./launch.py ablate --grid mini-a", {"mini-ablations"}),
+        ("./launch.py list key", {"keys"}),
+        ("./launch.py train --name mod", set()),
+    ],
+)  # fmt: skip
+def test_a_shell_is_offered_what_may_come_next(runs, line, offered):
+    assert set(complete(line, runs)[0]) == offered
+
+
+@needs_argcomplete
+def test_every_command_is_offered(runs):
+    found, _ = complete("./launch.py ", runs)
+    assert set(found) >= set(COMMANDS)
+
+
+@needs_argcomplete
+def test_other_folders_of_runs_are_looked_into(runs, tmp_path):
+    GridFolder(tmp_path / "there", "elsewhere").create()
+    assert complete(f"./launch.py why --runs {tmp_path}/there el", runs)[0] == ["elsewhere"]
+    assert complete("./launch.py why x", tmp_path / "none")[0] == []
+
+
+@needs_argcomplete
+def test_it_answers_within_a_tenth_of_a_second_of_the_processor(runs):
+    complete("./launch.py why m", runs)
+    assert min(complete("./launch.py why m", runs)[1] for _ in range(5)) < LIMIT_S
+
+
+@needs_argcomplete
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_is_told_to_complete_the_front_door(shell, capsys):
+    assert launch.main(["completion", shell]) == 0
+    assert "launch.py" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(INSTALLED, reason="argcomplete is installed")
+def test_without_argcomplete_completion_says_how_to_get_it(runs, capsys):
+    assert launch.main(["completion", "bash"]) == 2
+    assert "pip install argcomplete" in capsys.readouterr().err
+    assert complete("./launch.py st", runs)[0] == []
+
+
+def test_names_are_those_of_grids_and_runs_the_short_ones_too(runs):
+    typed = SimpleNamespace(runs=str(runs))
+    assert set(made("pa", typed)) == {"parts", "pairs"}
+    assert {"model0-layalign-s1", "model0-layalign-s1-00000000"} <= set(made("model0-", typed))
+    assert all(name.startswith("model0-") and ".replaced" not in name for name in made("model0-", typed))
+    assert made("", SimpleNamespace(runs=str(runs / "none"))) == []
