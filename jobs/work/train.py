@@ -12,6 +12,7 @@ from cluster.files import patience, read_json, sha256_of, write_json_atomic
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
 from cluster.run.run_folder import FOLDER, RunFolder
+from jobs.recipe.weights import check_signature
 from jobs.work.progress import TrainingProgress
 from jobs.work.start import cache_folder, data_folder, refuse_older_gemma, started, within_reach
 from layalign.config import BRIDGE_WEIGHTS, DataConfig, RunConfig
@@ -45,6 +46,7 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
     folder, config = RunFolder(Path(told["run"])), RunConfig.from_dict(told["config"])
     unit = find_unit(told, os.environ)
     with started(folder, "train", config, unit, group) as processes:
+        check_signature(folder, config, told["parent"])
         local = within_reach(config, processes)
         tokenizers = load_tokenizers(local.model)
         checkpoints = Checkpoints(folder.checkpoints, patience, folder.check_holder)
