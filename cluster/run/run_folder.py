@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.files import DamagedFile, append_jsonl, write_atomic
+from cluster.files import DamagedFile, append_jsonl, read_record, write_atomic, write_record
 from cluster.run.work_folder import JobHome, WorkFolder
 
 FOLDER = re.compile(r"(?P<name>.+)-s(?P<stage>[12])-(?P<signature>[0-9a-f]{8})", re.DOTALL)
@@ -18,6 +18,7 @@ FOLDER = re.compile(r"(?P<name>.+)-s(?P<stage>[12])-(?P<signature>[0-9a-f]{8})",
 
 SEAL = "# checksum: "
 """Begins the last line of a config, which no reader of YAML sees."""
+BEGIN_ANEW = "put it back from a copy, or give the train command with --force, which moves the run aside"
 CONFIG_AGAIN = "give the train command that made the run again, which writes it anew"
 
 
@@ -114,6 +115,21 @@ class RunFolder(JobHome):
             return self.read_config() == yaml.safe_load(yaml.safe_dump(dict(config)))
         except ClusterError:
             return False
+
+    def read_data(self) -> dict[str, Any] | None:
+        """What its training reads and how: `rule` and `files` at least; None if that was never recorded.
+
+        Raises:
+            DamagedFile: nobody can tell how the training began to read.
+        """
+        told = read_record(self.data, BEGIN_ANEW)
+        if told is not None and not (isinstance(told.get("rule"), str) and "files" in told):
+            raise DamagedFile(self.data, "it does not say what is read", BEGIN_ANEW)
+        return told
+
+    def write_data(self, told: Mapping[str, Any]) -> None:
+        """Keep what its training reads and how."""
+        write_record(self.data, told)
 
     def cell(self, benchmark: str, language: str, shard: int) -> CellFolder:
         """The folder of one share of an evaluation."""

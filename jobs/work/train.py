@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cluster.files import patience, read_json, sha256_of, write_json_atomic
+from cluster.files import patience, sha256_of
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
 from cluster.run.run_folder import FOLDER, RunFolder
@@ -115,7 +115,7 @@ def _recorded(run: RunFolder) -> dict[str, Any]:
     """How a run that goes on has read its data: one that has no record began before there were any."""
     if not Checkpoints(run.checkpoints).steps():
         return {"rule": "question", "files": None}
-    return read_json(run.data) or {"rule": "target", "files": None}
+    return run.read_data() or {"rule": "target", "files": None}
 
 
 def _read_before(config: RunConfig) -> DataConfig:
@@ -137,7 +137,7 @@ def _tell(run: RunFolder, tokenised: Tokenised, parts: Split, rule: Rule) -> Non
     if any(tokenised.truncated.values()):
         run.event("truncated", **tokenised.truncated)
     told = {"rule": rule, "files": tokenised.files}
-    write_json_atomic(run.data, {**told, **tokenised.counts.to_dict(), "split": parts.told})
+    run.write_data({**told, **tokenised.counts.to_dict(), "split": parts.told})
 
 
 def _model(config: RunConfig, parent: str | None, tokenizers: Tokenizers, processes: Processes) -> LayAlign:
