@@ -162,6 +162,10 @@ def unsealed(value: Mapping[str, Any]) -> dict[str, Any]:
     """
     rest = {key: held for key, held in value.items() if key != CHECKSUM}
     told = value.get(CHECKSUM)
+    if spoilt := [
+        key for key in rest if len(key) == len(CHECKSUM) and sum(map(str.__ne__, key, CHECKSUM)) == 1
+    ]:
+        raise ValueError(f"its key {spoilt[0]!r} was {CHECKSUM!r}")
     if told is not None and told != _checksum(rest):
         raise ValueError(f"its content has checksum {_checksum(rest)}, it says {told}")
     return rest
@@ -179,18 +183,27 @@ def read_record(
     Raises:
         DamagedFile: it is not what was written.
     """
+    held = read_sealed(path, remedy)
+    return None if held is None else {key: value for key, value in held.items() if key != CHECKSUM}
+
+
+def read_sealed(path: Path, remedy: str) -> dict[str, Any] | None:
+    """As `read_record`, with the checksum that holds; one of an earlier version has none."""
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise DamagedFile(path, f"it cannot be read ({error.strerror})", remedy) from None
     try:
         value = json.loads(content)
         if not isinstance(value, dict):
             raise ValueError("it is no JSON object")
-        return unsealed(value)
+        unsealed(value)
     except (ValueError, RecursionError) as error:
         told = "it is empty" if not content.strip(b"\0 \n") else str(error)
         raise DamagedFile(path, told, remedy) from None
+    return value
 
 
 def _checksum(value: Mapping[str, Any]) -> str:

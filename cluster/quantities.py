@@ -76,7 +76,7 @@ def epoch_s(text: object) -> float | None:
     """
     try:
         return datetime.fromisoformat(text).timestamp() if isinstance(text, str) else None
-    except ValueError:
+    except (ValueError, OverflowError):  # the year 1, in a zone that is ahead
         return None
 
 

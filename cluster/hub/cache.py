@@ -10,16 +10,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cluster.errors import ClusterError
-from cluster.files import read_json, write_json_atomic
+from cluster.files import DamagedFile, read_record, write_record
 from cluster.hub.model_files import model_faults
 from cluster.profile.load import Profile, SlurmProfile
+from cluster.records import tell_damage, typed
 
 Kind = Literal["model", "dataset"]
 BRANCH = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}")
+FETCH_AGAIN = "delete it and give prefetch again, which writes it anew and fetches only what is missing"
 CACHE_VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME")
 
 
@@ -72,8 +74,7 @@ def lock_path(environ: Mapping[str, str]) -> Path:
 
 def read_pin(kind: Kind, name: str, revision: str | None, environ: Mapping[str, str]) -> Pin | None:
     """What `prefetch` brought for a name and revision (None is `main`)."""
-    lock = read_json(lock_path(environ)) or {}
-    told = lock.get(kind, {}).get(name, {}).get(revision or BRANCH)
+    told = _read_lock(lock_path(environ)).get(kind, {}).get(name, {}).get(revision or BRANCH)
     return Pin(told["commit"], told["files"]) if told else None
 
 
@@ -81,10 +82,35 @@ def write_pin(kind: Kind, name: str, revision: str | None, pin: Pin, environ: Ma
     """Add to the lock, under the revision that was asked for and under the commit itself."""
     path = lock_path(environ)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = read_json(path) or {}
+    try:
+        lock = _read_lock(path)
+    except DamagedFile as damage:  # what was fetched before is looked at again when it is asked for
+        tell_damage(damage)
+        lock = {}
     told = {"commit": pin.commit, "files": pin.files}
     lock.setdefault(kind, {}).setdefault(name, {}).update({revision or BRANCH: told, pin.commit: told})
-    write_json_atomic(path, lock)
+    write_record(path, lock)
+
+
+def _read_lock(path: Path) -> dict[str, Any]:
+    """Commits and files by kind, name and revision; empty before anything was fetched.
+
+    Raises:
+        DamagedFile: it is no such record.
+    """
+    lock = read_record(path, FETCH_AGAIN)
+    if lock is None:
+        return {}
+    try:
+        if not lock:
+            raise ValueError("it names nothing")
+        for names in lock.values():
+            for revisions in names.values():
+                for told in revisions.values():
+                    typed(Pin, told)
+    except (AttributeError, ValueError) as error:
+        raise DamagedFile(path, str(error), FETCH_AGAIN) from None
+    return lock
 
 
 def snapshot(kind: Kind, name: str, revision: str | None, environ: Mapping[str, str]) -> Path:

@@ -29,6 +29,7 @@ from cluster.hub.cache import (
     write_pin,
 )
 from cluster.quota import check_room, read_quotas
+from cluster.records import unless_damaged
 
 WORKERS = 2
 SHA256 = 64
@@ -108,7 +109,7 @@ def needed(files: Mapping[str, int]) -> dict[str, int]:
 
 def _pin(one: Download, environ: Mapping[str, str], update: bool) -> Pin:
     """The commit to fetch: the one that was fetched before, or what the hub says now."""
-    known = None if update else read_pin(one.kind, one.name, one.revision, environ)
+    known = None if update else unless_damaged(read_pin, one.kind, one.name, one.revision, environ)
     if known:
         return known
     from huggingface_hub import HfApi

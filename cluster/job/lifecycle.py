@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.files import read_jsonl
 from cluster.job.causes import (
     FINAL,
     OUT_OF_MEMORY,
@@ -175,10 +174,10 @@ class UnitLifecycle:
         """Why the run stops, where start after start has ended before the next checkpoint; else nothing."""
         causes: list[str] = []
         saved = False
-        for event in read_jsonl(self.run.events):
+        for event in self.run.history():
             saved = event["event"] == "saved" or (saved and event["event"] != "started")
             if event["event"] == "interrupted" and event.get("submission") == self.unit.submission:
-                causes = [] if saved else [*causes, event["cause"]]
+                causes = [] if saved else [*causes, event.get("cause") or "unknown"]
         if len(causes) < FRUITLESS:
             return ""
         reason = f"{len(causes)} starts without progress: each ended before the next checkpoint"
@@ -204,14 +203,14 @@ def settle(run: WorkFolder, unit: Unit | None = None, begin: int = 0) -> str | N
         submitted again since.
     """
     begun = None
-    for event in read_jsonl(run.events):
+    for event in run.history():
         if event["event"] == "started":
             begun = event
         elif event["event"] in ENDS:
             begun = None
     if begun is None:
         return None
-    ending = ending_of(begun["job"], begun["restart"])
+    ending = ending_of(begun["job"], begun.get("restart") or 0)
     path = Path(begun["log"])
     text = read_log(path, begun["log_from"], begin if unit and path == unit.log else None)
     cause = cause_of_ending(ending, text)
@@ -240,7 +239,7 @@ def last_end(run: WorkFolder) -> str:
 
 def _followed(run: WorkFolder, unit: Unit) -> bool:
     """Whether another start has begun since a unit's own, so that what becomes of this one concerns nobody."""
-    started = [event for event in read_jsonl(run.events) if event["event"] == "started"]
+    started = [event for event in run.history() if event["event"] == "started"]
     mine = (unit.job, unit.restart)
     starts = [(event.get("job"), event.get("restart")) for event in started]
     return mine in starts and starts[-1] != mine

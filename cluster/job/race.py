@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cluster.errors import ClusterError
 from cluster.job.unit import Unit
+from cluster.records import unless_damaged
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import cancel, job_is_alive, queued
 from cluster.slurm.submission import Submission, SubmissionState, recorded, submission_state
@@ -71,7 +72,7 @@ def _known(record: Path) -> Submission | None:
     try:
         return recorded(record)
     except ClusterError:
-        return Submission.read(record)
+        return unless_damaged(Submission.read, record)
 
 
 def win(run: RunFolder, unit: Unit) -> None:

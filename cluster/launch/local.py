@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import pickle
+import re
 import shlex
 import signal
 import sys
@@ -174,9 +175,11 @@ class _Watch:
         rank = self._first_failure(outcomes)
         _, trace = outcomes[rank] or (None, "")
         message = _last_message(trace)
-        mistake = message.partition("cluster.errors.ClusterError: ")[2]
+        mistake = re.split(r"\bcluster\.(?:errors\.ClusterError|files\.DamagedFile): ", message, maxsplit=1)[
+            1:
+        ]
         if mistake:
-            raise ClusterError(mistake)
+            raise ClusterError(mistake[0])
         if self.interrupts.cause and not trace:
             raise JobFailed(f"the job was stopped by {self.interrupts.cause} before it could end by itself")
         what = message or "it died without a word: killed from outside, or out of memory (see dmesg)"

@@ -34,7 +34,7 @@ from cluster.run.work_folder import JobHome
 from cluster.site.environment import job_lines
 from cluster.slurm.sbatch import UNSURE, is_refusal, job_of, sbatch
 from cluster.slurm.script import script, signal_seconds
-from cluster.slurm.submission import Submission, submission_state
+from cluster.slurm.submission import Submission, forget_record, submission_state
 
 CHECKPOINT_BYTES = 34_000_000 * 12
 """Of the paper's bridge: fp32 weights and two moments of each."""
@@ -44,6 +44,15 @@ LOOKS_S = (0.0, 2.0, 5.0)
 """How long to wait before each look for a job that sbatch may have submitted."""
 ARRAY_ID = "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}"
 """submitit's name for a job, as the shell finds it out."""
+CALL = "call-"
+"""How the name of a pickled call begins; the beginning of its SHA-256 follows."""
+CHECK_CALL = (
+    "bash -c '"
+    '[ "$(sha256sum < "$1" | cut -c 1-12)" = "$2" ] || '
+    '{ echo "job call $1 is damaged or gone: give the same command again, which writes it anew" >&2; exit 1; }'
+    "' check"
+)
+"""Takes the pickle and what its name says of it: nothing is loaded that is not what was written."""
 FULFILLABLE = "--kill-on-invalid-dep=yes"
 """A job that waits for one that has failed leaves the queue, on every site."""
 
@@ -171,6 +180,7 @@ def setup_lines(
     """
     return [
         f"unset {' '.join((*TORCHRUN, *SHELL))}",
+        f"{CHECK_CALL} {shlex.quote(str(pickle))} {pickle.stem.removeprefix(CALL)} || exit 1",
         f'ln -sfn {pickle.name} {shlex.quote(str(pickle.parent))}/"{ARRAY_ID}_submitted.pkl" || exit 1',
         *snapshot.lines(resources.nodes),
         *job_lines(profile, environ),
@@ -239,7 +249,7 @@ def _pickle(call: Call, resources: Resources) -> bytes:
 
 
 def _pickle_path(home: JobHome, pickle: bytes) -> Path:
-    return home.slurm / f"call-{hashlib.sha256(pickle).hexdigest()[:12]}.pkl"
+    return home.slurm / f"{CALL}{hashlib.sha256(pickle).hexdigest()[:12]}.pkl"
 
 
 def _intent(prepared: PreparedJob, path: Path) -> Submission:
@@ -272,7 +282,7 @@ def _sbatch(intent: Submission, record: Path) -> str:
     if is_refusal(answer):
         if found := intent.look_up():
             return found
-        record.unlink()
+        forget_record(record)
         path.unlink()
         raise ClusterError(f"Slurm refuses {intent.name}: {answer.said}")
     for wait in LOOKS_S:

@@ -69,6 +69,19 @@ FILE_SIGNS = (
     ),
     log_pattern(
         "damaged file",
+        r"^(?P<what>code archive|job call) (?P<path>/.+) is damaged or gone: give the same command again",
+        "the {what} {path}, which its job begins with, is damaged or gone",
+        "give the same launch command again, which writes it anew: {again}",
+        bare=True,
+    ),
+    log_pattern(
+        "damaged file",
+        r"\bDamagedFile: (?P<path>/.+?) is damaged: (?P<how>.+); (?P<remedy>[^\n]+)",
+        "{path} is damaged: {how}",
+        "{remedy}",
+    ),
+    log_pattern(
+        "damaged file",
         r"MetadataIncompleteBuffer|(?:Invalid)?HeaderTooLarge|HeaderTooSmall|InvalidHeader\w*|incomplete metadata"
         r"|header too (?:large|small)|Error while deserializing(?: header)?: (?P<what>[^\n]*)|failed finding central "
         r"directory|PytorchStreamReader failed|invalid header or archive is corrupted|unexpected EOF, expected"

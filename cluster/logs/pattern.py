@@ -118,4 +118,6 @@ def log_pattern(
     passing: bool = False,
 ) -> LogPattern:
     """A row of a table."""
-    return LogPattern(cause, told, advice, strength, passing, pattern=re.compile(pattern), bare=bare)
+    return LogPattern(
+        cause, told, advice, strength, passing, pattern=re.compile(pattern, re.MULTILINE), bare=bare
+    )

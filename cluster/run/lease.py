@@ -10,24 +10,31 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import pwd
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 from cluster.errors import ClusterError
-from cluster.files import create_atomic, read_json, write_json_atomic
+from cluster.files import DamagedFile, create_atomic, sealed, write_record
+from cluster.quantities import epoch_s
+from cluster.records import read_as
 
 LOOK_S = 1.0
 SILENCE_S = 30 * 60.0
 """After this many seconds without a heartbeat a holder is taken for gone, where nothing better can be asked."""
 KIN_SILENCE_S = 2 * 60.0
 """The same for an earlier unit of the asker's own chain: it is over, and has at most a moment left to end."""
+STEP_S = 24 * 3600.0
+"""A sign of life that is further ahead of the clock than this is none; any other is taken to be of now."""
+UNKNOWN = "an unknown machine"
+"""Where the holder is whose lease is damaged: nothing can be asked about it, only its silence tells."""
 
 
 HELD: dict[Path, Lease] = {}
@@ -136,7 +143,7 @@ class Lease:
     ) -> None:
         HELD.pop(self.folder, None)
         if os.getpid() == self.me.pid and self.still_mine():
-            write_json_atomic(self._path(self._number), asdict(replace(self.me, released=True)))
+            write_record(self._path(self._number), asdict(replace(self.me, released=True)))
 
     @property
     def number(self) -> int:
@@ -177,29 +184,35 @@ class Lease:
         if uid is not None and uid != self.me.uid:
             whose = f"it is {_name(uid)}'s: wait until it ends, or ask them"
         who = f"process {holder.pid} on {holder.host}{job}, since {holder.since}"
+        if holder.host == UNKNOWN:
+            who = f"an unknown process, whose lease {self._path(self._latest()[0])} is damaged"
+            whose = f"give the same command again {SILENCE_S / 60:.0f} minutes after its last sign of life"
         return f"{self.name} is being worked on by {who}: {whose}"
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.json"
 
     def _numbers(self) -> list[int]:
-        return sorted(int(path.stem) for path in self.folder.glob("[0-9]*.json"))
+        return sorted(int(path.stem) for path in self.folder.glob("[0-9]*.json") if path.stem.isdecimal())
 
     def _latest(self) -> tuple[int, Holder | None]:
         while True:
             numbers = self._numbers()
             if not numbers:
                 return 0, None
-            told = read_json(self._path(numbers[-1]))
-            if told is not None:
-                known = {f.name for f in fields(Holder)}
-                return numbers[-1], Holder(**{key: value for key, value in told.items() if key in known})
-            if self._path(numbers[-1]).exists():
-                return numbers[-1], None
+            path = self._path(numbers[-1])
+            try:
+                holder = read_as(Holder, path, "delete it if nobody works there")
+            except DamagedFile:
+                with contextlib.suppress(FileNotFoundError):
+                    return numbers[-1], _unknown(path)
+                continue
+            if holder is not None:
+                return numbers[-1], holder if epoch_s(holder.since) else _unknown(path)
 
     def _claim(self, number: int) -> bool:
         """Make the lease of this number ours, unless another was faster."""
-        if not create_atomic(self._path(number), json.dumps(asdict(self.me))):
+        if not create_atomic(self._path(number), json.dumps(sealed(asdict(self.me)))):
             return False
         numbers = self._numbers()
         if numbers[-1] != number:  # ours was free only because the winner of a later one tidied up
@@ -222,7 +235,7 @@ class Lease:
             return False
         answer = self.job_is_alive(job) if job and self.job_is_alive else None
         silence = KIN_SILENCE_S if job and _array(job) == _array(self.me.job) else SILENCE_S
-        return time.time() - self._last_sign() < silence if answer is None else answer
+        return self._silence() < silence if answer is None else answer
 
     def _is_ours(self, holder: Holder) -> bool:
         """Whether its job is one of this user on this cluster: of no other can Slurm's silence be a proof."""
@@ -237,13 +250,35 @@ class Lease:
             return self._path(self._latest()[0]).stat().st_uid
         return None
 
-    def _last_sign(self) -> float:
-        """When the holder last wrote its lease or heartbeat, in seconds since 1970."""
-        signs = [0.0]
-        for path in (self._path(self._latest()[0]), self.heartbeat):
-            with contextlib.suppress(FileNotFoundError):
-                signs.append(path.stat().st_mtime)
-        return max(signs)
+    def _silence(self) -> float:
+        """Seconds since the holder last wrote its lease or heartbeat."""
+        return min(_age(path) for path in (self._path(self._latest()[0]), self.heartbeat))
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was written.
+
+    One from the future, as after a step of the clock, is of now: it gets this time, so that it grows old from now on.
+    Where that is not permitted, it is as old as it is ahead.
+    """
+    age = math.inf
+    try:
+        age = time.time() - path.stat().st_mtime
+        if -STEP_S < age < 0:
+            os.utime(path)
+            return 0.0
+    except PermissionError:
+        pass
+    except OSError:
+        return math.inf
+    return age if age >= 0 else math.inf if age <= -STEP_S else -age
+
+
+def _unknown(path: Path) -> Holder:
+    """Whoever holds a lease that nobody can read."""
+    told = path.stat()
+    since = datetime.fromtimestamp(told.st_mtime, UTC).isoformat(timespec="seconds")
+    return Holder(UNKNOWN, 0, None, boot="", namespace="", since=since, uid=told.st_uid)
 
 
 def _array(job: str | None) -> str | None:

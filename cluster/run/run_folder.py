@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Container, Mapping
 from datetime import datetime
@@ -9,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.files import append_jsonl, write_atomic
+from cluster.files import DamagedFile, append_jsonl, read_record, write_atomic, write_record
 from cluster.run.folder_names import FOLDER as FOLDER
 from cluster.run.folder_names import runs_root as runs_root
 from cluster.run.work_folder import JobHome, WorkFolder
+
+SEAL = "# checksum: "
+"""Begins the last line of a config, which no reader of YAML sees."""
+BEGIN_ANEW = "put it back from a copy, or give the train command with --force, which moves the run aside"
+CONFIG_AGAIN = "give the train command that made the run again, which writes it anew"
 
 
 class RunFolder(JobHome):
@@ -69,22 +75,30 @@ class RunFolder(JobHome):
 
         try:
             self.slurm.mkdir(parents=True, exist_ok=True)
-            write_atomic(self.config, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+            text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+            write_atomic(self.config, f"{text}{SEAL}{_checksum(text)}\n")
             self.forgive()
         except OSError as error:
             raise self.unwritable(error) from None
 
-    def read_config(self) -> dict[str, Any]:
+    def read_config(self, whole: bool = True) -> dict[str, Any]:
         """The resolved config as plain data.
+
+        Args:
+            whole: whether it must be what was written here; an import holds it to its signature instead.
 
         Raises:
             ClusterError: the folder holds none.
+            DamagedFile: it is not what was written. One of an earlier version has no checksum, and is taken as it is.
         """
         import yaml
 
         try:
-            values = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError):
+            text = self.config.read_text(encoding="utf-8")
+            if whole and not _is_sound(text):
+                raise DamagedFile(self.config, "its content is not what its checksum says", CONFIG_AGAIN)
+            values = yaml.safe_load(text)
+        except (OSError, ValueError, RecursionError, yaml.YAMLError):
             values = None
         if not isinstance(values, dict):
             raise ClusterError(
@@ -100,6 +114,21 @@ class RunFolder(JobHome):
             return self.read_config() == yaml.safe_load(yaml.safe_dump(dict(config)))
         except ClusterError:
             return False
+
+    def read_data(self) -> dict[str, Any] | None:
+        """What its training reads and how: `rule` and `files` at least; None if that was never recorded.
+
+        Raises:
+            DamagedFile: nobody can tell how the training began to read.
+        """
+        told = read_record(self.data, BEGIN_ANEW)
+        if told is not None and not (isinstance(told.get("rule"), str) and "files" in told):
+            raise DamagedFile(self.data, "it does not say what is read", BEGIN_ANEW)
+        return told
+
+    def write_data(self, told: Mapping[str, Any]) -> None:
+        """Keep what its training reads and how."""
+        write_record(self.data, told)
 
     def cell(self, benchmark: str, language: str, shard: int) -> CellFolder:
         """The folder of one share of an evaluation."""
@@ -156,6 +185,17 @@ class CellFolder(WorkFolder):
     def asked(self, questions: str) -> Path:
         """What was asked here, by the fingerprint of all its questions."""
         return self.path / f"asked-{questions}.json"
+
+
+def _is_sound(text: str) -> bool:
+    """Whether a config is what its last line says; that tells twice what it is, as a part of it may be damaged."""
+    before, _, last = text.removesuffix("\n").rpartition("\n")
+    sealed = f"\n{SEAL}" in text or last.startswith("#") or "checksum" in last
+    return not sealed or last == f"{SEAL}{_checksum(before + chr(10))}"
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def all_runs(root: Path) -> list[RunFolder]:

@@ -5,22 +5,27 @@ A job changes directory into what it unpacked, because the working directory pre
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import os
 import shlex
 import tarfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from cluster.files import write_atomic
+from cluster.files import sha256_of, write_atomic
 from cluster.provenance import COMMIT, ROOT, commit_of, sources, tree_of
 
 UNPACK = (
-    '[ -d "$1" ] && exit; draft=$1.$SLURMD_NODENAME; '
+    '[ -d "$1" ] && exit; [ "$(sha256sum < "$2")" = "$3  -" ] || '
+    '{ echo "code archive $2 is damaged or gone: give the same command again, which writes it anew" >&2; exit 1; }; '
+    "draft=$1.$SLURMD_NODENAME; "
     'rm -rf "$draft" && mkdir -p "$draft" && tar -xf "$2" --no-same-owner -C "$draft" || exit 1; '
     'mv -T "$draft" "$1" 2> /dev/null || rm -rf "$draft"; [ -d "$1" ]'
 )
-"""Takes the folder and the archive. Whole or not at all, also where several nodes share the folder's disk."""
+"""Takes the folder, the archive and its SHA-256. Whole or not at all, also where several nodes share the disk."""
 FOLDER = ".code"
 UNPACKED = "code-"
 """How the name of an unpacked archive begins."""
@@ -51,14 +56,22 @@ class Snapshot:
         return cls(code_folder(runs) / f"{tree}.tar", tree, *commit_of(root), files)
 
     def write(self) -> None:
-        """Make the archive unless it is there; then it is young again, so that neither purge nor `clean` takes it."""
-        try:
-            os.utime(self.archive)
-        except FileNotFoundError:
-            self.archive.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self.archive, self._tar())
-        except PermissionError:  # another user's, who shares the folder
-            pass
+        """Make the archive unless it is there, as it was written.
+
+        Then it is young again, so that neither purge nor `clean` takes it.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            if sha256_of(self.archive) == self.checksum:
+                with contextlib.suppress(PermissionError):  # another user's, who shares the folder
+                    os.utime(self.archive)
+                return
+        self.archive.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.archive, self._tar())
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of the archive, as it has to be."""
+        return hashlib.sha256(self._tar()).hexdigest()
 
     def lines(self, nodes: int) -> list[str]:
         """Shell lines of a job that unpack the archive on each of its nodes and change directory into it.
@@ -72,7 +85,8 @@ class Snapshot:
         )
         lines = [
             f"code=${{SLURM_TMPDIR:-{shlex.quote(str(self.archive.parent))}}}/{UNPACKED}{self.tree}",
-            f'{each}bash -c {shlex.quote(UNPACK)} unpack "$code" {shlex.quote(str(self.archive))} || exit 1',
+            f'{each}bash -c {shlex.quote(UNPACK)} unpack "$code" '
+            f"{shlex.quote(str(self.archive))} {self.checksum} || exit 1",
             'cd "$code" || exit 1',
         ]
         if self.commit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Callable
@@ -10,11 +11,28 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cluster.errors import ClusterError, remedy
-from cluster.files import append_jsonl, create_atomic, read_json, read_jsonl, write_json_atomic
+from cluster.files import (
+    DamagedFile,
+    append_jsonl,
+    create_atomic,
+    read_json,
+    read_jsonl,
+    read_record,
+    write_json_atomic,
+    write_record,
+)
 from cluster.provenance import provenance
+from cluster.quantities import epoch_s
 from cluster.run.lease import HELD, Lease
 
 State = Literal["new", "running", "interrupted", "failed", "done"]
+TEXTS = ("job", "log", "nodes", "cause", "submission", "reason")
+NUMBERS = ("unit", "restart", "log_from", "rank", "step")
+"""Keys of events, where they have them."""
+STARTED = ("job", "log_from")
+"""Keys of the start of a job, which has a log."""
+AHEAD_S = 60.0
+"""A sign of life that is further ahead of the clock than this, as after a step of it, is not shown as one."""
 HEARTBEAT_S = 30.0
 """At most one heartbeat in this many seconds: a training step is shorter, and file servers are shared."""
 
@@ -48,12 +66,33 @@ class WorkFolder:
         self.check_holder()
         append_jsonl(self.events, {"time": now(), "event": kind, **facts})
 
+    def history(self) -> list[dict[str, Any]]:
+        """The events, in order, less such as no version has written: a bit of their line has changed."""
+        return [event for event in read_jsonl(self.events) if is_event(event)]
+
     def beat(self, **facts: Any) -> None:
         """Give a sign of life. To be called as often as is convenient: it writes at most every 30 seconds."""
         if time.monotonic() - self._beaten >= HEARTBEAT_S:
             self.check_holder()
-            write_json_atomic(self.heartbeat, {"time": now(), **facts})
+            write_record(self.heartbeat, {"time": now(), **facts})
             self._beaten = time.monotonic()
+
+    def last_beat(self) -> dict[str, Any]:
+        """The latest sign of life: `time`, and numbers; empty where there is none that can be read.
+
+        Nothing but what is shown depends on it: whether somebody lives is asked of the lease.
+        """
+        try:
+            told = read_record(self.heartbeat) or {}
+        except DamagedFile:
+            return {}
+        numbers = {
+            key: n
+            for key, n in told.items()
+            if isinstance(n, int | float) and math.isfinite(n) and key != "time"
+        }
+        when = epoch_s(told.get("time"))
+        return numbers | ({"time": told["time"]} if when and when < time.time() + AHEAD_S else {})
 
     def lease(
         self,
@@ -141,6 +180,20 @@ class WorkFolder:
     def outcome(self) -> dict[str, Any]:
         """What `DONE` holds; empty if the work is not over."""
         return read_json(self.done) or {}
+
+
+def is_event(told: dict[str, Any]) -> bool:
+    """Whether a line of events is one: what it is and when, and all else of the type that its readers take it for."""
+    texts = all(isinstance(told.get(key), str | None) for key in TEXTS)
+    numbers = all(isinstance(told.get(key), int | None) for key in NUMBERS)
+    started = told.get("event") != "started" or not told.get("log") or set(STARTED) <= told.keys()
+    return (
+        texts
+        and numbers
+        and started
+        and isinstance(told.get("event"), str)
+        and bool(epoch_s(told.get("time")))
+    )
 
 
 class JobHome(WorkFolder):

@@ -11,11 +11,12 @@ import getpass
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from cluster.files import read_json, write_json_atomic
+from cluster.files import DamagedFile, read_record, write_record
+from cluster.records import typed
 from cluster.slurm import client
 from cluster.slurm.queue import SQUEUE, UNDECIDED, EndedJob, Look, ended, job_is_alive
 from cluster.slurm.queued_job import QueuedJob
@@ -83,7 +84,9 @@ class QueueCache:
         wanted = list(dict.fromkeys(jobs))
         kept = self._read("sacct")
         known, missed = kept.get("ended", {}), kept.get("missed", {})
-        asked = [job for job in wanted if job not in known and time.time() - missed.get(job, 0) > LONGEST_S]
+        asked = [
+            job for job in wanted if job not in known and abs(time.time() - missed.get(job, 0)) > LONGEST_S
+        ]
         if asked and client.installed("sacct") and self._due("sacct", kept):
             with self._asking("sacct", kept):
                 rows = ended(asked)
@@ -109,11 +112,7 @@ class QueueCache:
         return not 0 <= time.time() - self._read(f"{what}-asked").get("time", 0.0) < wait
 
     def _read(self, name: str) -> dict[str, Any]:
-        kept = (
-            self._unwritten.get(name)
-            or (read_json(self.folder / f"{name}.json") if self.folder else None)
-            or {}
-        )
+        kept = self._unwritten.get(name) or (_read(self.folder / f"{name}.json") if self.folder else {})
         return kept if kept.get("of") == _origin() else {}
 
     def _write(self, name: str, kept: dict[str, Any]) -> None:
@@ -123,7 +122,7 @@ class QueueCache:
             return
         try:
             self.folder.mkdir(exist_ok=True)
-            write_json_atomic(self.folder / f"{name}.json", kept)
+            write_record(self.folder / f"{name}.json", kept)
         except OSError:
             self._unwritten[name] = kept
 
@@ -132,6 +131,33 @@ def forget(root: Path) -> None:
     """Have the next look ask anew: to be called by whoever has submitted or cancelled jobs of these runs."""
     with contextlib.suppress(OSError):
         (_folder(root) / "squeue-asked.json").unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What is kept in a file; one that is damaged, or of another form, is none: it is asked for anew."""
+    try:
+        told = read_record(path) or {}
+        rows = typed(_Kept, told) if told else _Kept()
+        for job in rows.ended.values():
+            typed(EndedJob, job)
+        sound = all(len(row) == len(fields(QueuedJob)) for row in rows.jobs)
+        return told if sound and all(isinstance(n, int | float) for n in rows.missed.values()) else {}
+    except (DamagedFile, ValueError):
+        return {}
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The form of a file: an answer, or when it was asked for."""
+
+    of: tuple[str, ...] = ()
+    fault: str = ""
+    times: int = 1
+    time: float = 0.0
+    jobs: tuple[tuple[str, ...], ...] = ()
+    seen: float | None = None
+    ended: dict[str, Any] = field(default_factory=dict)
+    missed: dict[str, Any] = field(default_factory=dict)
 
 
 def _folder(root: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.files import read_json, write_json_atomic
+from cluster.files import DamagedFile, write_record
 from cluster.profile.resources import Resources
+from cluster.quantities import epoch_s
+from cluster.records import read_as, tell_damage, unless_damaged
 from cluster.slurm.accounting import user_name
-from cluster.slurm.queue import Look, ended, queued
+from cluster.slurm.queue import Look, all_queued, ended, queued
 from cluster.slurm.queued_job import JOB_ID, QueuedJob
 from cluster.slurm.sbatch import SBATCH_S
 
@@ -29,13 +32,19 @@ CONTROLLER = timedelta(minutes=2)
 """A busy controller may take so long to put a request into the queue whose sender is gone."""
 IN_FLIGHT = timedelta(seconds=SBATCH_S) + CONTROLLER
 """So long after it was sent an intent may still become a job: sbatch outlives its launcher, but not its own limit."""
+SCRIPTS = "slurm"
+"""Folder of a run's or grid's scripts, where each of its records has a second copy."""
+REMEDY = (
+    "see with squeue --me whether a job of it is queued, and scancel it; then delete the file and give the same "
+    "command again"
+)
 
 
 class InFlight(ClusterError):
     """An earlier command's sbatch may still put its job into the queue: nobody may submit it again yet."""
 
     def __init__(self, submission: Submission, record: Path) -> None:
-        sent = datetime.fromisoformat(submission.time).astimezone()
+        sent = submission.since
         ahead = f" (that time is in the future: delete {record})" if sent > datetime.now(UTC) + LAG else ""
         super().__init__(
             f"an earlier command's sbatch may still be in flight: {submission.name} was sent at {sent:%H:%M:%S}, and "
@@ -88,22 +97,57 @@ class Submission:
         """It is the caller's own."""
         return self.uid in (None, os.getuid())
 
+    @property
+    def fault(self) -> str:
+        """What in it no submission has; empty if nothing."""
+        asked = self.resources
+        least = min(asked.nodes, asked.tasks_per_node, asked.cpus_per_task, asked.time_min, asked.units)
+        if min(least, self.units) < 1:
+            return "it asks for less than one of something"
+        if not all(isinstance(self.told.get(key), str | None) for key in ("data", "parent")):
+            return f"what it was told is {self.told!r}"
+        return "" if (epoch_s(self.time) or 0) > 0 else f"its time is {self.time!r}"
+
+    @property
+    def since(self) -> datetime:
+        """When it was, or was about to be, submitted."""
+        return datetime.fromisoformat(self.time).astimezone()
+
     @classmethod
     def read(cls, record: Path) -> Submission | None:
-        """The submission that a file tells of; None if there is no such file."""
-        told = read_json(record)
-        if not told:
+        """The submission that a file tells of, or its copy where that is damaged; None if there is no such file.
+
+        Raises:
+            DamagedFile: both are.
+        """
+        try:
+            found = cls._read(record)
+        except DamagedFile as damage:
+            copy = _copy_of(record)
+            found = unless_damaged(cls._read, copy) if copy else None
+            if found is None:
+                raise damage from None
+        return found
+
+    @classmethod
+    def _read(cls, record: Path) -> Submission | None:
+        found = read_as(cls, record, REMEDY)
+        if found is None:
             return None
-        asked = told["resources"]
-        if not re.fullmatch(JOB_ID, told["job"] or ""):  # what a site printed before the id may stand there
-            told["job"] = None
-        if "uid" not in told:  # as in records of earlier versions
+        if not re.fullmatch(JOB_ID, found.job or ""):  # what a site printed before the id may stand there
+            found = replace(found, job=None)
+        if fault := found.fault:
+            raise DamagedFile(record, fault, REMEDY)
+        if found.uid is None:  # as in records of earlier versions
             with contextlib.suppress(FileNotFoundError):
-                told["uid"] = record.stat().st_uid
-        return cls(**{**told, "resources": Resources(**{**asked, "extra": tuple(asked["extra"])})})
+                found = replace(found, uid=record.stat().st_uid)
+        return found
 
     def write(self, record: Path) -> None:
-        write_json_atomic(record, asdict(self))
+        """Put it on disk, its copy first: whatever happens to either, the other tells of the job."""
+        if copy := _copy_of(record):
+            write_record(copy, asdict(self))
+        write_record(record, asdict(self))
 
     def accepted(self, job: str, record: Path) -> Submission:
         """The submission with the id of its job, recorded."""
@@ -143,8 +187,7 @@ class Submission:
         """
         jobs = [job.job for job in queued(name=self.name) if job.command == self.script]
         if not jobs:
-            since = datetime.fromisoformat(self.time).astimezone() - LAG
-            known = ended(name=self.name, since=since) or []
+            known = ended(name=self.name, since=self.since - LAG) or []
             jobs = [job.job for job in known if self.script in job.command]
         return jobs[0] if jobs else None
 
@@ -189,19 +232,86 @@ def recorded(record: Path) -> Submission | None:
     """The submission of a record; one whose job was never recorded is found again.
 
     Returns:
-        None if nothing was submitted, as far as anybody knows.
+        None if nothing was submitted, as far as anybody knows; or if what was is not in the queue any more, and
+        its record is damaged.
 
     Raises:
         ClusterError: it has to be looked up, and squeue does not answer.
         InFlight: it is not found, and may still come.
+        DamagedFile: nobody can read the record, and a job that may be its is in the queue.
     """
-    submission = Submission.read(record)
+    try:
+        submission = Submission.read(record)
+    except DamagedFile as damage:
+        refuse_in_flight(damage)
+        refuse_queued(damage, all_queued())
+        tell_damage(damage)
+        return None
     if submission is None or submission.job:
         return submission
     found = submission.look_up()
     if not found and submission.in_flight_s():
         raise InFlight(submission, record)
     return submission.accepted(found, record) if found else None
+
+
+def forget_record(record: Path) -> None:
+    """Of a submission that Slurm has never accepted."""
+    record.unlink()
+    if copy := _copy_of(record):
+        copy.unlink(missing_ok=True)
+
+
+def readable(records: Iterable[Path]) -> list[Submission]:
+    """The submissions of some records; what is damaged is left out, and told of."""
+    return [found for record in records if (found := unless_damaged(Submission.read, record))]
+
+
+def scripts_of(record: Path) -> Path | None:
+    """The folder of scripts that a record belongs to: of a run's or grid's home, or of a folder in it."""
+    places = (folder / SCRIPTS for folder in (record.parent, record.parent.parent))
+    return next((place for place in places if place.is_dir()), None)
+
+
+def refuse_in_flight(damage: DamagedFile) -> None:
+    """Go on without a damaged record only once whatever it told of is to be seen in the queue.
+
+    Raises:
+        DamagedFile: it was written a moment ago.
+    """
+    left = IN_FLIGHT.total_seconds() - abs(time.time() - damage.path.stat().st_mtime)
+    if left > 0:
+        raise DamagedFile(
+            damage.path,
+            "nobody can read what was submitted, and its sbatch may be in flight",
+            f"give the same command again in {left:.0f} s",
+        )
+
+
+def refuse_queued(damage: DamagedFile, jobs: Iterable[QueuedJob]) -> None:
+    """Go on without a damaged record only where no job that may be its is in the queue.
+
+    Raises:
+        DamagedFile: one is.
+    """
+    record, scripts = damage.path, scripts_of(damage.path)
+    if scripts is None:
+        return
+    others = (path for path in scripts.glob("*.json") if path.name != record.name)
+    known = {one.script for one in readable(others)}
+    rows = [job for job in jobs if Path(job.command).parent == scripts and job.command not in known]
+    if rows:
+        ids = " ".join(dict.fromkeys(job.job for job in rows))
+        raise DamagedFile(
+            record,
+            f"nobody can read what was submitted, and job {ids} may be its",
+            f"wait until it has ended, or: scancel {ids}; then give the same command again",
+        )
+
+
+def _copy_of(record: Path) -> Path | None:
+    scripts = scripts_of(record)
+    return scripts / record.name if scripts else None
 
 
 def submission_state(record: Path) -> SubmissionState | None:

@@ -17,7 +17,8 @@ from datetime import datetime
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from cluster.run.grid_folder import GridFolder
+from cluster.records import unless_damaged
+from cluster.run.grid_folder import GRIDS, GridFolder
 from cluster.run.run_folder import FOLDER, RunFolder
 from cluster.run.snapshot import UNPACKED, code_folder
 from cluster.run.work_folder import WorkFolder
@@ -51,21 +52,25 @@ class Removable:
     bytes: int
 
 
-def removable_of_run(run: RunFolder, look: Look, inits: frozenset[Path]) -> Iterator[Removable]:
+def removable_of_run(run: RunFolder, look: Look, inits: frozenset[Path] | None) -> Iterator[Removable]:
     """What of a run is safe to delete.
 
     Args:
         run: the run.
         look: at the queue.
-        inits: folders of weights that runs start from by their configs.
+        inits: folders of weights that runs start from by their configs; None where nobody knows.
+
+    Raises:
+        DamagedFile: nobody knows what was submitted for it, so that nothing of it is safe to delete.
     """
+    submission = Submission.read(run.submission)
     state = run.state(look.job_is_alive)
     held = run.lease(job_is_alive=look.job_is_alive).living_holder()
-    submission = Submission.read(run.submission)
     if state not in ("done", "failed") or held or (submission and submission.may_be_queued(look)):
         return
     spared = [run.checkpoints]
-    if state == "done" and _handed_on(run) and not any(_is_below(init, run.checkpoints) for init in inits):
+    done = state == "done" and _handed_on(run)
+    if done and inits is not None and not any(_is_below(init, run.checkpoints) for init in inits):
         yield from _waste(
             "checkpoints", "the run is done, its bridge is there", run.path.name, [run.checkpoints]
         )
@@ -76,7 +81,11 @@ def removable_of_run(run: RunFolder, look: Look, inits: frozenset[Path]) -> Iter
 
 
 def removable_of_grid(grid: GridFolder) -> Iterator[Removable]:
-    """Work lists that neither a submission nor the plan refers to, and what a crash has left."""
+    """Work lists that neither a submission nor the plan refers to, and what a crash has left.
+
+    Raises:
+        DamagedFile: nobody knows what they refer to.
+    """
     submissions = [Submission.read(record) for record in grid.records()]
     named = {one.cells for one in submissions if one} | {(grid.read_wanted() or {}).get("list")}
     lists = [path for path in grid.work_lists() if path.name not in named and _is_old(path)]
@@ -97,17 +106,15 @@ def removable_of_root(
         look: at the queue.
     """
     records = [*(run.submission for run in runs), *(path for grid in grids for path in grid.records())]
-    submissions = (Submission.read(record) for record in records)
-    needed = {one.tree for one in submissions if one and one.may_be_queued(look)}
-    folder = code_folder(root)
-    young = {_tree(path) for path in folder.glob("*") if not _is_old(path)}
-    code = [path for path in folder.glob("*") if _tree(path) not in needed | young]
-    yield from _waste("code", "no job that may be queued runs it", "", code)
+    yield from _waste(
+        "code", "no job that may be queued runs it", "", unless_damaged(_code, root, records, look) or []
+    )
     for path in root.glob("*.replaced-*"):
         if _is_replaced(path, look):
             yield from _waste("replaced runs", "made anew since; older than a day", path.name, [path])
     given_up = [one.path for one in import_folders(root) if one.abandoned() and _is_old(one.path)]
-    yield from _left_over("", [*given_up, *root.glob(f"{GONE}*")])
+    drafts = [path for place in (root, root / GRIDS, code_folder(root)) for path in _drafts(place)]
+    yield from _left_over("", [*given_up, *root.glob(f"{GONE}*"), *drafts])
 
 
 def remove(removable: Removable) -> None:
@@ -134,6 +141,20 @@ def inits_of(runs: Iterable[RunFolder]) -> frozenset[Path]:
     named = [run for run in runs if run.config.is_file() and OWN_INIT.search(run.config.read_bytes())]
     inits = [(run.read_config().get("training") or {}).get("init") for run in named]
     return frozenset(Path(init).expanduser().resolve() for init in inits if isinstance(init, str))
+
+
+def _code(root: Path, records: Iterable[Path], look: Look) -> list[Path]:
+    """Archives of code, and what of them is unpacked, that no job needs."""
+    submissions = [Submission.read(record) for record in records]
+    needed = {one.tree for one in submissions if one and one.may_be_queued(look)}
+    every = [path for path in code_folder(root).glob("*") if not UNFINISHED.fullmatch(path.name)]
+    young = {_tree(path) for path in every if not _is_old(path)}
+    return [path for path in every if _tree(path) not in needed | young]
+
+
+def _drafts(folder: Path) -> list[Path]:
+    """Temporary files of writers that were killed, in a folder itself."""
+    return [path for path in folder.glob(".*.tmp") if UNFINISHED.fullmatch(path.name) and _is_old(path)]
 
 
 def _waste(what: str, why: str, of: str, paths: Iterable[Path]) -> Iterator[Removable]:

@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from cluster.files import read_json, sync_folder, write_json_atomic
+from cluster.files import DamagedFile, read_record, sync_folder, write_record
+from cluster.records import typed
 from cluster.storage.portable import Content, opened, size_of
 
 CHUNK = 4 * 2**20
@@ -93,15 +94,19 @@ class Store:
             manifest = self.manifest(order.name)
             manifest.parent.mkdir(parents=True, exist_ok=True)
             files = {path: asdict(kept) for path, kept in sorted(known.items())}
-            write_json_atomic(manifest, {"name": order.name, "files": files})
+            write_record(manifest, {"name": order.name, "files": files})
 
     def count(self) -> int:
         """Files and folders in the store."""
         return sum(1 + len(names) for _, _, names in os.walk(self.path))
 
     def _known(self, name: str) -> dict[str, Kept]:
-        told = read_json(self.manifest(name)) or {}
-        return {path: Kept(**kept) for path, kept in told.get("files", {}).items()}
+        """What was copied before; nothing, so that all is copied again, where that is not known any more."""
+        try:
+            told = read_record(self.manifest(name)) or {}
+            return {path: typed(Kept, kept) for path, kept in told.get("files", {}).items()}
+        except (DamagedFile, AttributeError, ValueError):
+            return {}
 
     def _is_kept(self, path: str, content: Content, kept: Kept | None) -> bool:
         """Whether neither original nor copy has been written to since."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from cluster.errors import ClusterError
-from cluster.files import read_json, read_jsonl, write_atomic
-from cluster.run.grid_folder import GridFolder
+from cluster.files import read_jsonl, read_record, write_record
+from cluster.run.grid_folder import GridFolder, read_work_list
 from cluster.run.run_folder import RunFolder
 
 Content = Path | bytes
@@ -59,8 +59,9 @@ def grid_files(grid: GridFolder, root: Path | None = None) -> dict[str, Content]
         path.relative_to(grid.root).as_posix(): path for path in _below(grid.results, set())
     }
     named = [path for path in grid.work_lists() if path.name == wanted.get("list")]
-    for path in (grid.wanted, *named):
-        told = rewrite(read_json(path), lambda text: _told_from(text, grid.root))
+    held = {grid.wanted: wanted} | {path: read_work_list(path) for path in named}
+    for path, plain in held.items():
+        told = rewrite(plain, lambda text: _told_from(text, grid.root))
         if root is None:
             _set_data(told, None)
         else:
@@ -82,9 +83,9 @@ def settle_grid(grid: GridFolder, root: Path, data: Path | None) -> None:
     """
     grid.create()
     for path in (grid.wanted, *grid.work_lists()):
-        told = rewrite(read_json(path), lambda text: _told_at(text, root))
+        told = rewrite(read_record(path), lambda text: _told_at(text, root))
         _set_data(told, str(data) if data else None)
-        write_atomic(path, _json(told))
+        write_record(path, told)
 
 
 def anonymous(run: RunFolder, files: dict[str, Content]) -> dict[str, Content]:

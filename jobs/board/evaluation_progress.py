@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.files import read_json
 from cluster.job.causes import CANCELLED
 from cluster.quantities import epoch_s
 from cluster.run.run_folder import CellFolder, RunFolder
@@ -57,9 +56,7 @@ def begun_cells(run: RunFolder, benchmark: str, wanted: Collection[str] = ()) ->
     for folder in run.cells(benchmark, wanted):
         answered = outcomes(folder.outcome())
         if answered or not wanted:
-            told = (
-                max(answered, key=lambda one: one["items"]) if answered else read_json(folder.heartbeat) or {}
-            )
+            told = max(answered, key=lambda one: one["items"]) if answered else folder.last_beat()
             cell = Cell(
                 job="evaluate",
                 run=str(run.path),
@@ -93,7 +90,7 @@ def _begun(folder: CellFolder, cell: Cell, world: World) -> Share:
     if cell.answered_by(told):
         hours = told.get("seconds", 0.0) / 3600
         return Share(cell, name, "done", cell.items, time=epoch_s(told.get("time")), gpu_hours=hours)
-    beat = read_json(folder.heartbeat) or {}
+    beat = folder.last_beat()
     time = epoch_s(beat.get("time")) or 0.0
     answered = min(beat.get("answered", 0), cell.items)
     if world.lives(folder, time):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.slurm.queued_job import QueuedJob
-from cluster.slurm.submission import Submission
+from cluster.slurm.submission import Submission, readable
 from jobs.board.run_state import World
 from jobs.cell.cell import Cell, Worklist
 
@@ -28,16 +29,15 @@ class GridFiles:
 
     @classmethod
     def read(cls, folder: GridFolder) -> GridFiles:
-        wanted = folder.read_wanted() or {}
+        wanted = unless_damaged(folder.read_wanted) or {}
         path = folder.path / wanted.get("list", "")
-        cells = Worklist.read(path).cells if path.is_file() else ()
+        known = unless_damaged(Worklist.read, path) if path.is_file() else None
         labels: dict[str, str] = {}
         for point in wanted.get("points", ()):
             for run in {*point["runs"].values(), point["evaluated"]}:
                 name = Path(run).name
-                labels[name] = f"{labels.get(name, folder.name)} {point['label']} seed {point['seed']}"
-        records = [found for record in folder.records() if (found := Submission.read(record))]
-        return cls(folder, cells, records, labels)
+                labels[name] = f"{labels.get(name, folder.name)} {point['label']} seed {point.get('seed', 0)}"
+        return cls(folder, known.cells if known else (), readable(folder.records()), labels)
 
     @property
     def name(self) -> str:
@@ -66,15 +66,16 @@ class GridFiles:
         """Rows of the queue whose slots go through a cell, by its name."""
         lists: dict[str, list[str]] = {}
         found: dict[str, list[QueuedJob]] = {}
-        withdrawn = self.folder.withdrawn()
+        withdrawn = unless_damaged(self.folder.withdrawn) or set()
         for record in self.records:
             rows = world.rows_of(record)
             name = record.cells or ""
             if not rows or not name:
                 continue
             if name not in lists:
-                known = Worklist.read(self.folder.list_named(name)).cells
-                lists[name] = [told for cell in known if (told := cell.name) not in withdrawn]
+                known = unless_damaged(Worklist.read, self.folder.list_named(name))
+                cells = known.cells if known else ()
+                lists[name] = [told for cell in cells if (told := cell.name) not in withdrawn]
             for told in lists[name]:
                 found[told] = [*found[told], *rows] if told in found else rows
         return found

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from cluster.files import read_json, read_jsonl
@@ -14,8 +16,9 @@ from cluster.logs.pattern import find_pattern
 from cluster.logs.pending_reasons import BUSY, REASONS, never_starts
 from cluster.logs.tail import count_lines, last_records
 from cluster.quantities import epoch_s
+from cluster.records import unless_damaged
 from cluster.run.run_folder import RunFolder
-from cluster.run.work_folder import WorkFolder
+from cluster.run.work_folder import AHEAD_S, WorkFolder, is_event
 from cluster.slurm.accounting import user_name
 from cluster.slurm.queue import EndedJob, Look
 from cluster.slurm.queued_job import QueuedJob
@@ -37,6 +40,8 @@ class Facts:
     failed: str
     """Why, in a line."""
     submission: Submission | None
+    damaged: bool
+    """Nobody can read what was submitted for it."""
     last: dict[str, Any]
     """The latest event."""
     begun: dict[str, Any]
@@ -53,20 +58,23 @@ class Facts:
     def of(cls, run: RunFolder) -> Facts:
         done = read_json(run.done)
         last, begun, is_open = _story(run)
-        beat = read_json(run.heartbeat) or {}
+        beat = run.last_beat()
         beat |= _latest_step(run) if beat else {}
+        ahead = time.time() + AHEAD_S
         told = [epoch_s(record.get("time")) for record in (last, beat, done or {})]
+        submission = None if done else unless_damaged(Submission.read, run.submission)
         return cls(
             run=run,
             done=done,
             failed="" if done else run.reason(),
-            submission=None if done else Submission.read(run.submission),
+            submission=submission,
+            damaged=not done and submission is None and run.submission.exists(),
             last=last,
             begun=begun,
             open=is_open,
             starts=count_lines(run.starts, TRAIN),
             beat=beat,
-            sign=max(time or 0.0 for time in told),
+            sign=max(sign if sign and sign < ahead else 0.0 for sign in told),
         )
 
 
@@ -74,7 +82,7 @@ def _story(run: WorkFolder) -> tuple[dict[str, Any], dict[str, Any], bool]:
     """The latest event, the latest start, and whether nothing says how that ended."""
     last: dict[str, Any] = {}
     is_open = True
-    for event in last_records(run.events, SAVED):
+    for event in filter(is_event, last_records(run.events, SAVED)):
         last = last or event
         if event["event"] in ENDS:
             is_open = False
@@ -149,11 +157,15 @@ class RunStatus:
 
 def run_status(facts: Facts, world: World) -> RunStatus:
     """The state of a training, and why."""
-    unit = facts.begun["unit"] + 1 if facts.begun and facts.submission else None  # a slot's number is none
+    unit = (
+        (facts.begun.get("unit") or 0) + 1 if facts.begun and facts.submission else None
+    )  # a slot's number is none
     if facts.done is not None:
         return RunStatus("done", "")
     name, submission = facts.run.path.name, facts.submission
     rows, slots = world.rows_of(submission), world.arrays.get(name, ())
+    if facts.damaged:
+        rows = [row for row in world.look.jobs if Path(row.command).parent == facts.run.slurm]
     if world.lives(facts.run, facts.sign):
         held = [row for row in rows if row.id == facts.begun.get("job") and not row.ending]
         return RunStatus("running", busy_words(held) or story(facts.last), unit=unit)
@@ -205,6 +217,10 @@ def _left(facts: Facts, world: World, unit: int | None) -> RunStatus:
     if facts.starts and not (facts.open and job):
         return RunStatus(
             "interrupted", story(facts.last) if facts.begun else "its process is gone", unit=unit
+        )
+    if facts.damaged:
+        return RunStatus(
+            "lost", f"{facts.run.submission.name} is damaged: nobody can read what was submitted"
         )
     if job is None:
         return RunStatus("new", "not submitted")
@@ -271,7 +287,7 @@ def gpu_hours(facts: Facts, gpus_of_job: Mapping[str, int], now: float) -> float
     starts = [record for record in read_jsonl(facts.run.starts) if record.get("kind") == "train"]
     ends = sorted(
         epoch_s(event.get("time")) or 0.0
-        for event in last_records(facts.run.events, SAVED, size=1 << 20)
+        for event in filter(is_event, last_records(facts.run.events, SAVED, size=1 << 20))
         if event["event"] in ENDS
     )
     used = 0.0

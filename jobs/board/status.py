@@ -137,7 +137,7 @@ class Collector:
     ) -> World:
         submissions = [known.submission for known in facts.values() if known.submission]
         profiles = {found.profile for found in submissions} | {r.profile for g in grids for r in g.records}
-        look = self._look(profiles)
+        look = self._look(profiles | {"" for known in facts.values() if known.damaged})
         world = World(look, now, titles)
         world.jobs = {found.job: name for name, k in facts.items() if (found := k.submission) and found.job}
         needs = {

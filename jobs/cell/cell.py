@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cluster.errors import ClusterError
-from cluster.files import read_json
-from cluster.run.grid_folder import GridFolder
+from cluster.files import DamagedFile, read_json
+from cluster.run.grid_folder import LIST_AGAIN, GridFolder, read_work_list
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.work_folder import WorkFolder
 
@@ -152,11 +152,15 @@ class Worklist:
 
         Raises:
             ClusterError: there is none.
+            DamagedFile: it is not what was written.
         """
-        told = read_json(path)
+        told = read_work_list(path)
         if told is None:
             raise ClusterError(f"there is no work list {path}: give the command that submitted it again")
-        return cls.from_dict(told)
+        try:
+            return cls.from_dict(told)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise DamagedFile(path, f"it is no list of cells ({error!r})", LIST_AGAIN) from None
 
 
 def _tuples(cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from cluster.errors import INTERRUPTED, ClusterError
+from cluster.errors import INTERRUPTED, MISTAKE, ClusterError
 from cluster.files import write_atomic
 from cluster.profile.load import SlurmProfile
+from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from jobs.cell.cell import Cell, Worklist
@@ -100,8 +101,11 @@ def missing_command(request: MissingRequest) -> int:
     rows: list[tuple[str, Cell, str]] = []
     status = 0
     for folder in grids:
-        queue = _again(folder, request.where, how, request.options)
-        found = queue.look()
+        looked = unless_damaged(_looked, folder, request.where, how, request.options)
+        if looked is None:
+            status = MISTAKE
+            continue
+        queue, found = looked
         left = [cell for cell in found.cells if found.states[cell.name] != "done"]
         rows += [(folder.name, cell, found.states[cell.name]) for cell in left]
         if request.submit:
@@ -125,13 +129,14 @@ def retry_command(request: RetryRequest) -> int:
     status = 0
     for found in known.each(request.names) if request.names else _broken(known):
         if isinstance(found, GridFolder):
-            status = _retry_grid(_again(found, where, how, options)) or status
+            done = unless_damaged(lambda grid: _retry_grid(*_looked(grid, where, how, options)), found)
         else:
             if request.names and request.options != ArrayOptions():
                 raise ClusterError(
                     f"{found.title} is no grid: leave out --throttle, --slots, --answer-gpu and --per-gpu"
                 )
-            status = retry_run(found, where, how, request.more_mem) or status
+            done = unless_damaged(retry_run, found, where, how, request.more_mem)
+        status = (MISTAKE if done is None else done) or status
     return status
 
 
@@ -141,9 +146,8 @@ def _broken(known: Names) -> list[RunFolder | GridFolder]:
     return [*known.grids.values(), *runs]
 
 
-def _retry_grid(queue: GridQueue) -> int:
+def _retry_grid(queue: GridQueue, found: Reconciled) -> int:
     """Forgive the failed cells of a grid, and queue them with what waits for them."""
-    found = queue.look()
     failed = [cell for cell in found.cells if found.states[cell.name] == "failed" or cell.name in found.again]
     if not failed:
         print(f"{queue.folder.title}: nothing has failed")
@@ -156,6 +160,14 @@ def _retry_grid(queue: GridQueue) -> int:
 def _go_on(queue: GridQueue, found: Reconciled) -> int:
     """Queue the missing cells of a grid that was submitted before."""
     return queue.submit(found) if isinstance(queue.context.profile, SlurmProfile) else queue.run_here(found)
+
+
+def _looked(
+    folder: GridFolder, where: Where, how: How, options: ArrayOptions
+) -> tuple[GridQueue, Reconciled]:
+    """A grid as it was last submitted, and as it is."""
+    queue = _again(folder, where, how, options)
+    return queue, queue.look()
 
 
 def _again(folder: GridFolder, where: Where, how: How, options: ArrayOptions) -> GridQueue:

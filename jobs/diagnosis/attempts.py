@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.files import read_jsonl
 from cluster.logs.read import LogPart, host_of, last_start, places
+from cluster.records import unless_damaged
 from cluster.run.grid_folder import GRIDS, GridFolder, all_grids
 from cluster.run.run_folder import FOLDER, CellFolder, RunFolder, all_runs
 from cluster.run.work_folder import WorkFolder
-from cluster.slurm.submission import Submission
+from cluster.slurm.submission import Submission, readable
 from jobs.cell.cell import Worklist
 
 LOG = re.compile(r"(?P<job>.+)_(?P<rank>\d+)_log\.out")
@@ -127,7 +127,7 @@ def latest_attempt(work: WorkFolder) -> Attempt | None:
     What has ended is told of by its last recorded start: later units of its chain print only that nothing is to be
     done. Otherwise a log that is newer than that start is of a job that broke before it could record one.
     """
-    started = [event for event in read_jsonl(work.events) if event["event"] == "started" and event.get("log")]
+    started = [event for event in work.history() if event["event"] == "started" and event.get("log")]
     last = _attempt(work, started[-1]) if started else None
     if not isinstance(work, RunFolder) or (last and (work.done.exists() or work.failed.exists())):
         return last
@@ -147,8 +147,7 @@ def newest_work(run: RunFolder) -> WorkFolder:
 
 def submissions_of(run: RunFolder) -> list[Submission]:
     """What was put into a queue for a run: its own chain, and the slots of grids that it is a cell of."""
-    own = Submission.read(run.submission)
-    return [*([own] if own else []), *(submission for _, submission in slots_of(run))]
+    return [*readable([run.submission]), *(submission for _, submission in slots_of(run))]
 
 
 def slots_of(run: RunFolder) -> Iterator[tuple[GridFolder, Submission]]:
@@ -157,25 +156,26 @@ def slots_of(run: RunFolder) -> Iterator[tuple[GridFolder, Submission]]:
     for grid in all_grids(run.root):
         lists = dict[str, bool]()
         for record in grid.records():
-            submission = Submission.read(record)
+            submission = unless_damaged(Submission.read, record)
             if submission is None or not submission.cells:
                 continue
             listed = grid.list_named(submission.cells)
             if submission.cells not in lists:
-                lists[submission.cells] = listed.is_file() and named in listed.read_text(encoding="utf-8")
+                lists[submission.cells] = listed.is_file() and named in listed.read_text(errors="replace")
             if lists[submission.cells]:
                 yield grid, submission
 
 
 def needs_of(run: RunFolder) -> list[RunFolder]:
     """The runs that must be done before: as its submission or the work list of a grid says, else by its config."""
-    own = Submission.read(run.submission)
+    own = unless_damaged(Submission.read, run.submission)
     bridge = Path(own.told.get("parent") or "") if own else Path()
     if FOLDER.fullmatch(bridge.parent.name):
         return [RunFolder(bridge.parent)]
     for grid, submission in slots_of(run):
         assert submission.cells
-        for cell in Worklist.read(grid.list_named(submission.cells)).cells:
+        listed = unless_damaged(Worklist.read, grid.list_named(submission.cells))
+        for cell in listed.cells if listed else ():
             if cell.job == "train" and cell.run == str(run.path) and cell.needs:
                 return [RunFolder(Path(need)) for need in cell.needs]
     return _parents(run)
@@ -217,9 +217,10 @@ def _begins(grid: GridFolder, log: Path) -> Iterator[int]:
     """Where the cells that share the log of a slot begin in it."""
     seen: set[Path] = set()
     for listed in grid.work_lists():
-        for cell in Worklist.read(listed).cells:
+        known = unless_damaged(Worklist.read, listed)
+        for cell in known.cells if known else ():
             if cell.job == "evaluate" and cell.folder.path not in seen:
                 seen.add(cell.folder.path)
-                for event in read_jsonl(cell.folder.events):
+                for event in cell.folder.history():
                     if event["event"] == "started" and event.get("log") == str(log):
                         yield event["log_from"]

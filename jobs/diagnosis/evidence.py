@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.files import read_json, read_jsonl
 from cluster.job.race import records_of
 from cluster.quantities import human_time
 from cluster.run.grid_folder import GridFolder
@@ -21,7 +20,7 @@ from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
 from cluster.slurm.accounting import Usage, usage
 from cluster.slurm.queue import Look
 from cluster.slurm.queued_job import QueuedJob
-from cluster.slurm.submission import Submission
+from cluster.slurm.submission import Submission, readable
 from jobs.diagnosis.attempts import Attempt, latest_attempt, short_name, slots_of
 from jobs.diagnosis.pace import Pace, moment, pace_of
 
@@ -66,8 +65,7 @@ class Inquiry:
     @cached_property
     def submissions(self) -> list[Submission]:
         """What was put into a queue for it: its own chain, and the slots of grids."""
-        own = [one for record in records_of(self.run) if (one := Submission.read(record))]
-        found = [*own, *(submission for _, submission in self.slots)]
+        found = [*readable(records_of(self.run)), *(submission for _, submission in self.slots)]
         enter_sandbox(found)
         return found
 
@@ -88,7 +86,7 @@ class Inquiry:
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        return read_jsonl(self.work.events)
+        return self.work.history()
 
     @cached_property
     def attempt(self) -> Attempt | None:
@@ -124,7 +122,7 @@ class Inquiry:
 
     @cached_property
     def heartbeat(self) -> dict[str, Any]:
-        return read_json(self.work.heartbeat) or {}
+        return self.work.last_beat()
 
     def again(self) -> str:
         """The command that queues it again."""
@@ -176,7 +174,7 @@ def shortened(text: str) -> str:
 
 def ago(time: str) -> str:
     """`2026-11-24 08:00 UTC, 3 h 5 min ago`."""
-    passed = (datetime.now(UTC) - moment(time)).total_seconds() / 60
+    passed = max(0.0, (datetime.now(UTC) - moment(time)).total_seconds() / 60)
     return f"{time[:16].replace('T', ' ')} UTC, {human_time(passed)} ago"
 
 

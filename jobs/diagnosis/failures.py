@@ -14,7 +14,7 @@ from cluster.profile.rules import units_of
 from cluster.quantities import human_time, short_time
 from cluster.quota import quota_of, read_quotas
 from cluster.slurm.accounting import Usage
-from jobs.diagnosis.attempts import Attempt, short_name
+from jobs.diagnosis.attempts import HEADING, LOG, Attempt, short_name
 from jobs.diagnosis.clues import EXCEPTION, FAILED, Clue, Weight, best_clue, silence_s
 from jobs.diagnosis.evidence import LAUNCH, Diagnosis, Inquiry, accounting, ago, progress, shortened
 from jobs.diagnosis.log_ends import LogEnds
@@ -27,6 +27,11 @@ HUNG = Meaning(
     (ERRORS, GOES_ON),
     Strength.WAITED,
 )
+BROKEN = 4
+"""Logs of an array's slots that are looked at, the latest ones."""
+HEAD = 1 << 20
+TAKEN = (HEADING.encode(), b" of them to be answered")
+"""What a slot prints that has taken up a cell."""
 NEARLY_ALL = 0.92
 """Of the memory that was asked for: who used more may have needed more than there was."""
 
@@ -51,6 +56,26 @@ def stopped(inquiry: Inquiry) -> Diagnosis:
     if clue is None:
         return _unsure(inquiry, evidence)
     return _explained(inquiry, _hung(inquiry, clue) or clue, "interrupted", evidence)
+
+
+def slot_broke(inquiry: Inquiry) -> Diagnosis | None:
+    """Why a slot that was to take it up broke before it took up anything, as where what it begins with is damaged."""
+    for grid, submission in reversed(inquiry.slots):
+        logs = [path for path in grid.slurm.glob(f"{submission.job}_*_log.out") if LOG.fullmatch(path.name)]
+        for log in sorted(logs, key=lambda path: path.stat().st_mtime_ns)[: -BROKEN - 1 : -1]:
+            said = log.read_bytes()[:HEAD]
+            if any(mark in said for mark in TAKEN):
+                continue
+            job = log.name.partition("_0_log")[0]
+            slot = Inquiry(inquiry.work, inquiry.look)
+            slot.attempt = Attempt(work=inquiry.work, job=job, time="", nodes="", unit=0, log=log)
+            clue = best_clue(slot)
+            if clue and clue.weight >= Weight.SAID:
+                evidence = [("array", f"job {job} of grid {grid.name} broke before it took up a cell")]
+                found = _explained(slot, clue, "new", evidence)
+                again = f"python launch.py missing {grid.name} --submit"
+                return replace(found, advice=list(dict.fromkeys([again, *found.advice])))
+    return None
 
 
 def _explained(

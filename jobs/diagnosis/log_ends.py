@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cluster.files import read_jsonl
 from cluster.job.slurm_messages import CRASHED, KILLED, STOPS, Message, message_of
 from cluster.logs.read import BEGIN, LogPart, first_error, last_words, places, readable, tracebacks
 from cluster.logs.traces import Trace
@@ -57,7 +56,7 @@ class LogEnds:
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
-        failed = [event for event in read_jsonl(attempt.work.events) if event["event"] == "failed"]
+        failed = [event for event in attempt.work.history() if event["event"] == "failed"]
         self.recorded: dict[str, Any] = (
             failed[-1] if failed and failed[-1].get("job", attempt.job) == attempt.job else {}
         )

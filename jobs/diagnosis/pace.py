@@ -9,7 +9,6 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from cluster.files import read_jsonl
 from cluster.logs.read import LogPart, last_lines
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.script import SIGNAL_S
@@ -78,7 +77,7 @@ def last_metrics(run: RunFolder) -> list[dict[str, Any]]:
 def start_seconds(run: RunFolder, step_s: float) -> float:
     """What a start takes outside of steps: the time of a start that has ended, less its steps."""
     begun, first, measured = None, 0, []
-    for event in read_jsonl(run.events):
+    for event in run.history():
         if event["event"] == "started":
             begun, first = moment(event["time"]), 0
         elif event["event"] == "resumed":
@@ -92,4 +91,4 @@ def start_seconds(run: RunFolder, step_s: float) -> float:
 
 def moment(text: str) -> datetime:
     """The time of a record."""
-    return datetime.fromisoformat(text)
+    return datetime.fromisoformat(text).astimezone()

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.files import read_json, read_jsonl
+from cluster.files import read_jsonl
 from cluster.profile.resources import Resources
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import RunFolder
 from cluster.run.work_folder import WorkFolder
 from cluster.slurm.accounting import Usage, usage
-from cluster.slurm.submission import Submission
+from cluster.slurm.submission import Submission, readable
 from jobs.diagnosis.evidence import enter_sandbox
 from jobs.diagnosis.pace import moment, pace_of
 
@@ -82,15 +82,11 @@ class Records:
     def of(cls, runs: Iterable[RunFolder]) -> Records:
         """Look up what was submitted for some runs, and ask accounting about all of it."""
         every = list(runs)
-        own = [Submission.read(run.submission) for run in every]
-        slots = [
-            Submission.read(path)
-            for root in {run.root for run in every}
-            for grid in all_grids(root)
-            for path in grid.records()
-        ]
-        known = {one.job: one for one in (*slots, *own) if one and one.job}
-        wanted = {job for run in every for job in _jobs(run)} | {one.job for one in own if one and one.job}
+        own = readable(run.submission for run in every)
+        grids = [grid for root in {run.root for run in every} for grid in all_grids(root)]
+        slots = readable(path for grid in grids for path in grid.records())
+        known = {one.job: one for one in (*slots, *own) if one.job}
+        wanted = {job for run in every for job in _jobs(run)} | {one.job for one in own if one.job}
         enter_sandbox(list(known.values()))
         return cls(known, usage(sorted(wanted)) if wanted else None)
 
@@ -114,7 +110,7 @@ def _training(run: RunFolder, records: Records) -> ResourceUse:
 
 def _sum(run: RunFolder, kind: str, state: str, works: Sequence[WorkFolder], records: Records) -> ResourceUse:
     """Add up the starts of some work."""
-    events = [event for work in works for event in read_jsonl(work.events)]
+    events = [event for work in works for event in work.history()]
     starts = [start for work in works for start in read_jsonl(work.starts)]
     begun = [*(event for event in events if event["event"] == "started"), *starts]
     jobs = list(dict.fromkeys(start["job"] for start in begun if start.get("job")))
@@ -128,7 +124,7 @@ def _sum(run: RunFolder, kind: str, state: str, works: Sequence[WorkFolder], rec
         if alone and rows
         else [s for work in works for s in spans_of(work)]
     )
-    beats = [beat for work in works if (beat := read_json(work.heartbeat))]
+    beats = [beat for work in works if (beat := work.last_beat())]
     resources = submission.resources if submission else None
     tasks = (
         1
@@ -162,7 +158,7 @@ def _sum(run: RunFolder, kind: str, state: str, works: Sequence[WorkFolder], rec
 def spans_of(work: WorkFolder) -> list[float]:
     """Seconds of each start, as the events tell; the last one goes to its latest sign of life if it has no end."""
     found, begun = [], None
-    for event in read_jsonl(work.events):
+    for event in work.history():
         if event["event"] == "started":
             begun = moment(event["time"])
         elif event["event"] in ENDS and begun:
@@ -171,7 +167,7 @@ def spans_of(work: WorkFolder) -> list[float]:
     if not found and begun is None:
         records = read_jsonl(work.starts)
         begun = moment(records[-1]["time"]) if records else None
-    last = (work.outcome() or read_json(work.heartbeat) or {}).get("time")
+    last = (work.outcome() or work.last_beat()).get("time")
     if begun and last:
         found.append(max(0.0, (moment(last) - begun).total_seconds()))
     return found
@@ -180,7 +176,7 @@ def spans_of(work: WorkFolder) -> list[float]:
 def _jobs(run: RunFolder) -> list[str]:
     """Ids of all jobs that worked on a run or on its cells."""
     works: list[WorkFolder] = [run, *run.all_cells()]
-    events = [event for work in works for event in read_jsonl(work.events)]
+    events = [event for work in works for event in work.history()]
     return [str(event["job"]).partition("_")[0] for event in events if event.get("job")]
 
 

@@ -12,7 +12,16 @@ from cluster.slurm.queue import Look
 from jobs.diagnosis.attempts import short_name, why
 from jobs.diagnosis.clues import best_clue
 from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago, progress, shortened
-from jobs.diagnosis.failures import advice_of, failed, more_time, stalled, stopped, suspect_rows, who
+from jobs.diagnosis.failures import (
+    advice_of,
+    failed,
+    more_time,
+    slot_broke,
+    stalled,
+    stopped,
+    suspect_rows,
+    who,
+)
 from jobs.diagnosis.pace import moment
 from jobs.diagnosis.waiting import SILENT_S, never_submitted, parent_failed, suspended, waiting
 
@@ -44,7 +53,7 @@ def diagnose(work: RunFolder | CellFolder, look: Look | None = None) -> Diagnosi
     if blocked:
         return blocked
     began = inquiry.attempt or (inquiry.accounted and inquiry.accounted.began)
-    return stopped(inquiry) if began else never_submitted(inquiry)
+    return stopped(inquiry) if began else slot_broke(inquiry) or never_submitted(inquiry)
 
 
 def draw(work: RunFolder | CellFolder, found: Diagnosis) -> RenderableType:
@@ -98,7 +107,8 @@ def _running(inquiry: Inquiry) -> Diagnosis:
         ("worker", f"{job}process {holder.pid} on {holder.host}, since {ago(holder.since)}"),
         *progress(inquiry),
     ]
-    silence = time.time() - max(LogPart(work.heartbeat).modified(), moment(holder.since).timestamp())
+    last = max(LogPart(work.heartbeat).modified(), moment(holder.since).timestamp())
+    silence = max(0.0, time.time() - last)
     evidence.append(("last sign", f"{human_time(silence / 60)} ago"))
     name = short_name(work)
     if still := suspended(inquiry):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from cluster.errors import ClusterError
+from cluster.files import DamagedFile
 from cluster.job.race import alternatives
+from cluster.records import tell_damage
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import Look, cancel
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.queued_job import QueuedJob, counted
-from cluster.slurm.submission import Submission
-from jobs.grid.queue import last_submission
+from cluster.slurm.submission import readable
 from jobs.grid.reconcile import live_arrays
 from jobs.recipe.context import Where, profile_of
 from jobs.recipe.describe import agreed
@@ -48,17 +50,21 @@ def cancel_all(found: Sequence[RunFolder | GridFolder], where: Where, yes: bool)
 def _submitted_to(found: Sequence[RunFolder | GridFolder]) -> str | None:
     """The cluster that runs and grids were submitted to: the first that one names."""
     for one in found:
-        last = last_submission(one) if isinstance(one, GridFolder) else Submission.read(one.submission)
-        if last:
-            return last.profile
+        records = one.records() if isinstance(one, GridFolder) else [one.submission]
+        if known := readable(records):
+            return known[-1].profile
     return None
 
 
 def _jobs(run: RunFolder | GridFolder, look: Look) -> list[QueuedJob]:
     """What of a grid, or of a run, is in the queue; of a run that a grid's slot works on, that slot."""
-    if isinstance(run, GridFolder):
-        return [job for array in live_arrays(run, look) for job in array.jobs]
-    found = [job for one in alternatives(run) for job in one.rows(look)]
+    try:
+        if isinstance(run, GridFolder):
+            return [job for array in live_arrays(run, look) for job in array.jobs]
+        found = [job for one in alternatives(run) for job in one.rows(look)]
+    except DamagedFile as damage:  # all that was submitted from there is meant anyhow
+        tell_damage(damage)
+        return [job for job in look.jobs if Path(job.command).parent == run.slurm]
     holder = run.lease(job_is_alive=look.job_is_alive).living_holder()
     if holder and holder.job and not found:
         return [job for job in look.jobs if job.id == holder.job]

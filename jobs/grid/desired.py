@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.files import write_json_atomic
 from cluster.provenance import commit_of
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunIndex
@@ -80,7 +79,7 @@ class DesiredGrid:
     def write(self) -> None:
         """Record it in the grid's folder."""
         self.folder.create()
-        write_json_atomic(self.folder.wanted, self._told())
+        self.folder.write_wanted(self._told())
 
     def _told(self) -> dict[str, Any]:
         points = [

@@ -13,13 +13,14 @@ from cluster.job.unit import terms
 from cluster.launch.submit import CHECKPOINT_BYTES, PreparedJob, ask_controller, prepare_job, submit_slurm
 from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import gpu_hours
+from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
 from cluster.slurm.queue import Look, cancel, still_queued
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.script import SIGNAL_S, signal_seconds
-from cluster.slurm.submission import Submission
+from cluster.slurm.submission import Submission, forget_record, readable
 from jobs.cell.cell import Cell, Worklist
 from jobs.grid.array_options import ArrayOptions
 from jobs.grid.arrays import SlotArray, check_parents, plan_arrays
@@ -125,9 +126,9 @@ class GridQueue:
                 "what is left to do"
             )
         for record in found.records:
-            submission = Submission.read(record)
+            submission = unless_damaged(Submission.read, record)
             if submission and submission.job is None:  # it was looked for, and is nowhere
-                record.unlink()
+                forget_record(record)
 
     def _prepare(self, found: Reconciled) -> None:
         """Bring the folders into the state in which slots may begin, and take back what nobody wants."""
@@ -258,7 +259,8 @@ class GridQueue:
 def withdraw(folder: GridFolder, found: Reconciled) -> None:
     """Take back what nobody wants any more: waiting cells are passed over, running ones and empty arrays cancelled."""
     unwanted = {cell.name for cell in found.unwanted}
-    folder.withdraw(unwanted | (folder.withdrawn() - set(found.states)))
+    before = unless_damaged(folder.withdrawn) or set()
+    folder.withdraw(unwanted | (before - set(found.states)))
     if not unwanted:
         return
     wanted = set(found.states)
@@ -297,5 +299,4 @@ def show_arrays(arrays: Sequence[SlotArray], profile: SlurmProfile) -> None:
 
 def last_submission(folder: GridFolder) -> Submission | None:
     """What was submitted last for a grid."""
-    records = [Submission.read(record) for record in folder.records()]
-    return next((one for one in reversed(records) if one), None)
+    return next(reversed(readable(folder.records())), None)

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from cluster.files import read_json
+from cluster.files import DamagedFile
 from cluster.job.race import alternatives
 from cluster.logs.failure import failure_of
+from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import Look
 from cluster.slurm.queued_job import QueuedJob
-from cluster.slurm.submission import InFlight, Submission, recorded
+from cluster.slurm.submission import REMEDY, InFlight, Submission, recorded
 from jobs.cell.cell import Cell, JobIsAlive, Worklist
 
 State = Literal["done", "running", "queued", "interrupted", "failed", "blocked", "new"]
@@ -94,7 +95,7 @@ def reconcile(folder: GridFolder, cells: Sequence[Cell], look: Look) -> Reconcil
     trained = {cell.run for cell in cells if cell.job == "train" and cell.name in again}
     queued = (ours | elsewhere.keys()) - again.keys()  # slots pass over what has failed
     states = {cell.name: _state(cell, again, trained, queued, look.job_is_alive) for cell in cells}
-    over = folder.withdrawn() | set(states)
+    over = (unless_damaged(folder.withdrawn) or set()) | set(states)
     unwanted = [cell for name, cell in covered.items() if name not in over and not cell.done()]
     return Reconciled(
         tuple(cells), states, tuple(arrays), elsewhere, records, look, tuple(unwanted), frozenset(again)
@@ -107,12 +108,12 @@ def _elsewhere(folder: GridFolder, cells: Sequence[Cell], look: Look) -> dict[st
     wanted = {cell.name: cell for cell in cells}
     trained = [run for cell in cells for run in ([cell.run] if cell.job == "train" else cell.needs)]
     for run in map(Path, dict.fromkeys(trained)):
-        every = [one for one in alternatives(RunFolder(run)) if one.rows(look)]
+        every = [one for one in unless_damaged(alternatives, RunFolder(run)) or () if one.rows(look)]
         if jobs := [one.end_among(look.jobs) or one.job for one in every]:
             found[run.name] = tuple(job for job in jobs if job)
     for grid in all_grids(folder.root):
         if grid.name != folder.name:
-            for array in live_arrays(grid, look, wanted):
+            for array in unless_damaged(live_arrays, grid, look, wanted) or ():
                 assert array.submission.job
                 found |= dict.fromkeys(_covering(array, wanted), (array.submission.job,))
     return found
@@ -147,7 +148,8 @@ def live_arrays(folder: GridFolder, look: Look, wanted: Container[str] | None = 
         jobs = () if submission is None else tuple(job for job in submission.rows(look) if not job.ending)
         if submission is None or not jobs:
             continue
-        assert submission.cells
+        if not submission.cells:
+            raise DamagedFile(record, "it names no work list", REMEDY)
         if submission.cells not in lists:
             lists[submission.cells] = _cells(folder.list_named(submission.cells))
         found.append(LiveArray(submission, jobs, lists[submission.cells]))
@@ -155,8 +157,7 @@ def live_arrays(folder: GridFolder, look: Look, wanted: Container[str] | None = 
 
 
 def _cells(path: Path) -> dict[str, Cell]:
-    told = read_json(path)
-    return {cell.name: cell for cell in Worklist.from_dict(told).cells} if told else {}
+    return {cell.name: cell for cell in Worklist.read(path).cells} if path.is_file() else {}
 
 
 def _passing(cell: Cell) -> bool:

@@ -22,6 +22,7 @@ from cluster.job.interrupt import Interrupts
 from cluster.job.lifecycle import UnitLifecycle
 from cluster.job.rendezvous import rendezvous
 from cluster.job.unit import Unit, find_unit
+from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.run.lease import Superseded
 from cluster.slurm.queue_cache import QueueCache
@@ -71,7 +72,8 @@ def _come_back(slot: Slot) -> None:
 
 def _report(slot: Slot) -> None:
     """Write the tables and the report of a grid of which nothing is left to do."""
-    if not any(slot.open_to(cell) for cell in wanted_cells(slot.grid)):
+    cells = unless_damaged(wanted_cells, slot.grid)
+    if cells is not None and not any(slot.open_to(cell) for cell in cells):
         print(f"report: {write_results(slot.grid)}", flush=True)
 
 
@@ -100,7 +102,7 @@ class Slot:
 
     def candidates(self, order: Sequence[Cell]) -> Iterator[Cell]:
         """Cells that can be taken now, as far as the files say."""
-        withdrawn = self.grid.withdrawn()
+        withdrawn = unless_damaged(self.grid.withdrawn) or set()
         for cell in order:
             if cell.name not in withdrawn and self.open_to(cell) and cell.ready():
                 yield cell

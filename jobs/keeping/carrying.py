@@ -11,6 +11,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import read_jsonl
+from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.run_folder import FOLDER, RunFolder
 from cluster.slurm.queue import Look
@@ -140,7 +141,7 @@ def check(run: RunFolder, told: Carried) -> None:
     """
     advice = NEEDS_CODE.format(commit=told.commit) if told.commit else "its config was changed"
     try:
-        config = RunConfig.from_dict(run.read_config())
+        config = RunConfig.from_dict(run.read_config(whole=False))
     except ValueError as error:
         raise ClusterError(f"{told.folder} is not imported: {error}; {advice}") from None
     follows = config.starts_from is not None
@@ -189,13 +190,13 @@ def _candidates(run: RunFolder) -> Iterator[tuple[str, str | None]]:
     """Runs of stage 1 that are or were here, those included that others have told of."""
     names = [path.name.partition(".replaced-")[0] for path in run.root.glob("*-s1-*")]
     for grid in all_grids(run.root):
-        points = (grid.read_wanted() or {}).get("points", ())
+        points = (unless_damaged(grid.read_wanted) or {}).get("points", ())
         names += [Path(folder).name for point in points for folder in point["runs"].values()]
     for name in dict.fromkeys(names):
         match = FOLDER.fullmatch(name)
         if match and match["stage"] == "1":
             yield match["signature"], name
-    for event in read_jsonl(run.events):
+    for event in run.history():
         if event["event"] == "imported" and event.get("parent"):
             yield event["parent"], event.get("parent_folder")
 

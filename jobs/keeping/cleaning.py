@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from cluster.records import unless_damaged
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import all_runs
 from cluster.slurm.queue import Look
@@ -64,10 +66,14 @@ def removable_of(root: Path, names: Sequence[str], look: Look) -> list[Removable
     """What is safe to delete of what is named; of everything, drafts and code among it, where nothing is."""
     runs, grids = chosen(root, names)
     every = all_runs(root)
-    inits = inits_of(every)
-    found = [one for run in runs for one in removable_of_run(run, look, inits)]
-    found += [one for grid in grids for one in removable_of_grid(grid)]
+    inits = unless_damaged(inits_of, every)
+    found = [one for run in runs for one in unless_damaged(_listed, removable_of_run, run, look, inits) or ()]
+    found += [one for grid in grids for one in unless_damaged(_listed, removable_of_grid, grid) or ()]
     return found if names else [*found, *removable_of_root(root, every, grids, look)]
+
+
+def _listed(find: Callable[..., Iterator[Removable]], *about: Any) -> list[Removable]:
+    return list(find(*about))
 
 
 def show_removable(removable: Sequence[Removable]) -> None:

@@ -14,6 +14,7 @@ from cluster.launch.submit import PreparedJob, ask_controller, prepare_job, sign
 from cluster.logs.failure import failure_of
 from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.resources import Resources, difference, more_memory, resources_again, summary
+from cluster.records import unless_damaged
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import FOLDER, RunFolder
 from cluster.run.snapshot import Snapshot
@@ -23,7 +24,9 @@ from cluster.slurm.submission import Submission, recorded
 from jobs.cell.cell import wanted_cells
 from jobs.recipe.context import How, Where, context_again
 from jobs.recipe.describe import agreed
+from jobs.recipe.weights import check_signature
 from jobs.work.call import JobCall
+from layalign.config import RunConfig
 
 MORE = 1.5
 """Times the memory that `--more-mem` asks for."""
@@ -135,7 +138,9 @@ def _prepared_again(
         waits = "?".join(f"afterok:{end}" for end in ends_of(parent))
         if not waits and not parent.done.exists():
             raise ClusterError(lost_parent(run, parent))
-    told = {"run": str(run.path), "config": run.read_config(), **submission.told}
+    config = run.read_config()
+    check_signature(run, RunConfig.from_dict(config), submission.told.get("parent"))
+    told = {"run": str(run.path), "config": config, **submission.told}
     return prepared_training(run, told, profile, resources, waits or None)
 
 
@@ -200,6 +205,6 @@ def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) ->
 def _instead(run: RunFolder) -> str:
     """The command that queues a run again which was never queued by itself."""
     for grid in all_grids(run.root):
-        if run.path in {Path(cell.run) for cell in wanted_cells(grid)}:
+        if run.path in {Path(cell.run) for cell in unless_damaged(wanted_cells, grid) or ()}:
             return f"retry {grid.name}, the grid that it belongs to"
     return "the train command that began it"

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cluster.errors import ClusterError
+from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.run_folder import FOLDER, CellFolder, RunFolder, all_runs
 from jobs.cell.cell import wanted_cells
@@ -215,7 +216,7 @@ class Names:
         wanted = [
             f"{cell.benchmark}/{cell.folder.path.name}"
             for grid in self.grids.values()
-            for cell in wanted_cells(grid)
+            for cell in unless_damaged(wanted_cells, grid) or ()
             if cell.job == "evaluate" and cell.run_name == run.path.name
         ]
         return list(dict.fromkeys([*begun, *wanted]))

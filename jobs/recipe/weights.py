@@ -8,8 +8,28 @@ from pathlib import Path
 
 from cluster.errors import ClusterError
 from cluster.files import read_jsonl, sha256_of
-from cluster.run.run_folder import RunFolder, RunIndex, all_runs
+from cluster.run.run_folder import FOLDER, RunFolder, RunIndex, all_runs
 from layalign.config import BRIDGE_WEIGHTS, RunConfig
+
+
+def check_signature(run: RunFolder, config: RunConfig, bridge: str | None) -> None:
+    """Refuse a config that is not the run's: the name of its folder ends in the signature of its config.
+
+    Args:
+        run: the run.
+        config: that it is to be trained by.
+        bridge: folder of the weights that it starts from, in the folder of their run; None is fresh ones.
+
+    Raises:
+        ValueError: it is another run's, or damaged.
+    """
+    parent = FOLDER.fullmatch(Path(bridge or "").parent.name) if config.starts_from else None
+    signature = config.signature(parent["signature"] if parent else None)
+    if (config.stage, signature) != (run.stage, run.signature):
+        raise ValueError(
+            f"the config that {run.title} is to be trained by is not its own: it has the signature {signature}, of "
+            f"stage {config.stage}; it was damaged or changed: give the launch command again, which writes it anew"
+        )
 
 
 def signed_by_content(config: RunConfig, weights: Path, root: Path, known: RunIndex) -> RunConfig:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.run.grid_folder import GridFolder
+from cluster.files import DamagedFile
+from cluster.records import typed
+from cluster.run.grid_folder import AGAIN, GridFolder
 from cluster.run.run_folder import CellFolder, RunFolder, all_runs
 from jobs.cell.cell import Cell, outcomes, wanted_cells
 from jobs.cell.whole import whole_evaluations
@@ -90,8 +92,11 @@ def points_of_grid(grid: GridFolder) -> Choice:
         own = [cell for cell in cells if cell.job == "train" or cell.run == told["evaluated"]]
         runs = tuple(RunFolder(Path(folder)) for folder in folders)
         evaluated = RunFolder(Path(told["evaluated"]))
-        points.append(Point(told["label"], told["seed"], runs, evaluated, tuple(own)))
-    paper = {name: PaperPlace(**place) for name, place in (wanted.get("paper") or {}).items()}
+        points.append(Point(told["label"], told.get("seed", 0), runs, evaluated, tuple(own)))
+    try:
+        paper = {name: typed(PaperPlace, place) for name, place in (wanted.get("paper") or {}).items()}
+    except ValueError as error:
+        raise DamagedFile(grid.wanted, str(error), AGAIN) from None
     title = wanted.get("title") or grid.name
     about = f": {title}" if title != grid.name else ""
     return Choice(f"grid {grid.name}{about}", tuple(points), paper)

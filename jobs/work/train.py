@@ -8,10 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cluster.files import patience, read_json, sha256_of, write_json_atomic
+from cluster.files import patience, sha256_of
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
 from cluster.run.run_folder import FOLDER, RunFolder
+from jobs.recipe.weights import check_signature
 from jobs.work.progress import TrainingProgress
 from jobs.work.start import cache_folder, data_folder, refuse_older_gemma, started, within_reach
 from layalign.config import BRIDGE_WEIGHTS, DataConfig, RunConfig
@@ -45,6 +46,7 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
     folder, config = RunFolder(Path(told["run"])), RunConfig.from_dict(told["config"])
     unit = find_unit(told, os.environ)
     with started(folder, "train", config, unit, group) as processes:
+        check_signature(folder, config, told["parent"])
         local = within_reach(config, processes)
         tokenizers = load_tokenizers(local.model)
         checkpoints = Checkpoints(folder.checkpoints, patience, folder.check_holder)
@@ -113,7 +115,7 @@ def _recorded(run: RunFolder) -> dict[str, Any]:
     """How a run that goes on has read its data: one that has no record began before there were any."""
     if not Checkpoints(run.checkpoints).steps():
         return {"rule": "question", "files": None}
-    return read_json(run.data) or {"rule": "target", "files": None}
+    return run.read_data() or {"rule": "target", "files": None}
 
 
 def _read_before(config: RunConfig) -> DataConfig:
@@ -135,7 +137,7 @@ def _tell(run: RunFolder, tokenised: Tokenised, parts: Split, rule: Rule) -> Non
     if any(tokenised.truncated.values()):
         run.event("truncated", **tokenised.truncated)
     told = {"rule": rule, "files": tokenised.files}
-    write_json_atomic(run.data, {**told, **tokenised.counts.to_dict(), "split": parts.told})
+    run.write_data({**told, **tokenised.counts.to_dict(), "split": parts.told})
 
 
 def _model(config: RunConfig, parent: str | None, tokenizers: Tokenizers, processes: Processes) -> LayAlign:

@@ -48,9 +48,9 @@ def job(run, units=1, **told):
 
 def sent_before(record, age):
     """As if an intent had been sent so long ago."""
-    told = json.loads(record.read_text())
+    submission = Submission.read(record)
     sent = datetime.now(UTC) - age
-    record.write_text(json.dumps({**told, "time": sent.isoformat()}))
+    replace(submission, time=sent.isoformat()).write(record)
 
 
 def test_submission_is_recorded(run, slurm):
@@ -287,3 +287,35 @@ def test_without_sbatch_there_is_a_next_step(run, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ClusterError, match="there is no sbatch on this machine: log in"):
         submit_slurm(job(run))
+
+
+@pytest.mark.parametrize("spoilt", ["", "[]", "{", '{"job": 7}', "\0" * 500])
+def test_a_damaged_record_never_puts_a_job_into_the_queue_twice(run, slurm, spoilt):
+    submission = submit_slurm(job(run))
+    run.submission.write_text(spoilt)
+    assert submit_slurm(job(run)) == submission, "its copy tells"
+    copy = run.slurm / run.submission.name
+    copy.write_text(spoilt)
+    run.submission.write_text(spoilt)
+    with pytest.raises(ClusterError, match="its sbatch may be in flight; give the same command again in "):
+        submit_slurm(job(run))
+    os.utime(run.submission, (1.5e9, 1.5e9))
+    with pytest.raises(ClusterError, match=f"{run.submission} is damaged: .*job 7 may be its; .*scancel 7"):
+        submit_slurm(job(run))
+    assert len(slurm.lines("calls")) == 1
+    slurm.set("silent")
+    with pytest.raises(ClusterError, match="squeue does not answer"):
+        submit_slurm(job(run))
+    slurm.forget("silent")
+    slurm.set("queue", "")
+    assert submit_slurm(job(run)).job == "8", "once nothing is in the queue, the same command mends it"
+    assert Submission.read(run.submission).job == Submission.read(copy).job == "8"
+
+
+def test_a_damaged_code_archive_is_mended_by_the_same_command(run, slurm):
+    archive = Path(submit_slurm(job(run)).archive)
+    data = archive.read_bytes()
+    archive.write_bytes(data[:-1] + b"x")
+    slurm.set("queue", "")
+    submit_slurm(job(run))
+    assert archive.read_bytes() == data

@@ -213,10 +213,38 @@ def test_job_that_was_started_anew_follows_itself(lease, tmp_path):
         pass
 
 
-def test_spoilt_lease_locks_nobody_out(lease, tmp_path):
-    put(tmp_path).write_text("{")
+@pytest.mark.parametrize("spoilt", ["{", "", "[]", "{}", '{"host": 7}', "\0" * 300])
+def test_a_spoilt_lease_is_somebodys_until_it_has_been_silent_for_long(spoilt, lease, tmp_path):
+    path = put(tmp_path)
+    path.write_text(spoilt)
+    with pytest.raises(ClusterError, match=f"an unknown process, whose lease {path} is damaged"), lease():
+        pass
+    os.utime(path, (time.time() - SILENCE_S - 1,) * 2)
+    (tmp_path / "heartbeat.json").touch()
+    with pytest.raises(ClusterError, match="unknown process"), lease():
+        pass
+    os.utime(tmp_path / "heartbeat.json", (time.time() - SILENCE_S - 1,) * 2)
     with lease():
         pass
+
+
+@pytest.mark.parametrize("ahead", [5, 3600, 20 * 3600])
+def test_a_sign_from_the_future_counts_from_when_it_is_seen(ahead, lease, tmp_path, monkeypatch):
+    """A step of the clock has put it there: its holder may live, and is given as long as any other."""
+    path = put(tmp_path, **ELSEWHERE)
+    os.utime(path, (time.time() + ahead,) * 2)
+    assert lease().living_holder()
+    assert path.stat().st_mtime <= time.time()
+    now = time.time()
+    monkeypatch.setattr("cluster.run.lease.time.time", lambda: now + SILENCE_S + 5)
+    assert not lease().living_holder()
+
+
+def test_a_sign_of_another_year_is_none(lease, tmp_path):
+    os.utime(put(tmp_path, **ELSEWHERE), (time.time() + 365 * 24 * 3600,) * 2)
+    assert not lease().living_holder()
+    (tmp_path / "heartbeat.json").touch()
+    assert lease().living_holder(), "the other sign counts"
 
 
 def test_file_of_a_later_version_is_understood(lease, tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import ClusterError
+from cluster.files import DamagedFile
 from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.lease import this_process
 from cluster.run.run_folder import RunFolder, all_runs
@@ -257,3 +258,29 @@ def test_what_is_gone_already_is_no_error_and_what_cannot_go_is(make, monkeypatc
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(ClusterError, match="checkpoints cannot be deleted: Permission denied"):
         remove(one)
+
+
+def test_what_killed_writers_left_beside_runs_goes_when_it_is_old(make):
+    root = make().root
+    for folder in (root, root / ".code", root / "grids"):
+        write(folder / ".0123456789ab.tmp", age=2)
+        write(folder / ".fedcba987654.tmp")
+    offered = found(root)
+    assert {name for name, what in offered.items() if what == "unfinished files"} >= {
+        *(".0123456789ab.tmp", ".code/.0123456789ab.tmp", "grids/.0123456789ab.tmp"),
+    }
+    assert not [name for name in offered if "fedcba987654" in name]
+
+
+@pytest.mark.parametrize("spoilt", ["", "[]", '{"job": 7}'])
+def test_nothing_goes_that_a_job_may_need_whose_record_is_damaged(make, spoilt):
+    run = make()
+    old(write(run.root / ".code" / f"{OTHER}.tar"), 2)
+    assert f".code/{OTHER}.tar" in found(run.root)
+    run.submission.write_text(spoilt)
+    with pytest.raises(DamagedFile):
+        list(removable_of_run(run, Look(time=time.time()), frozenset()))
+    left = list(removable_of_root(run.root, [run], [], Look(time=time.time())))
+    assert not [one for one in left if one.what == "code"]
+    run.submission.unlink()
+    assert "checkpoints" not in {one.what for one in removable_of_run(run, Look(time=time.time()), None)}

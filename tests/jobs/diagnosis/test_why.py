@@ -17,7 +17,7 @@ from jobs.diagnosis import why
 from jobs.diagnosis.attempts import needs_of
 from jobs.diagnosis.evidence import Diagnosis
 from jobs.diagnosis.waiting import SILENT_S
-from tests.jobs.stories import Story, ago
+from tests.jobs.stories import START, Story, ago
 from tests.jobs.synthetic import make_runs
 
 SAME = "give the same launch command again: it goes on from the last checkpoint"
@@ -479,3 +479,43 @@ def test_runs_in_every_state_are_told_of(tmp_path, slurm):
         assert found.state in states[state], (name, state, found)
         if name in made.kinds:
             assert found.cause == causes[made.kinds[name]], (name, found)
+
+
+@pytest.mark.parametrize(
+    ("said", "told_of"),
+    [
+        (
+            "code archive /r/.code/t.tar is damaged or gone: give the same command again, which writes it anew\n",
+            "t.tar",
+        ),
+        (
+            "job call /r/slurm/call-1.pkl is damaged or gone: give the same command again, which writes it anew\n",
+            "call-1",
+        ),
+        (
+            START.format(job="20_0", node="n1") + "Traceback (most recent call last):\n"
+            '  File "/c/jobs/grid/slot.py", line 5, in run\n    f()\n'
+            "cluster.files.DamagedFile: /r/grids/g/cells-1.json is damaged: it is empty; scancel its jobs\n",
+            "cells-1.json is damaged",
+        ),
+    ],
+)
+def test_a_cell_whose_array_broke_before_it_took_up_anything_says_why(said, told_of, story, slurm):
+    grid = GridFolder(story.root, "ablations")
+    grid.create()
+    cells = [{"job": "train", "run": str(story.run.path), "needs": []}]
+    listed = grid.write_list({"cells": cells, "runs": {}})
+    story.submitted("20", units=2)
+    submission = json.loads(story.run.submission.read_text())
+    story.run.submission.unlink()
+    grid.new_record().write_text(json.dumps({**submission, "cells": listed.name}))
+    slurm.set("queue")
+    log = grid.slurm / "20_0_0_log.out"
+    log.write_text(said)
+    found = why.diagnose(story.run)
+    assert (found.state, found.cause) == ("new", "damaged file")
+    assert told_of in found.told
+    assert found.advice[0] == "python launch.py missing ablations --submit"
+    assert ("log", str(log)) in found.evidence
+    log.write_text(f"{said}\n== another-s1-00000009\nstep 1/2\n")
+    assert why.diagnose(story.run).cause == "no slot left", "a slot that worked broke over something else"

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 import pytest
 
 import launch
-from cluster.files import read_jsonl
+from cluster.files import read_jsonl, write_record
 from cluster.job.race import alternatives
 from cluster.run.grid_folder import all_grids
 from cluster.run.lease import this_process
@@ -394,9 +394,7 @@ def test_lease_of_a_job_that_slurm_no_longer_knows_is_no_obstacle(go, slurm, tmp
     holder = run.lease(job="7")
     with holder:
         (path,) = run.leases.glob("*.json")
-        path.write_text(
-            path.read_text().replace(holder.me.boot, "another machine").replace(holder.me.host, "node1")
-        )
+        write_record(path, {**asdict(holder.me), "boot": "another machine", "host": "node1"})
         status, printed = go("train", "--stage", "1", "--force")
         assert status == 2
         assert "is being worked on by process" in printed

@@ -10,6 +10,7 @@ import pytest
 
 from cluster.run.run_folder import RunFolder
 from jobs.recipe.plan import evaluated_config, load_recipe, plan_run, training_obstacles
+from jobs.recipe.weights import check_signature
 from layalign.config import RunConfig, resolve
 
 DATA = {"reader": "math", "path": "m.json", "languages": ["sw"], "max_source": 8, "max_target": 8}
@@ -170,3 +171,23 @@ def test_a_folder_without_weights_is_an_obstacle(tmp_path):
     ):
         obstacles = training_obstacles(planned(tmp_path, folder), None, {}, False, "train")
         assert any(said in text for text in obstacles), obstacles
+
+
+def test_a_config_is_held_to_the_signature_of_its_folder(tmp_path):
+    recipe = load_recipe("math")
+    first, second = (plan_run(recipe, stage, [], tmp_path) for stage in (1, 2))
+    for plan in (first, second):
+        bridge = str(plan.weights) if plan.weights else None
+        check_signature(plan.run, plan.config, bridge)
+        assert RunConfig.from_dict(plan.config.to_dict()) == plan.config
+        told = plan.config.to_dict()
+        told["training"]["lr"] *= 1.5
+        for run, config, parent in (
+            (plan.run, RunConfig.from_dict(told), bridge),
+            (plan.run, (second if plan is first else first).config, bridge),
+            (RunFolder.at(tmp_path, "math", plan.config.stage, "00000001"), plan.config, bridge),
+        ):
+            with pytest.raises(ValueError, match="is not its own: it has the signature"):
+                check_signature(run, config, parent)
+    with pytest.raises(ValueError, match="is not its own"):
+        check_signature(second.run, second.config, str(tmp_path / "other-s1-00000001" / "bridge"))

@@ -9,7 +9,7 @@ import json
 import pytest
 from rich.console import Console
 
-from cluster.files import read_json, write_json_atomic
+from cluster.files import read_json, read_record, write_json_atomic, write_record
 from jobs.cell.asked import Asked, AskedItem
 from jobs.cell.cell import Cell
 from jobs.results.collect import collect
@@ -126,11 +126,11 @@ def test_answers_to_other_questions_than_a_grid_asked_do_not_count(tmp_path):
     records = answers("mgsm", "sw", [True] * 20)
     record_asked(replace(grid, "LayAlign", 0, "sw", records), records, "a")
     path = grid.path / grid.read_wanted()["list"]
-    worklist = json.loads(path.read_text())
+    worklist = read_record(path)
     for cell in worklist["cells"]:
         if cell["language"] == "sw":
             cell["questions"] = "ffffffffffff"
-    path.write_text(json.dumps(worklist))
+    write_record(path, worklist)
     assert figures(grid, "LayAlign")["sw"].missing == 20
     assert figures(grid, "w/o Adapter")["sw"].missing == 0, "answers of old do not say what they answer"
 

@@ -15,6 +15,7 @@ from rich.console import Console
 
 import launch
 from cluster.errors import ClusterError
+from cluster.files import read_record, write_record
 from cluster.run.grid_folder import GridFolder
 from jobs.cell.cell import Cell
 from jobs.results.collect import collect
@@ -171,12 +172,12 @@ def test_different_limits_are_told(tmp_path):
     grid = small(tmp_path)
     wanted = json.loads(grid.wanted.read_text())
     path = grid.path / wanted["list"]
-    worklist = json.loads(path.read_text())
+    worklist = read_record(path)
     run = wanted["points"][1]["evaluated"]
     for cell in worklist["cells"]:
         if cell["run"] == run and cell["job"] == "evaluate":
             cell |= {"max_new_tokens": 256, "items": 10}
-    path.write_text(json.dumps(worklist))
+    write_record(path, worklist)
     notes = "\n".join(table(grid).notes)
     assert "Not asked alike: tokens of an answer at most 512 (LayAlign); 256 (w/o Adapter)" in notes
     assert "Not asked alike: items of a language 20 (LayAlign); 10 (w/o Adapter)" in notes
