@@ -10,6 +10,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import append_jsonl, write_atomic
+from cluster.run.completion import Result
 from cluster.run.work_folder import JobHome, WorkFolder
 
 FOLDER = re.compile(r"(?P<name>.+)-s(?P<stage>[12])-(?P<signature>[0-9a-f]{8})", re.DOTALL)
@@ -44,6 +45,11 @@ class RunFolder(JobHome):
         """Its training in a queue (`cluster.slurm.submission.Submission`)."""
         self.rivals = path / "rivals"
         """Records of others that race with it (`cluster.job.race`)."""
+
+    @property
+    def result(self) -> Result:
+        """The finished weights."""
+        return Result("its bridge is", self.bridge / "bridge.safetensors", beside="bridge.json")
 
     @classmethod
     def at(cls, root: Path, name: str, stage: int, signature: str) -> RunFolder:
@@ -123,6 +129,15 @@ class RunFolder(JobHome):
         """Add one record of training; a step that is replayed after a crash is recorded again."""
         append_jsonl(self.metrics, record)
 
+    def check_bridge(self) -> None:
+        """Look at all of the finished weights, which somebody is about to use.
+
+        Raises:
+            ClusterError: they are not those that `DONE` stands for; the run is then no longer done.
+        """
+        if fault := self.withdraw_damaged():
+            raise ClusterError(f"{self.title}: {fault}; give the command that trains it again")
+
     def move_aside(self) -> Path:
         """Rename the folder, so that the run can be made anew; nothing is deleted. Returns the new path.
 
@@ -153,6 +168,11 @@ class CellFolder(WorkFolder):
         """Bytes of answers."""
         return self.answers.stat().st_size if self.answers.exists() else 0
 
+    @property
+    def result(self) -> Result:
+        """The answers, to which others may come."""
+        return Result("its answers are", self.answers, grows=True)
+
     def asked(self, questions: str) -> Path:
         """What was asked here, by the fingerprint of all its questions."""
         return self.path / f"asked-{questions}.json"
@@ -182,7 +202,7 @@ class RunIndex:
     def find(self, stage: int, signature: str) -> RunFolder | None:
         """The run of a stage with this signature, whatever its name: it computes the same. A finished one first."""
         same = self._runs.get((stage, signature), [])
-        return min(same, key=lambda run: not run.done.exists(), default=None)
+        return min(same, key=lambda run: not run.is_done(), default=None)
 
     def add(self, run: RunFolder) -> None:
         """Count a run in that is about to be made."""

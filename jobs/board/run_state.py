@@ -34,6 +34,8 @@ class Facts:
 
     run: RunFolder
     done: dict[str, Any] | None
+    lost: str
+    """Why it is not done, though it was: its bridge is missing."""
     failed: str
     """Why, in a line."""
     submission: Submission | None
@@ -51,7 +53,8 @@ class Facts:
 
     @classmethod
     def of(cls, run: RunFolder) -> Facts:
-        done = read_json(run.done)
+        completion = run.completion()
+        done = completion.outcome if completion.holds else None
         last, begun, is_open = _story(run)
         beat = read_json(run.heartbeat) or {}
         beat |= _latest_step(run) if beat else {}
@@ -59,8 +62,9 @@ class Facts:
         return cls(
             run=run,
             done=done,
-            failed="" if done else run.reason(),
-            submission=None if done else Submission.read(run.submission),
+            lost=completion.fault,
+            failed="" if completion.holds else run.reason(),
+            submission=None if completion.holds else Submission.read(run.submission),
             last=last,
             begun=begun,
             open=is_open,
@@ -167,6 +171,8 @@ def run_status(facts: Facts, world: World) -> RunStatus:
         return _queued(rows, facts, world)
     if slots:
         return RunStatus("queued", waiting_for_slot(slots), start=expected_start(slots, world.now))
+    if facts.lost or facts.last.get("event") == "damaged":
+        return RunStatus("interrupted", facts.lost or str(facts.last.get("reason")), unit=unit)
     return _left(facts, world, unit)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from cluster.profile.load import SlurmProfile
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from jobs.cell.cell import Cell, Worklist
+from jobs.cell.mending import mend
 from jobs.cli.requests import AblateRequest, CancelRequest, MissingRequest, PipelineRequest, RetryRequest
 from jobs.grid.array_options import ArrayOptions
 from jobs.grid.cancel import cancel_all
 from jobs.grid.desired import DesiredGrid, desired_grid, obstacles
 from jobs.grid.grid_file import Grid, Point, load_grid
 from jobs.grid.queue import GridQueue, last_submission
-from jobs.grid.reconcile import Reconciled, forgiven
+from jobs.grid.reconcile import OPEN, Reconciled, forgiven
 from jobs.grid.show import cells_csv, show_plan
 from jobs.launch.retry import MORE, retry_run
 from jobs.recipe.context import Context, How, Where, context_again, context_of
@@ -80,7 +82,7 @@ def _bring_about(wanted: DesiredGrid, context: Context, how: How, options: Array
     show_plan(wanted, found)
     against = obstacles(wanted, found.missing())
     if isinstance(context.profile, SlurmProfile):
-        return queue.submit(found, against)
+        return _submit(queue, found, against)
     if against or how.dry_run:
         return refused(against)
     status = queue.run_here(found)
@@ -100,6 +102,8 @@ def missing_command(request: MissingRequest) -> int:
     status = 0
     for folder in grids:
         queue = _again(folder, request.where, how, request.options)
+        for line in mend(queue.wanted.cells, write=not how.dry_run) if request.submit else ():
+            print(line)
         found = queue.look()
         left = [cell for cell in found.cells if found.states[cell.name] != "done"]
         rows += [(folder.name, cell, found.states[cell.name]) for cell in left]
@@ -150,7 +154,21 @@ def _retry_grid(queue: GridQueue) -> int:
 
 def _go_on(queue: GridQueue, found: Reconciled) -> int:
     """Queue the missing cells of a grid that was submitted before."""
-    return queue.submit(found) if isinstance(queue.context.profile, SlurmProfile) else queue.run_here(found)
+    return _submit(queue, found) if isinstance(queue.context.profile, SlurmProfile) else queue.run_here(found)
+
+
+def _submit(queue: GridQueue, found: Reconciled, against: Iterable[str] = ()) -> int:
+    """Queue what is missing; where nothing is left to do, make the tables that the last job may not have come to."""
+    status = queue.submit(found, against)
+    if (
+        status == 0
+        and not (queue.how.dry_run or queue.how.test_only)
+        and not found.of("running", "queued", *OPEN)
+    ):
+        from jobs.grid.conclude import conclude
+
+        conclude(queue.folder)
+    return status
 
 
 def _again(folder: GridFolder, where: Where, how: How, options: ArrayOptions) -> GridQueue:

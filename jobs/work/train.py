@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cluster.files import patience, read_json, sha256_of, write_json_atomic
+from cluster.files import DamagedFile, patience, sha256_of, sync_folder, sync_tree, write_record
+from cluster.files import read_record as read_sealed
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
 from cluster.run.run_folder import FOLDER, RunFolder
@@ -26,6 +27,10 @@ from layalign.positions import TARGET
 from layalign.training.checkpoint import Checkpoints
 from layalign.training.distributed import Processes
 from layalign.training.fit import Callbacks, TrainData, fit
+
+WITHOUT_DATA = (
+    "it tells how the dev set was set aside: put it back from a copy, or give --force, which begins anew"
+)
 
 
 def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = None) -> dict[str, Any]:
@@ -48,6 +53,7 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
         local = within_reach(config, processes)
         tokenizers = load_tokenizers(local.model)
         checkpoints = Checkpoints(folder.checkpoints, patience, folder.check_holder)
+        processes.on_first(lambda: _check_parent(told["parent"]))
         processes.on_first(lambda: _check_weights(config, told["parent"], checkpoints))
         if config.training.max_steps == 0:
             model = _model(local, told["parent"], tokenizers, processes)
@@ -113,7 +119,10 @@ def _recorded(run: RunFolder) -> dict[str, Any]:
     """How a run that goes on has read its data: one that has no record began before there were any."""
     if not Checkpoints(run.checkpoints).steps():
         return {"rule": "question", "files": None}
-    return read_json(run.data) or {"rule": "target", "files": None}
+    told = read_sealed(run.data, WITHOUT_DATA)
+    if told is None and read_record(run.checkpoints):  # whose writing came after that of the other
+        raise DamagedFile(run.data, "it is missing", WITHOUT_DATA)
+    return told or {"rule": "target", "files": None}
 
 
 def _read_before(config: RunConfig) -> DataConfig:
@@ -135,7 +144,7 @@ def _tell(run: RunFolder, tokenised: Tokenised, parts: Split, rule: Rule) -> Non
     if any(tokenised.truncated.values()):
         run.event("truncated", **tokenised.truncated)
     told = {"rule": rule, "files": tokenised.files}
-    write_json_atomic(run.data, {**told, **tokenised.counts.to_dict(), "split": parts.told})
+    write_record(run.data, {**told, **tokenised.counts.to_dict(), "split": parts.told})
 
 
 def _model(config: RunConfig, parent: str | None, tokenizers: Tokenizers, processes: Processes) -> LayAlign:
@@ -158,6 +167,13 @@ def _model(config: RunConfig, parent: str | None, tokenizers: Tokenizers, proces
                 f"{', '.join(every)} by rank; its folder is not the same on all nodes: copy it again"
             )
     return model
+
+
+def _check_parent(parent: str | None) -> None:
+    """Refuse a finished run's bridge that is not what was written."""
+    folder = Path(parent).parent if parent else None
+    if folder and FOLDER.fullmatch(folder.name):
+        RunFolder(folder).check_bridge()
 
 
 def _check_weights(config: RunConfig, parent: str | None, checkpoints: Checkpoints) -> None:
@@ -209,8 +225,12 @@ def _hand_on_trained(
 def _hand_on(folder: RunFolder, model: LayAlign, tokenizers: Tokenizers, **facts: Any) -> None:
     """Write the bridge that the run is about, then that it is done."""
     draft = folder.bridge.with_name(f".{folder.bridge.name}-{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
     save_bridge(draft, model, tokenizers)
+    sync_tree(draft)
     folder.check_holder()
+    folder.done.unlink(missing_ok=True)  # one that has outlived its bridge: it tells of another
     shutil.rmtree(folder.bridge, ignore_errors=True)
     draft.rename(folder.bridge)
+    sync_folder(folder.path)
     folder.finish(**facts)
