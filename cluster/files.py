@@ -21,8 +21,11 @@ T = TypeVar("T")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """No space or no inodes left; the quota of either is used up."""
 ROOM_POLL_S = 5.0
-CHECKSUM = "checksum"
-"""Key of a record's own checksum."""
+CHECKSUM = "record_checksum"
+"""Key of a record's own checksum; `checksum` alone is what `DONE` of a cell calls that of a benchmark's file."""
+AT_ONCE = 1 << 16
+FRESH_S = 2.0
+"""Seconds in which a file system's clock may not tell two writes apart."""
 
 
 class DamagedFile(ClusterError):
@@ -30,7 +33,7 @@ class DamagedFile(ClusterError):
 
     def __init__(self, path: Path, told: str, remedy: str) -> None:
         super().__init__(f"{path} is damaged: {told}; {remedy}")
-        self.path = path
+        self.path, self.told = path, told
 
 
 class Patience:
@@ -130,15 +133,40 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Put the content of a file on disk, and its name."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    sync_folder(path.parent)
+
+
+def sync_tree(folder: Path) -> None:
+    """Put all that is below a folder on disk: content and names."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with (Path(parent) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(parent))
+
+
 def write_json_atomic(path: Path, value: Any) -> None:
     """`write_atomic` of a value as indented JSON."""
     write_atomic(path, json.dumps(value, indent=2) + "\n")
 
 
+def read_whole(path: Path) -> bytes:
+    """The content of a file in few calls of the system, of which Python makes ten: a board reads thousands of files."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return b"".join(iter(lambda: os.read(descriptor, AT_ONCE), b""))
+    finally:
+        os.close(descriptor)
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a file; None if there is no such file, or no JSON object in it."""
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_whole(path))
     except (FileNotFoundError, ValueError):
         return None
     return value if isinstance(value, dict) else None
@@ -190,7 +218,7 @@ def read_record(
 def read_sealed(path: Path, remedy: str) -> dict[str, Any] | None:
     """As `read_record`, with the checksum that holds; one of an earlier version has none."""
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -208,7 +236,10 @@ def read_sealed(path: Path, remedy: str) -> dict[str, Any] | None:
 
 def _checksum(value: Mapping[str, Any]) -> str:
     """Sixteen hexadecimal digits of the object as JSON, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(_in_order(value).encode()).hexdigest()[:16]
+
+
+_in_order = json.JSONEncoder(sort_keys=True).encode
 
 
 def append_jsonl(path: Path, record: dict[str, Any]) -> None:
@@ -259,12 +290,27 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's content, as hexadecimal digits; read once in a process unless the file has changed.
 
     A bridge of 134 MB takes some tenths of a second, which a command with many runs need not spend for each.
+    A file that was touched a moment ago is read again: clocks of file systems tick too slowly to tell two writes apart.
     """
     told = path.stat()
+    if time.time() - max(told.st_mtime, told.st_ctime) < FRESH_S:
+        return sha256_of_head(path)
     return _sha256(path, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns)
 
 
 @functools.lru_cache
 def _sha256(path: Path, *_state: int) -> str:
+    return sha256_of_head(path)
+
+
+def sha256_of_head(path: Path, size: int | None = None) -> str:
+    """SHA-256 of the first bytes of a file, or of all of it, read now."""
+    if size is None:
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    digest = hashlib.sha256()
     with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+        while size > 0 and (block := content.read(min(size, 1 << 20))):
+            digest.update(block)
+            size -= len(block)
+    return digest.hexdigest()

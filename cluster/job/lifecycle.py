@@ -81,7 +81,7 @@ class UnitLifecycle:
         Raises:
             SystemExit: an earlier unit has found that the run cannot go on; with its reason.
         """
-        if self.run.done.exists():
+        if self.run.is_done():
             print(f"{self.unit}: nothing to do, {self.run.title} is done", flush=True)
             return True
         if reason := self.run.reason():

@@ -11,6 +11,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import DamagedFile, append_jsonl, read_record, write_atomic, write_record
+from cluster.run.completion import Result
 from cluster.run.folder_names import FOLDER as FOLDER
 from cluster.run.folder_names import runs_root as runs_root
 from cluster.run.work_folder import JobHome, WorkFolder
@@ -50,6 +51,11 @@ class RunFolder(JobHome):
         """Its training in a queue (`cluster.slurm.submission.Submission`)."""
         self.rivals = path / "rivals"
         """Records of others that race with it (`cluster.job.race`)."""
+
+    @property
+    def result(self) -> Result:
+        """The finished weights."""
+        return Result("its bridge is", self.bridge / "bridge.safetensors", beside="bridge.json")
 
     @classmethod
     def at(cls, root: Path, name: str, stage: int, signature: str) -> RunFolder:
@@ -152,6 +158,15 @@ class RunFolder(JobHome):
         """Add one record of training; a step that is replayed after a crash is recorded again."""
         append_jsonl(self.metrics, record)
 
+    def check_bridge(self) -> None:
+        """Look at all of the finished weights, which somebody is about to use.
+
+        Raises:
+            ClusterError: they are not those that `DONE` stands for; the run is then no longer done.
+        """
+        if fault := self.withdraw_damaged():
+            raise ClusterError(f"{self.title}: {fault}; give the command that trains it again")
+
     def move_aside(self) -> Path:
         """Rename the folder, so that the run can be made anew; nothing is deleted. Returns the new path.
 
@@ -181,6 +196,11 @@ class CellFolder(WorkFolder):
     def progress(self) -> int:
         """Bytes of answers."""
         return self.answers.stat().st_size if self.answers.exists() else 0
+
+    @property
+    def result(self) -> Result:
+        """The answers, to which others may come."""
+        return Result("its answers are", self.answers, grows=True)
 
     def asked(self, questions: str) -> Path:
         """What was asked here, by the fingerprint of all its questions."""
@@ -217,7 +237,7 @@ class RunIndex:
     def find(self, stage: int, signature: str) -> RunFolder | None:
         """The run of a stage with this signature, whatever its name: it computes the same. A finished one first."""
         same = self._runs.get((stage, signature), [])
-        return min(same, key=lambda run: not run.done.exists(), default=None)
+        return min(same, key=lambda run: not run.is_done(), default=None)
 
     def add(self, run: RunFolder) -> None:
         """Count a run in that is about to be made."""

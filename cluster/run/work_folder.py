@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -15,14 +15,13 @@ from cluster.files import (
     DamagedFile,
     append_jsonl,
     create_atomic,
-    read_json,
     read_jsonl,
     read_record,
-    write_json_atomic,
     write_record,
 )
 from cluster.provenance import provenance
 from cluster.quantities import epoch_s
+from cluster.run.completion import Completion, Result, read_done, write_done
 from cluster.run.lease import HELD, Lease
 
 State = Literal["new", "running", "interrupted", "failed", "done"]
@@ -55,6 +54,11 @@ class WorkFolder:
         self.done = path / "DONE"
         self.failed = path / "FAILED"
         self._beaten = 0.0
+
+    @property
+    def result(self) -> Result | None:
+        """What `DONE` stands for, where it stands for a file."""
+        return None
 
     def start(self, **facts: Any) -> None:
         """Record that a process starts to work here: code, versions, machine, and what the caller adds."""
@@ -123,10 +127,42 @@ class WorkFolder:
         return {"lease": held.number} if held else {}
 
     def finish(self, **outcome: Any) -> None:
-        """The work is over: record it, and write `DONE` last."""
+        """The work is over: record it, and write `DONE` last, when all that it stands for is on disk."""
         self.event("finished", **outcome)
         self.failed.unlink(missing_ok=True)
-        write_json_atomic(self.done, {"time": now(), **outcome})
+        self.write_done({"time": now(), **outcome})
+
+    def write_done(self, outcome: Mapping[str, Any]) -> None:
+        """Write `DONE` and what it stands for, after that is on disk."""
+        write_done(self.done, outcome, self.result)
+
+    def completion(self) -> Completion:
+        """What `DONE` says, and why it does not hold where it does not; looks at sizes only."""
+        return read_done(self.done, self.result)
+
+    def is_done(self) -> bool:
+        """Whether the work is over and its result lies there, by its size; whoever uses that calls `damage`."""
+        return self.completion().holds
+
+    def damage(self) -> str:
+        """Why what `DONE` stands for is not what was written, all of it read; empty if it is, or nothing is done."""
+        completion = self.completion()
+        if completion.holds and self.result and not self.result.path.exists() and self.starts.exists():
+            return f"{self.result.words} missing"  # of a `DONE` of an earlier version, which does not tell
+        return completion.damage()
+
+    def withdraw(self, fault: str) -> None:
+        """Take `DONE` back whose result is damaged: the work is to be done again, as far as it is lost."""
+        self.event("damaged", reason=fault)
+        self.done.unlink(missing_ok=True)
+
+    def withdraw_damaged(self) -> str:
+        """`withdraw` where there is `damage`, and tell that. A size that is wrong takes nothing back: it may be right
+        a moment later, on a file system that answers late, and nothing is done as long as it is wrong."""
+        fault = self.damage()
+        if fault and self.is_done():
+            self.withdraw(fault)
+        return fault
 
     def fail(self, told: str, **facts: Any) -> bool:
         """The work cannot go on: whoever comes later sees it and does not start.
@@ -169,17 +205,17 @@ class WorkFolder:
 
     def state(self, job_is_alive: Callable[[str], bool | None] | None = None) -> State:
         """What the files say; `job_is_alive` asks the scheduler about the job of a process elsewhere."""
-        if self.done.exists():
+        if self.is_done():
             return "done"
         if self.lease(job_is_alive=job_is_alive).living_holder():
             return "running"
         if self.failed.exists():
             return "failed"
-        return "interrupted" if read_jsonl(self.starts) else "new"
+        return "interrupted" if self.done.exists() or read_jsonl(self.starts) else "new"
 
     def outcome(self) -> dict[str, Any]:
-        """What `DONE` holds; empty if the work is not over."""
-        return read_json(self.done) or {}
+        """What `DONE` holds; empty if the work is not over, or its result is lost."""
+        return self.completion().outcome
 
 
 def is_event(told: dict[str, Any]) -> bool:

@@ -69,7 +69,7 @@ def removable_of_run(run: RunFolder, look: Look, inits: frozenset[Path] | None) 
     if state not in ("done", "failed") or held or (submission and submission.may_be_queued(look)):
         return
     spared = [run.checkpoints]
-    done = state == "done" and _handed_on(run)
+    done = state == "done" and _handed_on(run) and run.checkpoints.exists() and not run.damage()
     if done and inits is not None and not any(_is_below(init, run.checkpoints) for init in inits):
         yield from _waste(
             "checkpoints", "the run is done, its bridge is there", run.path.name, [run.checkpoints]
@@ -199,7 +199,7 @@ def _is_replaced(path: Path, look: Look) -> bool:
     old, new = WorkFolder(path, f"run {path.name}"), RunFolder(path.with_name(match[1]))
     if time.time() - when < OLD_S or old.lease(job_is_alive=look.job_is_alive).living_holder():
         return False
-    return new.done.exists() and (_handed_on(new) or not old.done.exists())
+    return new.is_done() and (_handed_on(new) or not old.is_done())
 
 
 def _tree(path: Path) -> str:

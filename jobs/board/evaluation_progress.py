@@ -86,7 +86,8 @@ def shares_of(run: RunFolder, cells: Sequence[Cell], world: World) -> list[Share
 
 def _begun(folder: CellFolder, cell: Cell, world: World) -> Share:
     name = cell.name
-    told = folder.outcome()
+    completion = folder.completion()
+    told = completion.outcome
     if cell.answered_by(told):
         hours = told.get("seconds", 0.0) / 3600
         return Share(cell, name, "done", cell.items, time=epoch_s(told.get("time")), gpu_hours=hours)
@@ -100,7 +101,7 @@ def _begun(folder: CellFolder, cell: Cell, world: World) -> Share:
         return Share(cell, name, "failed", answered, reason, time)
     waiting = _not_begun(cell, world)
     state: State = "interrupted" if waiting.state == "new" else waiting.state
-    return Share(cell, name, state, answered, waiting.note, time, start=waiting.start)
+    return Share(cell, name, state, answered, waiting.note or completion.fault, time, start=waiting.start)
 
 
 def _not_begun(cell: Cell, world: World) -> Share:

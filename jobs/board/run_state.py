@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cluster.files import read_json, read_jsonl
+from cluster.files import read_jsonl
 from cluster.job.causes import CANCELLED
 from cluster.job.lifecycle import ENDS
 from cluster.logs.pattern import find_pattern
@@ -37,6 +37,8 @@ class Facts:
 
     run: RunFolder
     done: dict[str, Any] | None
+    lost: str
+    """Why it is not done, though it was: its bridge is missing."""
     failed: str
     """Why, in a line."""
     submission: Submission | None
@@ -56,7 +58,8 @@ class Facts:
 
     @classmethod
     def of(cls, run: RunFolder) -> Facts:
-        done = read_json(run.done)
+        completion = run.completion()
+        done = completion.outcome if completion.holds else None
         last, begun, is_open = _story(run)
         beat = run.last_beat()
         beat |= _latest_step(run) if beat else {}
@@ -66,9 +69,10 @@ class Facts:
         return cls(
             run=run,
             done=done,
-            failed="" if done else run.reason(),
+            lost=completion.fault,
+            failed="" if completion.holds else run.reason(),
             submission=submission,
-            damaged=not done and submission is None and run.submission.exists(),
+            damaged=not completion.holds and submission is None and run.submission.exists(),
             last=last,
             begun=begun,
             open=is_open,
@@ -179,6 +183,8 @@ def run_status(facts: Facts, world: World) -> RunStatus:
         return _queued(rows, facts, world)
     if slots:
         return RunStatus("queued", waiting_for_slot(slots), start=expected_start(slots, world.now))
+    if facts.lost or facts.last.get("event") == "damaged":
+        return RunStatus("interrupted", facts.lost or str(facts.last.get("reason")), unit=unit)
     return _left(facts, world, unit)
 
 

@@ -148,7 +148,7 @@ class Collector:
         failed = {name: bool(k.failed) if k.done is None else None for name, k in facts.items()}
         for name in asked:
             run = RunFolder(self.root / name)
-            failed[name] = None if run.done.exists() else run.failed.exists()
+            failed[name] = None if run.is_done() else run.failed.exists()
         world.failed = failed
         world.arrays = {name: rows for grid in grids for name, rows in grid.covered(world).items()}
         return world

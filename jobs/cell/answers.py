@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cluster.files import append_jsonl, read_jsonl
+from cluster.files import append_jsonl, read_jsonl, sealed, unsealed
 from cluster.run.run_folder import CellFolder
 from jobs.cell.asked import Asked, AskedItem, newest_asked
 from jobs.cell.cell import Cell, outcomes
@@ -78,6 +78,31 @@ class Reading:
         return line["question"] == item.question if "question" in line else line.get("gold") == item.gold
 
 
+def read_answers(folder: CellFolder) -> list[Record]:
+    """The answers in a folder that are what was written, in order: one that is damaged counts as none."""
+    return [record for line in read_jsonl(folder.answers) if (record := _intact(line))]
+
+
+_PARTS: dict[str, type | tuple[type, ...]] = {
+    "id": str,
+    "language": str,
+    "gold": (int, float),
+    "output": str,
+    "official_correct": bool,
+    "max_new_tokens": int,
+}
+"""What every answer has; those of old have no checksum that would tell."""
+
+
+def _intact(line: Record) -> Record | None:
+    """A line without its checksum; None where it is not what was written."""
+    try:
+        record = unsealed(line)
+    except ValueError:
+        return None
+    return record if all(isinstance(record.get(key), kind) for key, kind in _PARTS.items()) else None
+
+
 def add_answers(folder: CellFolder, max_new_tokens: int, setup: str, records: Iterable[Record]) -> None:
     """Keep a batch of answers, each with the limit that it was made under and the model that made it.
 
@@ -87,7 +112,7 @@ def add_answers(folder: CellFolder, max_new_tokens: int, setup: str, records: It
     folder.check_holder()
     facts = {"max_new_tokens": max_new_tokens, "setup": setup, **folder.lease_number()}
     for record in records:
-        append_jsonl(folder.answers, {**record, **facts})
+        append_jsonl(folder.answers, sealed({**record, **facts}))
 
 
 def answers_of(cells: Iterable[Cell]) -> list[Record]:
@@ -96,7 +121,7 @@ def answers_of(cells: Iterable[Cell]) -> list[Record]:
     for cell in cells:
         folder, reading = cell.folder, Reading.of(cell)
         assert isinstance(folder, CellFolder)
-        known = reading.answers(read_jsonl(folder.answers))
+        known = reading.answers(read_answers(folder))
         first = list(reading.items or known)[: cell.items]
         found += [known[id_] for id_ in first if id_ in known]
     return found

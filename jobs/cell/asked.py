@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cluster.files import read_json, write_json_atomic
+from cluster.files import DamagedFile, read_record, write_record
 from cluster.run.run_folder import CellFolder
 from layalign.data.files import checksum
 from layalign.evaluation.benchmarks import Item, benchmark_file, read_benchmark
@@ -67,16 +67,24 @@ class Asked:
     def write(self, folder: CellFolder) -> None:
         """Keep it beside the answers, for whoever reads them; one of the same questions is replaced."""
         folder.path.mkdir(parents=True, exist_ok=True)
-        write_json_atomic(folder.asked(self.questions), asdict(self))
+        write_record(folder.asked(self.questions), asdict(self))
 
     @classmethod
     def read(cls, folder: CellFolder, questions: str) -> Asked | None:
-        """What was asked in a folder by its fingerprint; None where that was not recorded."""
-        told = read_json(folder.asked(questions)) if questions else None
-        if told is None:
+        """What was asked in a folder by its fingerprint; None where that was not recorded, or the record is damaged.
+
+        What answers questions that are not known is no answer to what is asked: a damaged record hides them, until
+        whoever has the data writes it anew.
+        """
+        try:
+            told = read_record(folder.asked(questions)) if questions else None
+            if told is None:
+                return None
+            items = tuple(AskedItem(**item) for item in told["items"])
+            found = cls(told["file"], told["checksum"], told["of"], items)
+        except (DamagedFile, KeyError, TypeError):
             return None
-        items = tuple(AskedItem(**item) for item in told["items"])
-        return cls(told["file"], told["checksum"], told["of"], items)
+        return found if found.questions == questions else None
 
 
 def newest_asked(folder: CellFolder) -> str:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.files import read_jsonl, write_json_atomic
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.work_folder import now
-from jobs.cell.answers import Reading, Record, outcome_of, outcomes_with
+from jobs.cell.answers import Reading, Record, outcome_of, outcomes_with, read_answers
 from jobs.cell.asked import SHARD, Asked, shares
 from jobs.cell.cell import Cell, outcomes
 from jobs.cell.setup import answered_setup, changed_parts, setup_of
@@ -123,7 +122,7 @@ def _settle(cell: Cell, asked: Asked, config: RunConfig, write: bool) -> list[st
     folder = cell.folder
     assert isinstance(folder, CellFolder)
     reading = Reading(cell.max_new_tokens, asked, asked.questions, cell.setup)
-    lines = read_jsonl(folder.answers)
+    lines = read_answers(folder)
     if not lines:  # nothing that could be compared
         return []
     told = _changes(cell, reading, lines, config)
@@ -131,21 +130,21 @@ def _settle(cell: Cell, asked: Asked, config: RunConfig, write: bool) -> list[st
         try:
             with folder.lease():
                 asked.write(folder)
-                outcome = outcome_of(cell, reading, read_jsonl(folder.answers))
-                _write_done(folder, outcomes_with(folder, outcome))
+                outcome = outcome_of(cell, reading, read_answers(folder))
+                keep_outcomes(folder, outcomes_with(folder, outcome))
         except ClusterError:  # somebody works on it, and does the same
             return []
     return told
 
 
-def _write_done(folder: CellFolder, every: Sequence[Mapping[str, Any]]) -> None:
-    """The first outcome that has an answer, and the others behind it; without any the cell is not done at all."""
+def keep_outcomes(folder: CellFolder, every: Sequence[Mapping[str, Any]]) -> None:
+    """Write `DONE`: the first outcome that has an answer, and the others behind it; without any there is none."""
     held = [one for one in every if one["items"]]
     if not held:
         folder.done.unlink(missing_ok=True)
         return
     earlier = {"earlier": held[1:]} if held[1:] else {}
-    write_json_atomic(folder.done, {"time": now(), **held[0], **earlier})
+    folder.write_done({"time": now(), **held[0], **earlier})
 
 
 def _changes(cell: Cell, reading: Reading, lines: Sequence[Record], config: RunConfig) -> list[str]:

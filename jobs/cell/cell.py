@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cluster.errors import ClusterError
-from cluster.files import DamagedFile, read_json
+from cluster.files import DamagedFile
 from cluster.run.grid_folder import LIST_AGAIN, GridFolder, read_work_list
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.work_folder import WorkFolder
@@ -66,8 +66,8 @@ class Cell:
         """Whether its result is there."""
         folder = self.folder
         if not isinstance(folder, CellFolder):
-            return folder.done.exists()
-        return self.answered_by(read_json(folder.done) or {})
+            return folder.is_done()
+        return self.answered_by(folder.outcome())
 
     def answered_by(self, done: Mapping[str, Any]) -> bool:
         """Whether what `DONE` of its folder holds is all that is wanted: the questions, by the model, as many."""
@@ -90,7 +90,7 @@ class Cell:
 
     def ready(self) -> bool:
         """Whether all that it needs is there."""
-        return all(_run(need).done.exists() for need in self.needs)
+        return all(_run(need).is_done() for need in self.needs)
 
     def hopeless(self, but: Container[str] = ()) -> bool:
         """Whether it waits for a run that has failed, or that waits for one itself.
@@ -98,10 +98,8 @@ class Cell:
         Args:
             but: folders of runs that have failed, and are taken up again.
         """
-        if self.ready():
-            return False
         needs = [_run(need) for need in (*self.needs, *self.behind) if need not in but]
-        return any(run.failed.exists() and not run.done.exists() for run in needs)
+        return any(run.failed.exists() and not run.is_done() for run in needs) and not self.ready()
 
     def state(self, job_is_alive: JobIsAlive | None = None, but: Container[str] = ()) -> CellState:
         """What the files say; `but` as in `hopeless`."""
@@ -114,13 +112,23 @@ class Cell:
             return "failed"
         if self.hopeless(but):
             return "blocked"
-        return "interrupted" if folder.starts.exists() else "new"
+        return "interrupted" if folder.starts.exists() or folder.done.exists() else "new"
+
+    def cause(self) -> str:
+        """Why it is not done, in a line, as far as its files say: it has failed, or its result is lost."""
+        return self.folder.reason() or self.folder.completion().fault
 
 
 def outcomes(done: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What `DONE` of an evaluation's folder says was answered, the latest first; each limit, model and text is one."""
-    every = [done, *done.get("earlier", ())]
-    return [outcome for outcome in every if outcome.get("items") and outcome.get("max_new_tokens")]
+    earlier = done.get("earlier")
+    every = [done, *(earlier if isinstance(earlier, list) else ())]
+    return [outcome for outcome in every if isinstance(outcome, dict) and _tells(outcome)]
+
+
+def _tells(outcome: Mapping[str, Any]) -> bool:
+    counts = (outcome.get("items"), outcome.get("max_new_tokens"))
+    return all(isinstance(count, int) and count > 0 for count in counts)
 
 
 @cache

@@ -45,7 +45,7 @@ class Setup:
 
 
 def setup_of(run: RunFolder, config: RunConfig) -> Setup | None:
-    """What a run answers with as it lies there; None without a bridge.
+    """What a run answers with as it lies there; None without a bridge, or with one that is damaged.
 
     Args:
         run: whose bridge it is.
@@ -58,12 +58,15 @@ def setup_of(run: RunFolder, config: RunConfig) -> Setup | None:
     settings |= {"max_prompt": reads.max_prompt} if bridge.text else {}
     if not bridge.trains:
         return Setup({**parts, "settings": _short(json.dumps(settings, sort_keys=True))}, None)
-    weights = run.bridge / WEIGHTS
-    if not weights.is_file():
+    weights, completion = run.bridge / WEIGHTS, run.completion()
+    if completion.fault or not weights.is_file():
         return None
     seen = (weights.stat().st_size, weights.stat().st_mtime_ns)
     parts["encoder"] = _backbone(model.encoder, model.encoder_revision)
     parts["bridge"] = _known_bridge(run, seen) or _checksum(weights, seen)
+    told = completion.told or {}
+    if not told.get("sha256", "").startswith(parts["bridge"]) and completion.damage():
+        return None
     settings["max_source"] = reads.max_source
     return Setup({**parts, "settings": _short(json.dumps(settings, sort_keys=True))}, seen)
 

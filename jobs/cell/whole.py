@@ -11,7 +11,7 @@ from typing import Any
 from cluster.files import read_jsonl, write_atomic
 from cluster.provenance import provenance
 from cluster.run.run_folder import CellFolder, RunFolder
-from jobs.cell.answers import asked_in, summary_of
+from jobs.cell.answers import asked_in, read_answers, summary_of
 from jobs.cell.asked import SHARD
 from jobs.cell.cell import Cell, outcomes
 from jobs.cell.setup import answered_setup
@@ -21,6 +21,8 @@ from layalign.evaluation.scoring import STRICT_VERSION
 
 Outcome = Mapping[str, Any]
 WRITERS = {"json": table.to_json, "csv": table.to_csv, "md": table.to_markdown, "tex": table.to_latex}
+TABLE = "table.json"
+"""Of the evaluation with most answers, written first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _latest(folder: CellFolder, config: RunConfig, setup: str) -> dict[int, Outc
     place = {"language": folder.language, "shard": folder.shard}
     blank = {**place, "items": 0}
     if not every:
-        lines = read_jsonl(folder.answers)
+        lines = read_answers(folder)
         begun = lines[-1].get("max_new_tokens") if lines else None
         return {begun or config.evaluation.max_new_tokens: blank}
     found: dict[int, Outcome] = {outcome["max_new_tokens"]: blank for outcome in every}
@@ -157,9 +159,7 @@ def write_tables(run: RunFolder, config: RunConfig, benchmark: str) -> None:
 
 def _done_at(run: RunFolder, benchmark: str) -> list[tuple[str, int]]:
     """When each share was done."""
-    return [
-        (cell.path.name, cell.done.stat().st_mtime_ns) for cell in run.cells(benchmark) if cell.done.exists()
-    ]
+    return [(cell.path.name, cell.done.stat().st_mtime_ns) for cell in run.cells(benchmark) if cell.is_done()]
 
 
 def _write_table(folder: Path, name: str, run: RunFolder, config: RunConfig, whole: Whole) -> None:

@@ -59,7 +59,7 @@ def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
 def _method(plans: Sequence[Plan], method: str, seed: int, interrupts: Interrupts) -> dict[str, Any]:
     """Both stages of a method, then its answers; `llm` has only answers."""
     for plan in plans:
-        if not plan.config.bridge.trains or plan.run.done.exists():
+        if not plan.config.bridge.trains or plan.run.is_done():
             continue
         print(f"\n== {method}, stage {plan.config.stage}, seed {seed}", flush=True)
         plan.run.create(plan.config.to_dict())

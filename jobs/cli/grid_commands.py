@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from jobs.cell.cell import Cell, Worklist
+from jobs.cell.mending import mend
 from jobs.cli.json_output import print_json
 from jobs.cli.requests import AblateRequest, CancelRequest, MissingRequest, PipelineRequest, RetryRequest
 from jobs.grid.array_options import ArrayOptions
@@ -19,7 +21,7 @@ from jobs.grid.cancel import cancel_all
 from jobs.grid.desired import DesiredGrid, desired_grid, obstacles
 from jobs.grid.grid_file import Grid, Point, load_grid
 from jobs.grid.queue import GridQueue, last_submission
-from jobs.grid.reconcile import Reconciled, forgiven
+from jobs.grid.reconcile import OPEN, Reconciled, forgiven
 from jobs.grid.show import cells_csv, show_plan
 from jobs.launch.retry import MORE, retry_run
 from jobs.recipe.context import Context, How, Where, context_again, context_of
@@ -82,7 +84,7 @@ def _bring_about(wanted: DesiredGrid, context: Context, how: How, options: Array
     show_plan(wanted, found)
     against = obstacles(wanted, found.missing())
     if isinstance(context.profile, SlurmProfile):
-        return queue.submit(found, against)
+        return _submit(queue, found, against)
     if against or how.dry_run:
         return refused(against)
     status = queue.run_here(found)
@@ -101,7 +103,7 @@ def missing_command(request: MissingRequest) -> int:
     rows: list[tuple[str, Cell, str]] = []
     status = 0
     for folder in grids:
-        looked = unless_damaged(_looked, folder, request.where, how, request.options)
+        looked = unless_damaged(_looked, folder, request.where, how, request.options, request.submit)
         if looked is None:
             status = MISTAKE
             continue
@@ -129,7 +131,9 @@ def retry_command(request: RetryRequest) -> int:
     status = 0
     for found in known.each(request.names) if request.names else _broken(known):
         if isinstance(found, GridFolder):
-            done = unless_damaged(lambda grid: _retry_grid(*_looked(grid, where, how, options)), found)
+            done = unless_damaged(
+                lambda grid: _retry_grid(*_looked(grid, where, how, options, mended=True)), found
+            )
         else:
             if request.names and request.options != ArrayOptions():
                 raise ClusterError(
@@ -159,14 +163,30 @@ def _retry_grid(queue: GridQueue, found: Reconciled) -> int:
 
 def _go_on(queue: GridQueue, found: Reconciled) -> int:
     """Queue the missing cells of a grid that was submitted before."""
-    return queue.submit(found) if isinstance(queue.context.profile, SlurmProfile) else queue.run_here(found)
+    return _submit(queue, found) if isinstance(queue.context.profile, SlurmProfile) else queue.run_here(found)
+
+
+def _submit(queue: GridQueue, found: Reconciled, against: Iterable[str] = ()) -> int:
+    """Queue what is missing; where nothing is left to do, make the tables that the last job may not have come to."""
+    status = queue.submit(found, against)
+    if (
+        status == 0
+        and not (queue.how.dry_run or queue.how.test_only)
+        and not found.of("running", "queued", *OPEN)
+    ):
+        from jobs.grid.conclude import conclude
+
+        conclude(queue.folder)
+    return status
 
 
 def _looked(
-    folder: GridFolder, where: Where, how: How, options: ArrayOptions
+    folder: GridFolder, where: Where, how: How, options: ArrayOptions, mended: bool
 ) -> tuple[GridQueue, Reconciled]:
-    """A grid as it was last submitted, and as it is."""
+    """A grid as it was last submitted, and as it is; `mended` makes what is lost under DONE missing."""
     queue = _again(folder, where, how, options)
+    for line in mend(queue.wanted.cells, write=not how.dry_run) if mended else ():
+        print(line)
     return queue, queue.look()
 
 

@@ -129,7 +129,7 @@ def latest_attempt(work: WorkFolder) -> Attempt | None:
     """
     started = [event for event in work.history() if event["event"] == "started" and event.get("log")]
     last = _attempt(work, started[-1]) if started else None
-    if not isinstance(work, RunFolder) or (last and (work.done.exists() or work.failed.exists())):
+    if not isinstance(work, RunFolder) or (last and (work.is_done() or work.failed.exists())):
         return last
     newest = max(_own_logs(work), key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
     if newest is None or (last and newest.stat().st_mtime <= LogPart(last.log).modified()):

@@ -48,7 +48,7 @@ def show_log(work: RunFolder | CellFolder, rank: int = 0, follow: bool = False, 
     attempt = latest_attempt(shown) or latest_attempt(work)
     if attempt is None and (errors or not follow):
         found = diagnose(work)
-        if errors and shown.done.exists():
+        if errors and shown.is_done():
             print(f"no process of {work.title} printed a traceback: {found.told}")
             return
         raise ClusterError(
@@ -163,7 +163,7 @@ class Follower:
     def over(self) -> bool:
         """Whether the work that is shown has come to its end; to be asked before the last look at the log."""
         shown = self.attempt.work if self.attempt else self.work
-        return shown.done.exists() or shown.failed.exists()
+        return shown.is_done() or shown.failed.exists()
 
     def new(self) -> Iterator[str]:
         """Lines since the last time."""

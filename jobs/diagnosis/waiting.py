@@ -54,7 +54,7 @@ def waiting(inquiry: Inquiry) -> Diagnosis:
 def parent_failed(inquiry: Inquiry) -> Diagnosis | None:
     """The run before this one has failed, so that this one cannot start."""
     for parent in _needs(inquiry):
-        if parent.failed.exists() and not parent.done.exists():
+        if parent.failed.exists() and not parent.is_done():
             evidence = [("parent", parent.path.name), ("says", parent.reason()[:240])]
             told = "the run whose weights it starts from has failed: mend that one first"
             advice = [
@@ -160,7 +160,7 @@ def _parents(inquiry: Inquiry) -> list[tuple[str, str]]:
     """How far the runs are that must be done before."""
     rows = []
     for parent in _needs(inquiry):
-        if not parent.done.exists():
+        if not parent.is_done():
             about = Inquiry(parent, inquiry.look)
             state, pace = parent.state(inquiry.look.job_is_alive), about.pace
             far = (

@@ -41,7 +41,7 @@ def show_why(work: RunFolder | CellFolder) -> None:
 def diagnose(work: RunFolder | CellFolder, look: Look | None = None) -> Diagnosis:
     """What has become of some work; asks squeue (unless `look` has) and sacct once at most."""
     inquiry = Inquiry(work, look)
-    if work.done.exists():
+    if work.is_done():
         return _done(inquiry)
     if inquiry.holder:
         return _running(inquiry)
@@ -81,9 +81,9 @@ def _done(inquiry: Inquiry) -> Diagnosis:
     facts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in outcome.items() if key != "time")
     evidence = [("finished", f"{ago(outcome['time'])}; {facts}")] if outcome.get("time") else []
     cells = inquiry.run.all_cells() if isinstance(work, RunFolder) else []
-    broken = [cell for cell in cells if cell.failed.exists() and not cell.done.exists()]
+    broken = [cell for cell in cells if cell.failed.exists() and not cell.is_done()]
     if not broken:
-        left = sum(not cell.done.exists() for cell in cells)
+        left = sum(not cell.is_done() for cell in cells)
         open_cells = (
             f"; of its evaluation {len(cells) - left} of {len(cells)} begun shares are answered"
             if cells

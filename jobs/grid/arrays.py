@@ -105,7 +105,7 @@ def check_parents(arrays: Sequence[SlotArray], found: Reconciled) -> None:
     needs = dict.fromkeys(need for array in waiting for cell in array.cells for need in cell.needs)
     for parent in (RunFolder(Path(need)) for need in needs):
         jobs = _jobs_of([str(parent.path)], found)
-        if jobs and gone.issuperset(jobs) and not parent.done.exists():
+        if jobs and gone.issuperset(jobs) and not parent.is_done():
             raise ClusterError(
                 f"{parent.title}, which others were to wait for, has left the queue meanwhile and is not done: "
                 f"give this command again to see what is left to do; python launch.py why {parent.path.name}"

@@ -16,6 +16,7 @@ from cluster.run.run_folder import RunIndex
 from jobs.cell.answers import by_benchmark
 from jobs.cell.asking import by_now, evaluation_cells, settle
 from jobs.cell.cell import Cell, Worklist
+from jobs.cell.mending import mend
 from jobs.cell.whole import write_tables
 from jobs.grid.grid_file import Grid, Point
 from jobs.recipe.plan import Plan, evaluation_obstacles, load_recipe, plan_run, training_obstacles
@@ -75,6 +76,8 @@ class DesiredGrid:
             print(line)
         for run, benchmark in by_benchmark(changed) if write else ():
             write_tables(plans[run].run, plans[run].config, benchmark)
+        for line in mend(self.cells, write):
+            print(line)
 
     def write(self) -> None:
         """Record it in the grid's folder."""

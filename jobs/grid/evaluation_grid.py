@@ -18,7 +18,8 @@ from jobs.grid.grid_file import Grid, Point
 from jobs.grid.queue import GridQueue
 from jobs.grid.reconcile import Reconciled, forgiven
 from jobs.recipe.context import Context, How
-from jobs.recipe.plan import Plan
+from jobs.recipe.describe import refused
+from jobs.recipe.plan import Plan, unusable
 from layalign.evaluation import table
 from layalign.languages import language
 
@@ -59,6 +60,8 @@ def evaluate_run(
         status = queue.submit(found, _untrained(plan, found, command))
     elif how.dry_run:
         return 0
+    elif status := refused(_untrained(plan, found, command)):
+        return status
     else:
         status = queue.run_here(found)
     if status == 0 and not how.dry_run and not found.missing():
@@ -110,11 +113,10 @@ def _wanted(
 def _untrained(plan: Plan, found: Reconciled, command: str) -> list[str]:
     """The refusal of an evaluation whose run nobody trains."""
     run = plan.run
-    if not plan.config.bridge.trains or run.done.exists() or run.path.name in found.elsewhere:
+    if not plan.config.bridge.trains or run.path.name in found.elsewhere or not found.missing():
         return []
-    state = run.state()
-    what = "has not been trained" if state == "new" else f"is not finished ({state})"
-    return [f"run {run.path.name} {what}; first run: {command}"]
+    what = unusable(run)
+    return [f"run {run.path.name} {what}; first run: {command}"] if what else []
 
 
 def _show(plan: Plan, wanted: DesiredGrid) -> None:

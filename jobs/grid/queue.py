@@ -251,7 +251,7 @@ class GridQueue:
         left = self.look()
         lost = left.of("failed", "blocked", "interrupted", "new")
         for cell in lost:
-            reason = cell.folder.reason() or "waits for a run that has failed"
+            reason = cell.cause() or "waits for a run that has failed"
             print(f"not done: {cell.name}: {reason}", file=sys.stderr)
         return 1 if lost else 0
 

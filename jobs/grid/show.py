@@ -91,5 +91,5 @@ def cells_csv(rows: Iterable[tuple[str, Cell, str]]) -> str:
     lines = []
     for grid, cell, state in rows:
         what = (cell.job, Path(cell.run).name, cell.benchmark, cell.language, cell.shard, cell.items)
-        lines.append((grid, state, *what, cell.folder.reason()))
+        lines.append((grid, state, *what, cell.cause()))
     return Table.of(headings, lines).csv()

@@ -25,9 +25,9 @@ from cluster.job.unit import Unit, find_unit
 from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.run.lease import Superseded
+from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue_cache import QueueCache
 from jobs.cell.cell import Cell, Worklist, wanted_cells
-from jobs.results.output import write_results
 from jobs.work.call import leave
 
 
@@ -47,6 +47,7 @@ def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
     slot = Slot(grid, worklist, told, unit, interrupts)
     if not any(slot.open_to(cell) for cell in worklist.cells):
         print("nothing to do: every cell is done, has failed, or waits for one that has", flush=True)
+        _report(slot)
     elif worklist.cells[0].job == "train":
         _train(slot)
     else:
@@ -74,7 +75,9 @@ def _report(slot: Slot) -> None:
     """Write the tables and the report of a grid of which nothing is left to do."""
     cells = unless_damaged(wanted_cells, slot.grid)
     if cells is not None and not any(slot.open_to(cell) for cell in cells):
-        print(f"report: {write_results(slot.grid)}", flush=True)
+        from jobs.grid.conclude import conclude
+
+        conclude(slot.grid)
 
 
 @dataclass
@@ -170,10 +173,21 @@ def _take(
 ) -> str | None:
     """The next cell, its lease held in `stack`; None if there is none. A slot works on a cell once."""
     for cell in slot.candidates([cell for cell in order if cell.name not in tried]):
-        if _hold(slot, cell, unit, stack):
+        if _sound(cell) and _hold(slot, cell, unit, stack):
             tried.add(cell.name)
             return cell.name
     return None
+
+
+def _sound(cell: Cell) -> bool:
+    """Whether the bridges that a cell starts from are what they were; one that is not is no longer done."""
+    faults = {need: RunFolder(Path(need)).withdraw_damaged() for need in cell.needs}
+    for need, fault in faults.items():
+        if fault:
+            print(
+                f"not taken: {cell.name}: of {Path(need).name} {fault}; it is to be trained again", flush=True
+            )
+    return not any(faults.values())
 
 
 def _hold(slot: Slot, cell: Cell, unit: Unit | None, stack: ExitStack) -> bool:

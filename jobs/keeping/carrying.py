@@ -67,7 +67,7 @@ def carried(run: RunFolder) -> Carried:
         signature=run.signature,
         parent=parent[0] if parent else None,
         parent_folder=parent[1] if parent else None,
-        done=run.done.exists(),
+        done=run.is_done(),
         commit=commit,
     )
 
@@ -78,10 +78,12 @@ def obstacle(run: RunFolder, look: Look, checkpoints: bool) -> str | None:
         lease = work.lease(job_is_alive=look.job_is_alive)
         if holder := lease.living_holder():
             return lease.refusal(holder)
-    if run.done.exists():
-        return (
-            None if run.bridge.is_dir() else f"{run.title} is done, but its bridge is gone from {run.bridge}"
-        )
+    if run.done.exists() and not run.bridge.is_dir():
+        return f"{run.title} is done, but its bridge is gone from {run.bridge}"
+    if fault := run.damage():
+        return f"{run.title} is not whole: {fault}; give the command that trains it again"
+    if run.is_done():
+        return None
     if not _config(run).bridge.trains:
         return None if run.results.is_dir() else f"{run.title} has answered nothing yet"
     if any(submission.may_be_queued(look) for submission in submissions_of(run)):
@@ -95,8 +97,8 @@ def obstacle(run: RunFolder, look: Look, checkpoints: bool) -> str | None:
 
 def is_finished(run: RunFolder) -> bool:
     """Whether a run has come to its end: it is done, or it is the bare LLM and has answered."""
-    if run.done.exists() or not run.results.is_dir() or not run.config.is_file():
-        return run.done.exists()
+    if run.is_done() or not run.results.is_dir() or not run.config.is_file():
+        return run.is_done()
     return not _config(run).bridge.trains
 
 
@@ -155,7 +157,7 @@ def check(run: RunFolder, told: Carried) -> None:
             f"{told.folder} is not imported: its config has the signature {signature} here, not "
             f"{run.signature}; {advice}"
         )
-    if told.done != run.done.exists() or (told.done and not any(run.bridge.glob("*.safetensors"))):
+    if told.done != run.is_done() or (told.done and not any(run.bridge.glob("*.safetensors"))):
         raise ClusterError(
             f"{told.folder} is not imported: it is said to be done, and its bridge is not there"
         )

@@ -83,11 +83,13 @@ def _orders(
     orders: list[Order] = []
 
     def add(run: RunFolder) -> None:
+        if run.done.exists() and not any(run.bridge.glob("*.safetensors")):
+            raise ClusterError(
+                f"{run.title} is not kept: it is done, but its bridge is gone from {run.bridge}"
+            )
+        if run.done.exists() and (fault := run.damage()):
+            raise ClusterError(f"{run.title} is not kept: {fault}; give the command that made it again")
         if is_finished(run):
-            if run.done.exists() and not any(run.bridge.glob("*.safetensors")):
-                raise ClusterError(
-                    f"{run.title} is not kept: it is done, but its bridge is gone from {run.bridge}"
-                )
             orders.append(store.order(run.path.name, run_files(run)))
         elif told:
             raise ClusterError(f"{run.title} is not kept: it is not done ({run.state()})")

@@ -28,7 +28,7 @@ def train_here(plans: Sequence[Plan], context: Context, how: How, command: str, 
     """
     obstacles = []
     for plan in plans:
-        wanted = force or not plan.run.done.exists()
+        wanted = force or not plan.run.is_done() or bool(plan.run.damage())
         if wanted:
             obstacles += training_obstacles(plan, context.data, os.environ, len(plans) > 1, command)
         if how.dry_run:
@@ -47,9 +47,12 @@ def train_here(plans: Sequence[Plan], context: Context, how: How, command: str, 
 def _train(plan: Plan, context: Context, inline: bool, force: bool) -> str | None:
     """One run, unless it is over already; returns the signal that interrupted it."""
     run = plan.run
-    if run.done.exists() and not force:
+    fault = run.withdraw_damaged()
+    if run.is_done() and not force:
         print(f"already done: {run.path} (--force makes it anew)")
         return None
+    if fault and not force:
+        print(f"made anew: {run.path}: {fault}")
     if run.path.exists() and force:
         print(f"moved aside: {run.move_aside()}")
     if run.failed.exists():

@@ -45,6 +45,8 @@ class Item:
     obstacles: tuple[str, ...] = ()
     requests: tuple[tuple[SlurmProfile, Resources], ...] = ()
     """What it asks for, once for each alternative: the first to start has the run."""
+    lost: str = ""
+    """Why it is made anew, though it was done."""
 
     def uneven(self) -> list[str]:
         """What becomes of the batch on processes that do not divide it."""
@@ -101,7 +103,8 @@ class Queue:
             command: the user's command less its stage.
         """
         run, found = plan.run, list[str]()
-        if run.done.exists() and not self.force:
+        lost = "" if self.force else run.damage()
+        if run.is_done() and not lost and not self.force:
             return Item(plan=plan, settled=f"already done: {run.path} (--force makes it anew)")
         standing = None
         try:
@@ -118,8 +121,8 @@ class Queue:
             if standing.runs:
                 found.append(f"run {run.path.name} is running: {standing}; end it first: {end}")
         self._look_back(run, standing)
-        first, lost = self._parent_first(plan, before)
-        found += lost
+        first, in_the_way = self._parent_first(plan, before)
+        found += in_the_way
         found += training_obstacles(plan, self.context.data, os.environ, first, command, job_is_alive)
         requests = []
         try:
@@ -130,7 +133,7 @@ class Queue:
         if standing and not self.force:
             asked = [one for _, one in requests]
             found += failed_alike(run, standing.submission, asked, plan.told_to_train(self.context.data))
-        return Item(plan=plan, standing=standing, obstacles=tuple(found), requests=tuple(requests))
+        return Item(plan=plan, standing=standing, obstacles=tuple(found), requests=tuple(requests), lost=lost)
 
     def standing(self, run: RunFolder) -> SubmissionState | None:
         """What is known of a run's submission; a dry run may be where nobody can be asked."""
@@ -138,7 +141,7 @@ class Queue:
 
     def dependency(self, run: RunFolder | None) -> str | None:
         """What waits for the training of a run that is in the queue; None if there is nothing to wait for."""
-        if run is None or run.done.exists() or self._unasked():
+        if run is None or run.is_done() or self._unasked():
             return None
         return "?".join(f"afterok:{end}" for end in ends_of(run)) or None
 
@@ -151,7 +154,7 @@ class Queue:
         Also why that cannot be waited for, where it is so.
         """
         parent = plan.parent
-        if parent is None or parent.done.exists():
+        if parent is None or parent.is_done():
             return False, []
         made = any(one.plan.run.path == parent.path and not one.settled for one in before)
         if made or self.dependency(parent):
@@ -206,7 +209,7 @@ class Queue:
         for profile, resources in item.requests:
             known = self.dependency(parent)
             last = f"_{resources.units - 1}" if resources.units > 1 else ""
-            waits = known or (f"afterok:{UNKNOWN}{last}" if parent and not parent.done.exists() else None)
+            waits = known or (f"afterok:{UNKNOWN}{last}" if parent and not parent.is_done() else None)
             print(summary(resources, profile))
             text = self._prepared(item, profile, resources, waits).text
             print(f"  {'script':<12} what sbatch gets\n{text}")
@@ -214,11 +217,14 @@ class Queue:
     def _submit(self, item: Item) -> None:
         run, standing, parent = item.plan.run, item.standing, item.plan.parent
         waits = self.dependency(parent)
-        if parent and not waits and not parent.done.exists():
+        if parent and not waits and not parent.is_done():
             raise ClusterError(lost_parent(run, parent))
         if standing and standing.jobs:
             cancel(*standing.ids)
             print(f"cancelled: {standing}")
+        if item.lost:
+            run.withdraw_damaged()
+            print(f"made anew: {run.path}: {item.lost}")
         if self.force and run.path.exists():
             print(f"moved aside: {run.move_aside()}")
         failure = failure_of(run)

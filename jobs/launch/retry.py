@@ -134,9 +134,9 @@ def _prepared_again(
         ClusterError: that is not done, and nothing in the queue will bring it about.
     """
     parent, waits = _parent_of(submission), ""
-    if parent and not parent.done.exists():
+    if parent and not parent.is_done():
         waits = "?".join(f"afterok:{end}" for end in ends_of(parent))
-        if not waits and not parent.done.exists():
+        if not waits and not parent.is_done():
             raise ClusterError(lost_parent(run, parent))
     config = run.read_config()
     check_signature(run, RunConfig.from_dict(config), submission.told.get("parent"))
@@ -165,7 +165,7 @@ def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) ->
         raise ClusterError(f"{run.title} was never in a queue by itself: give {_instead(run)}")
     if standing.alive:
         raise ClusterError(f"{run.title} is in the queue: {standing}; there is nothing to retry")
-    if run.done.exists():
+    if run.is_done():
         print(f"already done: {run.path}")
         return 0
     if context.overrides:

@@ -145,9 +145,7 @@ def training_obstacles(
         found.append(
             f"method {plan.config.model.method} has nothing to train: use evaluate with the same recipe"
         )
-    if plan.parent and not parent_first and not plan.parent.done.exists():
-        state = plan.parent.state()
-        what = "has not been run" if state == "new" else f"is not finished ({state})"
+    if plan.parent and not parent_first and (what := unusable(plan.parent, "has not been run")):
         found.append(
             f"stage 2 starts from the weights of stage 1, run {plan.parent.path.name}, which {what}; "
             f"first run: {command} --stage 1"
@@ -179,9 +177,8 @@ def evaluation_obstacles(
     With `trained_first` the run is in a queue before the evaluation.
     """
     found = []
-    if plan.config.bridge.trains and not plan.run.done.exists() and not trained_first:
-        state = plan.run.state()
-        what = "has not been trained" if state == "new" else f"is not finished ({state})"
+    untrained = plan.config.bridge.trains and not plan.run.done.exists()  # one that is lost may not be needed
+    if untrained and not trained_first and (what := unusable(plan.run)):
         found.append(f"run {plan.run.path.name} {what}; first run: {command}")
     for name in benchmarks:
         try:
@@ -192,6 +189,14 @@ def evaluation_obstacles(
         found.append("the benchmarks need the data folder: give --data FOLDER or set LAYALIGN_DATA")
     worker = [] if trained_first else _worker(plan.run, job_is_alive)
     return found + model_obstacles(plan.config, environ, GENERATED) + worker
+
+
+def unusable(run: RunFolder, unbegun: str = "has not been trained") -> str:
+    """Why a run's bridge cannot be used, all of it read; empty if it can."""
+    if fault := run.damage():
+        return f"is not whole: {fault}"
+    state = run.state()
+    return "" if state == "done" else unbegun if state == "new" else f"is not finished ({state})"
 
 
 def _worker(run: RunFolder, job_is_alive: JobIsAlive | None) -> list[str]:

@@ -201,10 +201,16 @@ def _missing(points: Iterable[Point], wanted: Collection[Cell]) -> tuple[Missing
     found: dict[Cell, Missing] = {}
     for point in points:
         for cell in point.cells:
-            if cell in wanted and cell not in found and not cell.done():
+            if cell in wanted and cell not in found and not _whole(cell):
                 there = len(answers_of([cell])) if cell.job == "evaluate" else 0
-                found[cell] = Missing(point.label, point.seed, cell, cell.state(), there)
+                state = "damaged" if cell.done() else cell.state()
+                found[cell] = Missing(point.label, point.seed, cell, state, there)
     return tuple(found.values())
+
+
+def _whole(cell: Cell) -> bool:
+    """Whether a cell is done, and its answers are those of then."""
+    return cell.done() and not (cell.job == "evaluate" and cell.folder.damage())
 
 
 def _made(points: Iterable[Point], benchmarks: Collection[str]) -> tuple[Made, ...]:

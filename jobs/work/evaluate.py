@@ -11,12 +11,19 @@ from typing import Any
 
 import torch
 
-from cluster.files import read_jsonl
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import Unit
 from cluster.run.lease import Lease
 from cluster.run.run_folder import CellFolder, RunFolder
-from jobs.cell.answers import Reading, add_answers, by_benchmark, outcome_of, outcomes_with, summary_of
+from jobs.cell.answers import (
+    Reading,
+    add_answers,
+    by_benchmark,
+    outcome_of,
+    outcomes_with,
+    read_answers,
+    summary_of,
+)
 from jobs.cell.asked import Asked, asked_of, share_of
 from jobs.cell.asking import evaluation_cells
 from jobs.cell.cell import Cell
@@ -96,12 +103,12 @@ class Answerer:
         setup = self._setup(cell, config)
         asked.write(folder)
         reading = Reading(cell.max_new_tokens, asked, asked.questions, setup.fingerprint)
-        mine = remaining(items[: cell.items], reading.matching(read_jsonl(folder.answers)))
+        mine = remaining(items[: cell.items], reading.matching(read_answers(folder)))
         if mine:
             _check(items[: cell.items], config, self._model(cell.run, local)[1])
         if mine and not self._give(cell, folder, local, mine, setup.fingerprint):
             return None
-        return {**outcome_of(cell, reading, read_jsonl(folder.answers)), **setup.record()}
+        return {**outcome_of(cell, reading, read_answers(folder)), **setup.record()}
 
     def _give(
         self, cell: Cell, folder: CellFolder, config: RunConfig, items: Sequence[Item], setup: str
@@ -138,6 +145,7 @@ class Answerer:
         """
         run = RunFolder(Path(cell.run))
         if self._known is None or self._known[0] != cell.run:
+            run.check_bridge()
             setup = setup_of(run, config)
             if setup is None:
                 raise ValueError(f"{run.bridge} holds no bridge: train the run first")

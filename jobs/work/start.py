@@ -25,7 +25,7 @@ from cluster.run.run_folder import RunFolder
 from cluster.run.work_folder import WorkFolder
 from layalign import mini
 from layalign.config import RunConfig
-from layalign.mini.build import build
+from layalign.mini.build import build, is_built
 from layalign.training.distributed import Processes
 
 WORLD_S = 3600.0
@@ -133,8 +133,8 @@ def within_reach(config: RunConfig, processes: Processes) -> RunConfig:
 
 
 def _make_world(root: Path, settings: mini.Settings) -> None:
-    """Train the miniature's backbones, unless they are there; of several jobs one does it and the others wait."""
-    if mini.folder(root, settings).exists():
+    """Train the miniature's backbones, unless they are there and whole; of several jobs one does, the others wait."""
+    if is_built(root, settings):
         return
     draft = root / f".world-{settings.fingerprint}"
     progress = WorldProgress(draft / "heartbeat.json")

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cluster.files import patience, sha256_of
+from cluster.files import DamagedFile, patience, sha256_of, sync_folder, sync_tree
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
 from cluster.run.run_folder import FOLDER, RunFolder
@@ -27,6 +27,10 @@ from layalign.positions import TARGET
 from layalign.training.checkpoint import Checkpoints
 from layalign.training.distributed import Processes
 from layalign.training.fit import Callbacks, TrainData, fit
+
+WITHOUT_DATA = (
+    "it tells how the dev set was set aside: put it back from a copy, or give --force, which begins anew"
+)
 
 
 def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = None) -> dict[str, Any]:
@@ -50,6 +54,7 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
         local = within_reach(config, processes)
         tokenizers = load_tokenizers(local.model)
         checkpoints = Checkpoints(folder.checkpoints, patience, folder.check_holder)
+        processes.on_first(lambda: _check_parent(told["parent"]))
         processes.on_first(lambda: _check_weights(config, told["parent"], checkpoints))
         if config.training.max_steps == 0:
             model = _model(local, told["parent"], tokenizers, processes)
@@ -115,7 +120,10 @@ def _recorded(run: RunFolder) -> dict[str, Any]:
     """How a run that goes on has read its data: one that has no record began before there were any."""
     if not Checkpoints(run.checkpoints).steps():
         return {"rule": "question", "files": None}
-    return run.read_data() or {"rule": "target", "files": None}
+    told = run.read_data()
+    if told is None and read_record(run.checkpoints):  # whose writing came after that of the other
+        raise DamagedFile(run.data, "it is missing", WITHOUT_DATA)
+    return told or {"rule": "target", "files": None}
 
 
 def _read_before(config: RunConfig) -> DataConfig:
@@ -160,6 +168,13 @@ def _model(config: RunConfig, parent: str | None, tokenizers: Tokenizers, proces
                 f"{', '.join(every)} by rank; its folder is not the same on all nodes: copy it again"
             )
     return model
+
+
+def _check_parent(parent: str | None) -> None:
+    """Refuse a finished run's bridge that is not what was written."""
+    folder = Path(parent).parent if parent else None
+    if folder and FOLDER.fullmatch(folder.name):
+        RunFolder(folder).check_bridge()
 
 
 def _check_weights(config: RunConfig, parent: str | None, checkpoints: Checkpoints) -> None:
@@ -211,8 +226,12 @@ def _hand_on_trained(
 def _hand_on(folder: RunFolder, model: LayAlign, tokenizers: Tokenizers, **facts: Any) -> None:
     """Write the bridge that the run is about, then that it is done."""
     draft = folder.bridge.with_name(f".{folder.bridge.name}-{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
     save_bridge(draft, model, tokenizers)
+    sync_tree(draft)
     folder.check_holder()
+    folder.done.unlink(missing_ok=True)  # one that has outlived its bridge: it tells of another
     shutil.rmtree(folder.bridge, ignore_errors=True)
     draft.rename(folder.bridge)
+    sync_folder(folder.path)
     folder.finish(**facts)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import uuid4
 
 import datasets
@@ -24,6 +23,7 @@ import pyarrow
 from transformers import PreTrainedTokenizerBase
 
 from layalign.config import PROMPT_TOKENS, DataConfig
+from layalign.data import sums
 from layalign.data.counts import Counts, Kind
 from layalign.data.sources import Example, checksums, read
 from layalign.data.unknown import count_unknown
@@ -32,8 +32,8 @@ from layalign.languages import Language, language
 Tokenizer = PreTrainedTokenizerBase
 Ids = list[int]
 
-VERSION = 2
-"""Raise it whenever the tokens of the same text or the columns change: older caches are then left alone."""
+VERSION = 3
+"""Raise it whenever the tokens of the same text, the columns or the files change: older caches are left alone."""
 CHUNK = 2000
 """Examples that are in memory as Python objects at one time."""
 GROUPING = ("group", "question", "answer", "place")
@@ -97,7 +97,9 @@ def prepare(
     set_language(encoder_tokenizer, language(data.languages[0]).code)
     files = checksums(data, folder)
     done = cache / _fingerprint(data, files, text, encoder_tokenizer, decoder_tokenizer)
-    if not done.exists():
+    if told := sums.fault(done, sealed=True):
+        print(f"the tokens in {done} are damaged ({told}): they are made anew", flush=True)
+    if told or not done.exists():
         counts = Counts()
         examples = read(data, folder, text, counts.passed_over)
         _write(done, _columns(examples, data, encoder_tokenizer, decoder_tokenizer, counts), counts)
@@ -264,25 +266,17 @@ def _write(done: Path, columns: Iterator[dict[str, list[Any]]], counts: Counts) 
     unfinished = done.with_name(f".{done.name}.{uuid4().hex}")
     unfinished.mkdir(parents=True)
     try:
-        with (unfinished / "tokens.arrow").open("wb") as file:
-            with pyarrow.ipc.new_stream(file, SCHEMA) as stream:
-                for chunk in columns:
-                    stream.write_batch(pyarrow.record_batch(chunk, schema=SCHEMA))
-            _to_disk(file)
-        with (unfinished / "counts.json").open("wb") as file:
-            file.write(json.dumps(counts.to_dict()).encode())
-            _to_disk(file)
-        unfinished.rename(done)
+        with (unfinished / "tokens.arrow").open("wb") as file, pyarrow.ipc.new_stream(file, SCHEMA) as stream:
+            for chunk in columns:
+                stream.write_batch(pyarrow.record_batch(chunk, schema=SCHEMA))
+        (unfinished / "counts.json").write_text(json.dumps(counts.to_dict()))
+        sums.seal(unfinished)
+        sums.place(unfinished, done)
     except OSError:
-        if not done.exists():
+        if not done.exists() or sums.fault(done, sealed=True):
             raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _to_disk(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _fingerprint(

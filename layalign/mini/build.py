@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import layalign
+from layalign.data import sums
 from layalign.mini import Report, Settings, folder
 from layalign.mini.tokenizers import decoder_tokenizer, encoder_tokenizer
 from layalign.mini.world import LANGUAGES, NAMES, Problem, World
@@ -33,7 +34,7 @@ STALE = 24 * 3600
 
 
 def build(root: Path, settings: Settings, report: Report) -> Path:
-    """The folder of the world, made if it is not there: whole or not at all.
+    """The folder of the world, made if it is not there or is damaged: whole or not at all.
 
     Builders may run at the same time: the first that is done puts its world in place, the others drop theirs.
 
@@ -42,7 +43,7 @@ def build(root: Path, settings: Settings, report: Report) -> Path:
         OSError: the folder cannot be written.
     """
     done = folder(root, settings)
-    if done.exists():
+    if is_built(root, settings):
         return done
     with _draft(root, done.name) as draft:
         world = World(settings.seed)
@@ -51,11 +52,20 @@ def build(root: Path, settings: Settings, report: Report) -> Path:
         encoder_tokenizer(world).save_pretrained(draft / "encoder")
         _pretrain(draft, settings, report)
         try:
-            draft.rename(done)
+            sums.seal(draft)
+            sums.place(draft, done)
         except OSError:
-            if not done.exists():
+            if not is_built(root, settings):
                 raise
     return done
+
+
+def is_built(root: Path, settings: Settings) -> bool:
+    """Whether the folder of the world is there, and what was built; all of it is read."""
+    done = folder(root, settings)
+    if told := sums.fault(done):
+        print(f"the miniature's world in {done} is damaged ({told}): it is built anew", file=sys.stderr)
+    return done.exists() and not told
 
 
 def write_data(target: Path, world: World, settings: Settings) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 from transformers import AutoModel, PreTrainedModel
 from transformers.models.m2m_100.modeling_m2m_100 import M2M100Encoder
 
+from layalign.data import sums
 from layalign.model.encoder import ENCODER_HALVES, load_encoder
 from layalign.model.frozen import load_frozen, read_config
 
@@ -38,15 +39,18 @@ def converted_folder(name: str, revision: str | None) -> Path | None:
 
 
 def load_converted(name: str, revision: str | None, dtype: torch.dtype) -> nn.Module | None:
-    """The converted encoder; None where there is none, or where another precision is wanted."""
+    """The converted encoder; None where there is none, a damaged one, or where another precision is wanted."""
     folder = converted_folder(name, revision)
     if dtype != DTYPE or folder is None or not folder.is_dir():
+        return None
+    if told := sums.fault(folder):
+        print(f"the converted encoder in {folder} is damaged ({told}): {name} itself is loaded", flush=True)
         return None
     return _open(folder)
 
 
 def convert(name: str, revision: str) -> Path:
-    """Make the converted encoder from the hub's cache, unless it is there; returns its folder.
+    """Make the converted encoder from the hub's cache, unless it is there and whole; returns its folder.
 
     Raises:
         ValueError: an unchecked model type, a revision that is no commit, no such model in the cache, or weights
@@ -57,7 +61,7 @@ def convert(name: str, revision: str) -> Path:
         raise ValueError(
             f"the revision of {name} is {revision!r}: converting needs its commit, 40 hexadecimal digits"
         )
-    if folder.is_dir():
+    if folder.is_dir() and not sums.fault(folder):
         return folder
     encoder = load_encoder(name, revision, DTYPE)
     assert isinstance(encoder, PreTrainedModel)
@@ -65,7 +69,8 @@ def convert(name: str, revision: str) -> Path:
     try:
         encoder.save_pretrained(draft)
         _check(encoder, _open(draft))
-        draft.rename(folder)
+        sums.seal(draft)
+        sums.place(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder

@@ -109,7 +109,10 @@ class Record:
         """Put it into a folder, whole or not at all."""
         draft = folder / f".{RECORD}-{os.getpid()}"
         told = {"version": VERSION, **dataclasses.asdict(self)}
-        draft.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(told, ensure_ascii=False))
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(folder / RECORD)
 
 

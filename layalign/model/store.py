@@ -19,6 +19,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from layalign.config import BRIDGE_WEIGHTS, ModelConfig
+from layalign.data.sums import sealed_record, unsealed_record
 from layalign.methods import Bridge
 from layalign.model.comparison import compare, note_missing
 from layalign.model.convert import load_converted
@@ -69,11 +70,10 @@ def save_bridge(folder: Path, model: Bridged, tokenizers: Tokenizers) -> None:
     tokenizers.encoder.save_pretrained(folder / ENCODER_TOKENIZER)
     tokenizers.decoder.save_pretrained(folder / DECODER_TOKENIZER)
     assert model.origin is not None
-    told = {
-        "model": dataclasses.asdict(model.origin),
-        "bridge": dataclasses.asdict(model.bridge),
-        "sha256": _sha256(folder / WEIGHTS),
-    }
+    told = sealed_record(
+        {"model": dataclasses.asdict(model.origin), "bridge": dataclasses.asdict(model.bridge)}
+    )
+    told["sha256"] = _sha256(folder / WEIGHTS)
     (folder / CONFIG).write_text(json.dumps(told, indent=1), encoding="utf-8")
     if "encoder" in model.backbones:
         record_of(model, tokenizers).write(folder)
@@ -108,14 +108,25 @@ def load_weights(model: Bridged, folder: Path, tokenizers: Tokenizers | None = N
 def _check_whole(folder: Path) -> None:
     """Compare the weights with the checksum beside them, where there is one."""
     try:
-        told = json.loads((folder / CONFIG).read_bytes()).get("sha256")
-    except (OSError, ValueError, AttributeError):
+        told = _read_config(folder).get("sha256")
+    except FileNotFoundError:
         return  # weights alone are enough to start from; what is beside them is read by `read_bridge`
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{folder / CONFIG} is damaged ({error}): copy the bridge again from where it was made, or train it anew"
+        ) from None
     if told is not None and told != _sha256(folder / WEIGHTS):
         raise ValueError(
             f"{folder / WEIGHTS} has changed since it was written: its SHA-256 is not the one in {CONFIG}; copy the "
             "bridge again from where it was made, or train it anew"
         )
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    """What stands beside the weights; their `sha256` is told by themselves, the rest by its own checksum."""
+    told = json.loads((folder / CONFIG).read_bytes())
+    own = told.pop("sha256", None)
+    return {**unsealed_record(told), "sha256": own}
 
 
 def _sha256(path: Path) -> str:
@@ -170,7 +181,7 @@ def read_bridge(folder: Path, **changes: Any) -> tuple[ModelConfig, Bridge]:
         ValueError: no bridge there, or a damaged one.
     """
     try:
-        told = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        told = _read_config(folder)
         model, bridge = ({k: _tuples(v) for k, v in told[key].items()} for key in ("model", "bridge"))
         config, switches = ModelConfig(**model), Bridge(**bridge)
     except OSError:

@@ -149,6 +149,22 @@ def test_only_what_is_missing_is_submitted(go, slurm, grid):
     assert [[cell.name for cell in cells(grid, one)] for one in new] == [[lost.name]] * 2
 
 
+def test_where_nothing_is_left_to_do_the_tables_are_made_that_a_dying_job_left_unmade(go, slurm, grid):
+    go("ablate")
+    slurm.set("queue")
+    assert not (grid.results / "report.html").exists()
+    for cell in wanted_cells(grid):
+        complete(cell)
+    status, printed = go("ablate")
+    assert status == 0
+    assert "report: " in printed
+    made = (grid.results / "report.html").stat().st_mtime_ns
+    assert "report: " not in go("ablate")[1]
+    assert (grid.results / "report.html").stat().st_mtime_ns == made
+    (grid.results / "report.html").unlink()
+    assert "report: " in go("missing", "--submit", "parts")[1]
+
+
 def test_a_changed_variant_submits_its_own_cells(go, slurm, grid, write):
     go("ablate")
     slurm.set("queue")

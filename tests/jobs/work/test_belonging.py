@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import launch
-from cluster.files import read_json, read_jsonl
+from cluster.files import CHECKSUM, read_json, read_jsonl
 from cluster.run.run_folder import RunFolder
 from layalign.evaluation.scoring import STRICT_VERSION
 from tests.world import write_recipe
@@ -165,7 +165,7 @@ def old(place: Place) -> None:
     """Make answers those of the version before: without what they belong to."""
     for path in place.results.glob("*/answers.jsonl"):
         kept = [
-            {key: line[key] for key in line.keys() - {"question", "setup", "finish", "rule"}}
+            {key: line[key] for key in line.keys() - {"question", "setup", "finish", "rule", CHECKSUM}}
             for line in read_jsonl(path)
         ]
         path.write_text("".join(json.dumps(line) + "\n" for line in kept))

@@ -1,6 +1,7 @@
 import io
 import json
 import multiprocessing
+import random
 from pathlib import Path
 
 import pytest
@@ -320,3 +321,27 @@ def test_two_processes_at_once_leave_one_whole_cache(folder, encoder, decoder):
         "passed_over",
     }
     assert len(prepared(folder, encoder, decoder).dataset) == 3
+
+
+def test_damaged_tokens_are_made_anew_and_said_so(folder, encoder, decoder, capsys):
+    whole = prepared(folder, encoder, decoder)
+    rows, counts = whole.dataset[:], whole.counts.to_dict()
+    (done,) = (folder / "cache").iterdir()
+    capsys.readouterr()
+    draw = random.Random(5)
+    for path in sorted(done.iterdir()):
+        content = path.read_bytes()
+        for place in draw.sample(range(len(content) - 1), 20):
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << draw.randrange(8)
+            path.write_bytes(flipped)
+            again = prepared(folder, encoder, decoder)
+            assert again.dataset[:] == rows
+            assert again.counts.to_dict() == counts
+            assert "made anew" in capsys.readouterr().out
+        path.unlink()
+        again = prepared(folder, encoder, decoder)
+        assert again.dataset[:] == rows
+        said = capsys.readouterr().out
+        assert "made anew" in said
+    assert sorted((folder / "cache").iterdir()) == [done]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, MT5EncoderModel
 
+from layalign.data.sums import SUMS
 from layalign.mini import CONTENTS, Settings, folder
 from layalign.mini.build import BACKBONES, build
 from layalign.mini.world import HIGH, LANGUAGES, LOW, NAMES, World
@@ -42,7 +44,7 @@ def lines(path):
 
 
 def test_the_folder_holds_what_the_names_promise(tiny):
-    assert sorted(path.name for path in tiny.iterdir()) == sorted(CONTENTS)
+    assert sorted(path.name for path in tiny.iterdir()) == sorted([*CONTENTS, SUMS])
     assert not list(tiny.parent.glob(".*"))
 
 
@@ -221,3 +223,23 @@ def test_the_encoder_gives_translations_one_meaning(whole):
             accuracy[language] = (torch.cdist(states, means).argmin(1) == verb).float().mean().item()
     print(accuracy)
     assert all(share > 0.5 for share in accuracy.values())
+
+
+def test_a_damaged_world_is_built_anew_and_is_the_same(tiny, tmp_path, capsys, monkeypatch):
+    def pretrain(draft, settings, report):
+        for name in BACKBONES:  # as they were trained before: it takes half a minute
+            shutil.copytree(tiny / name, draft / name, dirs_exist_ok=True)
+
+    monkeypatch.setattr("layalign.mini.build._pretrain", pretrain)
+    done = tmp_path / tiny.name
+    shutil.copytree(tiny, done)
+    for name in (*BACKBONES, "math.jsonl", "data", SUMS):
+        path = done / name
+        path = next(one for one in sorted(path.rglob("*")) if one.is_file()) if path.is_dir() else path
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        assert build(tmp_path, TINY, lambda *record: None) == done
+        assert "it is built anew" in capsys.readouterr().err
+        assert (done / SUMS).read_text() == (tiny / SUMS).read_text()
+    assert [path.name for path in tmp_path.iterdir()] == [done.name]

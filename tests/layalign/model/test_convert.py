@@ -100,3 +100,19 @@ def test_moving_branch_or_other_precision_is_read_as_published(hub, revision, dt
 def test_revision_that_is_no_commit_is_refused(hub):
     with pytest.raises(ValueError, match="its commit, 40 hexadecimal digits"):
         convert.convert("ours/encoder", "main")
+
+
+def test_a_damaged_one_is_not_loaded_and_is_made_anew(hub, capsys):
+    put(hub, "ours/encoder", whole_mt5())
+    folder = convert.convert("ours/encoder", COMMIT)
+    before = {name: value.clone() for name, value in load_file(folder / "model.safetensors").items()}
+    for path in [path for path in folder.iterdir() if path.is_file()]:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 4
+        path.write_bytes(content)
+        assert convert.load_converted("ours/encoder", COMMIT, torch.bfloat16) is None
+        assert "is damaged" in capsys.readouterr().out
+        assert convert.convert("ours/encoder", COMMIT) == folder
+        after = load_file(folder / "model.safetensors")
+        assert all(torch.equal(before[name], after[name]) for name in before)
+        assert convert.load_converted("ours/encoder", COMMIT, torch.bfloat16) is not None

@@ -1,5 +1,6 @@
 """A bridge on disk is the bridge alone, and comes back whole."""
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -136,3 +137,20 @@ def test_weights_that_changed_after_they_were_written_are_refused(
         LayAlign.from_pretrained(tmp_path / "bridge")
     (tmp_path / "bridge" / store.CONFIG).unlink()
     store.load_weights(LayAlign.build(config, config.bridge(2)), tmp_path / "bridge")
+
+
+def test_no_bit_of_what_stands_beside_the_weights_is_believed_unread(
+    tmp_path: Path, config: ModelConfig
+) -> None:
+    trained(config).save_pretrained(tmp_path / "bridge")
+    path = tmp_path / "bridge" / store.CONFIG
+    content, told = path.read_bytes(), store.read_bridge(tmp_path / "bridge")
+    for place in range(len(content)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 7
+        path.write_bytes(flipped)
+        with contextlib.suppress(ValueError):
+            assert store.read_bridge(tmp_path / "bridge") == told, place
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="is damaged"):
+        store.load_weights(LayAlign.build(config, config.bridge(2)), tmp_path / "bridge")
