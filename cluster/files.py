@@ -6,21 +6,16 @@ import errno
 import functools
 import hashlib
 import json
-import math
 import os
-import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from cluster.errors import ClusterError
+from cluster.full_disk import with_room
 
-T = TypeVar("T")
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""No space or no inodes left; the quota of either is used up."""
-ROOM_POLL_S = 5.0
 CHECKSUM = "record_checksum"
 """Key of a record's own checksum; `checksum` alone is what `DONE` of a cell calls that of a benchmark's file."""
 AT_ONCE = 1 << 16
@@ -34,51 +29,6 @@ class DamagedFile(ClusterError):
     def __init__(self, path: Path, told: str, remedy: str) -> None:
         super().__init__(f"{path} is damaged: {told}; {remedy}")
         self.path, self.told = path, told
-
-
-class Patience:
-    """How long this process waits for room on a full disk or quota; not at all unless a job says so.
-
-    A job that waits keeps its GPU idle for minutes; one that ends waits in the queue for hours.
-    """
-
-    def __init__(self) -> None:
-        self.limit_s = 0.0
-        self.stop: Callable[[], object] = lambda: None
-        """Whether the process was told to end."""
-        self._since = self._asked = -math.inf
-
-    def __call__(self, error: OSError) -> bool:
-        """Whether to try again what an error has stopped, after a while in which room may have been made."""
-        if error.errno not in FULL or self.stop() or not self.limit_s:
-            return False
-        now = time.monotonic()
-        if now - self._asked > 2 * ROOM_POLL_S:  # another spell than the last one
-            self._since = now
-            told = f"{error.filename or 'a file'}: {error.strerror}"
-            print(f"{told}; waiting up to {self.limit_s / 60:g} min for room", file=sys.stderr, flush=True)
-        if now - self._since >= self.limit_s:
-            return False
-        time.sleep(ROOM_POLL_S)
-        self._asked = time.monotonic()
-        return True
-
-
-patience = Patience()
-
-
-def with_room(write: Callable[[], T]) -> T:
-    """What `write` returns, called again while the disk is full and this process has patience.
-
-    Raises:
-        OSError: as `write`.
-    """
-    while True:
-        try:
-            return write()
-        except OSError as error:
-            if not patience(error):
-                raise
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -143,7 +143,17 @@ class Lease:
     ) -> None:
         HELD.pop(self.folder, None)
         if os.getpid() == self.me.pid and self.still_mine():
-            write_record(self._path(self._number), asdict(replace(self.me, released=True)))
+            self._release()
+
+    def _release(self) -> None:
+        """Say that the folder is free; on a full disk in the place of what stands there, which takes no room."""
+        path, told = self._path(self._number), asdict(replace(self.me, released=True))
+        try:
+            write_record(path, told)
+        except OSError:
+            with contextlib.suppress(OSError), path.open("r+b") as file:
+                file.write((json.dumps(sealed(told), indent=2) + "\n").encode())
+                file.truncate()
 
     @property
     def number(self) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cluster.errors import trace_of
-from cluster.files import patience
+from cluster.full_disk import patience
 from cluster.job.interrupt import Interrupts
 
 ROOM_S = 5 * 60.0
@@ -37,12 +37,11 @@ class JobCall:
 
     def __call__(self) -> dict[str, Any]:
         interrupts = Interrupts().install()
-        patience.limit_s, patience.stop = ROOM_S, lambda: interrupts.cause
-        if (
+        alone = (
             not self.config.get("terms") or "list" in self.config
-        ):  # a slot sees to the life of its cells itself
-            return self._work(interrupts)
-        return self._work_as_unit(interrupts)
+        )  # a slot sees to the life of its cells itself
+        with patience.within(ROOM_S, lambda: interrupts.cause):
+            return self._work(interrupts) if alone else self._work_as_unit(interrupts)
 
     def _work(self, interrupts: Interrupts) -> dict[str, Any]:
         module = importlib.import_module(MODULES.get(self.job, self.job))

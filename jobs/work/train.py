@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cluster.files import DamagedFile, patience, sha256_of, sync_folder, sync_tree
+from cluster.files import DamagedFile, sha256_of, sync_folder, sync_tree
+from cluster.full_disk import patience
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
 from cluster.run.run_folder import FOLDER, RunFolder

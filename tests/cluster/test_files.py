@@ -15,7 +15,6 @@ from cluster.errors import REMEDIES, system_error
 from cluster.files import (
     DamagedFile,
     append_jsonl,
-    patience,
     read_json,
     read_jsonl,
     read_record,
@@ -24,6 +23,7 @@ from cluster.files import (
     write_json_atomic,
     write_record,
 )
+from cluster.full_disk import patience
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -182,7 +182,7 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(full_disk, write):
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_a_job_waits_for_room(full_disk, write, monkeypatch, capfd):
-    monkeypatch.setattr("cluster.files.ROOM_POLL_S", 0.05)
+    monkeypatch.setattr("cluster.full_disk.ROOM_POLL_S", 0.05)
     monkeypatch.setattr(patience, "limit_s", 20.0)
     monkeypatch.setattr(patience, "_asked", -math.inf)
     threading.Timer(0.3, (full_disk / "other").unlink).start()
@@ -192,7 +192,7 @@ def test_a_job_waits_for_room(full_disk, write, monkeypatch, capfd):
 
 
 def test_a_job_that_is_told_to_end_waits_no_longer(full_disk, monkeypatch):
-    monkeypatch.setattr("cluster.files.ROOM_POLL_S", 0.05)
+    monkeypatch.setattr("cluster.full_disk.ROOM_POLL_S", 0.05)
     monkeypatch.setattr(patience, "limit_s", 20.0)
     told: list[str] = []
     monkeypatch.setattr(patience, "stop", lambda: told)

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.files import DamagedFile, write_record
+from cluster.files import CHECKSUM, DamagedFile, write_record
 from cluster.hub.cache import Pin, lock_path, read_pin, write_pin
 from cluster.launch.submit import CALL, CHECK_CALL
 from cluster.profile.resources import Resources
@@ -154,7 +154,7 @@ def test_a_record_of_another_shape_is_damaged_whichever_key_it_is(name, tmp_path
     """As an earlier version would have written it: without a checksum that tells."""
     kind = kinds(tmp_path)[name]
     told, right = json.loads(kind.path.read_bytes()), kind.read()
-    del told["checksum"]
+    del told[CHECKSUM]
     for key in told:
         for value in (7.5, [1], {"a": 1}, "x\0", True, -1, None):
             kind.path.write_text(json.dumps({**told, key: value}))
@@ -169,7 +169,7 @@ def test_a_record_of_a_later_version_is_understood(tmp_path):
     kind = kinds(tmp_path)["submission"]
     right = kind.read()
     told = json.loads(kind.path.read_bytes())
-    del told["checksum"]
+    del told[CHECKSUM]
     write_record(kind.path, {**told, "later": 1})
     assert kind.read() == right
 

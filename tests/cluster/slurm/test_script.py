@@ -134,7 +134,7 @@ def test_paths_and_words_are_quoted():
 
 
 def test_pattern_of_slurm_in_a_folder_is_refused():
-    with pytest.raises(ClusterError, match="has a %"):
+    with pytest.raises(ClusterError, match="has '%', which Slurm reads"):
         text_of("narval", folder=Path("/scratch/100%/slurm"))
 
 

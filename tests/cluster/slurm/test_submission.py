@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cluster.errors import ClusterError
+from cluster.files import CHECKSUM
 from cluster.profile.resources import Resources
 from cluster.slurm.queue import Look
 from cluster.slurm.submission import Submission
@@ -53,7 +54,7 @@ def test_the_owner_of_a_record_of_an_earlier_version_submitted_it(tmp_path):
     record = tmp_path / "submission.json"
     submitted("9").write(record)
     told = json.loads(record.read_text())
-    del told["uid"], told["checksum"]
+    del told["uid"], told[CHECKSUM]
     record.write_text(json.dumps(told))
     assert Submission.read(record).uid == os.getuid()
     if os.getuid():

@@ -182,8 +182,9 @@ def test_code_goes_that_no_job_in_the_queue_runs(make):
     assert offered(Look(time=time.time())) == others | {f"{TREE}.tar", f"code-{TREE}"}
     grid = GridFolder(run.root, "g")
     grid.create()
-    submitted("9", tree=OTHER, cells="cells-1.json").write(grid.new_record())
-    assert offered(Look((queued("9"),), time.time())) == {f"{TREE}.tar", f"code-{TREE}"}
+    submitted("9", "/r/g.sh", tree=OTHER, cells="cells-1.json").write(grid.new_record())
+    slot = QueuedJob(*row("9", "PENDING", "/r/g.sh").split("\t"))
+    assert offered(Look((slot,), time.time())) == {f"{TREE}.tar", f"code-{TREE}"}
 
 
 def test_work_lists_go_that_neither_plan_nor_submission_names(make):

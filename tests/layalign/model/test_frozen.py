@@ -310,7 +310,7 @@ def test_a_disk_that_fails_is_no_mistake_of_the_user(tmp_path, monkeypatch):
         decoder(folder)
 
 
-def test_a_converted_encoder_that_lost_weights_is_refused(tmp_path, monkeypatch):
+def test_a_converted_encoder_that_lost_weights_is_refused(tmp_path, monkeypatch, capsys):
     from huggingface_hub import constants
 
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -320,6 +320,9 @@ def test_a_converted_encoder_that_lost_weights_is_refused(tmp_path, monkeypatch)
     write_encoder(snapshot, "mt5", MT5)
     made = convert.convert("ours/encoder", commit)
     edit_weights(made, without("block.1."))
+    assert convert.load_converted("ours/encoder", commit, torch.bfloat16) is None
+    assert "is damaged" in capsys.readouterr().out
+    (made / "SHA256SUMS").unlink()  # as earlier versions left it
     with pytest.raises(ValueError, match=r"whole layers \(encoder\.block\.1\)"):
         convert.load_converted("ours/encoder", commit, torch.bfloat16)
     shutil.rmtree(made)
