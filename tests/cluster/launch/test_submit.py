@@ -214,6 +214,35 @@ def test_a_wrapper_that_fails_after_it_has_submitted_has_submitted(run, slurm):
     assert len(slurm.lines("calls")) == 1
 
 
+def test_a_number_that_was_taken_for_the_id_is_corrected_before_anything_is_submitted_again(run, slurm):
+    slurm.set("printed", "41\n")
+    assert submit_slurm(job(run)).job == "41"
+    assert submit_slurm(job(run)).job == "7"
+    assert Submission.read(run.submission).job == "7"
+    assert len(slurm.lines("calls")) == 1
+
+
+@pytest.mark.parametrize("status", [1, 2, 126, 137, 141, 255])
+def test_an_sbatch_that_ends_without_a_word_has_refused_nothing(run, slurm, status):
+    (slurm.folder / "sbatch").rename(slurm.folder / "real")
+    (slurm.folder / "sbatch").write_text(
+        f'#!/bin/bash\n{slurm.folder}/real "$@" > /dev/null 2>&1\nexit {status}\n'
+    )
+    (slurm.folder / "sbatch").chmod(0o755)
+    for _ in range(2):
+        assert submit_slurm(job(run)).job == "7"
+    assert len(slurm.lines("calls")) == 1
+
+
+def test_a_job_of_somebody_else_that_squeue_may_hide_is_not_submitted_again(run, slurm):
+    first = submit_slurm(job(run))
+    replace(first, uid=first.uid + 1).write(run.submission)
+    slurm.set("queue")
+    with pytest.raises(ClusterError, match=r"was submitted by .* as job 7, and this Slurm may not show you"):
+        submit_slurm(job(run))
+    assert len(slurm.lines("calls")) == 1
+
+
 def test_a_refusal_below_a_banner_is_a_refusal(run, slurm):
     slurm.set("mode", "banner-and-refuse")
     with pytest.raises(ClusterError, match=r"Slurm refuses tiny-one--big-s2: .*Invalid qos"):

@@ -54,6 +54,48 @@ def test_silence_is_not_absence(slurm):
     assert job_is_alive("12") is None
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "true",
+        "echo 'squeue: cached, try later'",
+        "echo '12 12 RUNNING None a /r/a.sh N/A'",
+        r"printf '12\t12\tRUN'",
+        "echo 'Unable to contact slurm controller' >&2",
+        "echo 'slurm_load_jobs error: Invalid job id specified' >&2",
+    ],
+)
+def test_an_answer_without_squeues_heading_is_none(slurm, script):
+    (slurm.folder / "squeue").write_text(f"#!/bin/bash\n{script}\n")
+    with pytest.raises(ClusterError, match="squeue does not answer"):
+        queued(["12"])
+    assert job_is_alive("12") is None
+
+
+def test_a_banner_before_the_heading_changes_nothing(slurm):
+    heading = r"printf 'Welcome: JOBID\tARRAY_JOB_ID\tSTATE\tREASON\tNAME\tCOMMAND\tSTART_TIME\n'"
+    row = r"printf '12\t12\tRUNNING\tNone\ta\t/r/a.sh\tN/A\n'"
+    complaint = "echo 'slurm_load_jobs error: Invalid job id specified' >&2"
+    (slurm.folder / "squeue").write_text(f"#!/bin/bash\n{heading}\n{row}\n{complaint}\n")
+    assert [job.id for job in queued(["12", "13"])] == ["12"]
+
+
+def test_a_row_of_accounting_without_a_state_is_passed_over(slurm):
+    slurm.set("accounting", "12\t\t0:0\ta\tsbatch a.sh\n13\tFAILED\t1:0\ta\tsbatch a.sh\n")
+    assert [row.id for row in ended(["12", "13"]) or ()] == ["13"]
+
+
+def test_what_scancel_leaves_in_the_queue_is_told(slurm, monkeypatch):
+    monkeypatch.setattr("cluster.slurm.queue.CANCEL_S", 0.0)
+    slurm.set("queue", "12\t12\tPENDING\tPriority\ta\t/r/a.sh\tN/A\n")
+    (slurm.folder / "scancel").write_text("#!/bin/bash\nexit 0\n")
+    with pytest.raises(ClusterError, match=r"job 12 cannot be cancelled: .*squeue shows it still"):
+        cancel("12")
+    slurm.set("queue")
+    (slurm.folder / "scancel").write_text("#!/bin/bash\necho 'error: Invalid job id specified' >&2; exit 1\n")
+    cancel("12", "13")
+
+
 def test_command_that_is_missing_or_slow_says_so(slurm, monkeypatch):
     (slurm.folder / "squeue").write_text("#!/bin/bash\nexec sleep 5")
     monkeypatch.setattr(client, "PATIENCE_S", 0.2)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 import launch
 from cluster.files import write_json_atomic
+from cluster.job.race import new_rival
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import Look
+from cluster.slurm.submission import Submission
 from jobs.diagnosis import why
 from jobs.diagnosis.attempts import needs_of
 from jobs.diagnosis.evidence import Diagnosis
@@ -344,6 +347,22 @@ def test_a_job_that_was_cancelled_before_it_began(story, slurm):
     found = why.diagnose(story.submitted().run)
     assert found.cause == "never started"
     assert "before it could start" in found.told
+
+
+def test_nobody_is_told_that_a_job_is_gone_while_the_queue_is_silent(story, slurm):
+    run = story.submitted().run
+    slurm.set("silent")
+    found = why.diagnose(run)
+    assert (found.state, found.cause) == ("queued", "queue not known")
+    assert "may be in the queue" in found.told
+
+
+def test_a_rival_in_a_race_is_in_the_queue_for_the_run(story, slurm):
+    run = story.submitted().run
+    first = Submission.read(run.submission)
+    replace(first, job="15", script="/r/second.sh").write(new_rival(run))
+    slurm.set("queue", "15\t15\tPENDING\tPriority\tname\t/r/second.sh\tN/A\n")
+    assert why.diagnose(run).state == "queued"
 
 
 def test_what_was_never_submitted_asks_nobody(story, slurm):
