@@ -3,10 +3,12 @@ SHELL := bash
 PYTHON := .venv/bin/python
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
+SEED ?= 1
+COUNT ?= 40
 # A worker keeps the tests of a file, which share what is made for them, until the other has nothing left to do.
 PARALLEL = -q -n 2 --dist worksteal
 
-.PHONY: help demo test test-slow test-slurm test-ci-slurm test-debian13 test-alliance lint format clean
+.PHONY: help demo test test-slow test-slurm test-ci-slurm test-debian13 test-alliance chaos lint format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +36,10 @@ test-ci-slurm: .venv ## of these, what CI has time for
 # The same under Slurm 24.11, in a Debian 13 root that is made once; needs the package debootstrap too.
 test-debian13: .venv ## the same under Slurm 24.11, in a Debian 13 root
 	.ci/debian13 $(PYTHON) -m pytest -q -m slurm $(ARGS)
+
+# Seeded faults against whole grids; one case again: make chaos SEED=5 ARGS="--case 2". As root: disks are mounted.
+chaos: .venv ## seeded faults against whole grids
+	$(PYTHON) -m tests.chaos --seed $(SEED) --count $(COUNT) $(ARGS)
 
 test-alliance: ## the training core on the Alliance wheelhouse's versions
 	envs/venv.sh .venv-alliance envs/alliance.txt

@@ -50,7 +50,9 @@ def remedy(error: OSError) -> str:
 
 
 def trace_of(error: BaseException) -> str:
-    """What a log shows of an error: its traceback, but one line where the system alone is to blame."""
+    """What a log shows of an error: its traceback, but one line where the user or the system alone is to blame."""
+    if isinstance(error, ClusterError):
+        return str(error)
     if isinstance(error, OSError) and error.errno in REMEDIES and error.filename:
         return system_error(error)
     return "".join(traceback.format_exception(error)).rstrip()

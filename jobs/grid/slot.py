@@ -217,4 +217,4 @@ def _attempt(
         told = life.failed(error) if life else str(error)
         if not alone or isinstance(error, Superseded):
             leave(error, told)
-        print(trace_of(error), told, sep="\n", file=sys.stderr, flush=True)
+        print(*dict.fromkeys((trace_of(error), told)), sep="\n", file=sys.stderr, flush=True)

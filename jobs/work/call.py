@@ -79,9 +79,8 @@ def leave(error: Exception, told: str) -> NoReturn:
     """End this process now: what other processes have left unfinished would keep an orderly exit waiting."""
     from cluster.run.lease import Superseded
 
-    if not isinstance(error, Superseded):
-        print(trace_of(error), file=sys.stderr)
-    print(told, file=sys.stderr)
+    shown = "" if isinstance(error, Superseded) else trace_of(error)
+    print(*dict.fromkeys(filter(None, (shown, told))), sep="\n", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)
