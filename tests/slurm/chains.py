@@ -20,6 +20,7 @@ from cluster.run.run_folder import RunFolder
 from cluster.slurm.script import slurm_executor
 from jobs.recipe.plan import load_recipe, plan_run
 from jobs.work.call import JobCall
+from layalign.config import RunConfig
 from tests.jobs.work.test_train import events, trajectory
 from tests.slurm.conftest import Sandbox
 from tests.world import ROOT, write_recipe
@@ -100,7 +101,6 @@ def submit(
     """Stage 1 on nodes of the sandbox, and behind it a job that runs only if it ends well."""
     folder.mkdir(parents=True, exist_ok=True)
     plan = plan_run(load_recipe(str(write_recipe(world, folder, EPOCHS))), 1, [], folder / "runs")
-    plan.run.create(plan.config.to_dict())
     profile = load_profile("sandbox", [f"cluster.continuation.mode={mode}"], {})
     resources = Resources(
         nodes=nodes,
@@ -118,8 +118,12 @@ def submit(
     told = {"run": str(plan.run.path), "config": plan.config.to_dict(), "data": None, "parent": None}
     told |= {"terms": terms(profile, resources, SIGNAL_S)}
     change(told)
+    config = RunConfig.from_dict(told["config"])
+    run = RunFolder.at(folder / "runs", plan.run.name, 1, config.signature())
+    run.create(told["config"])
+    told["run"] = str(run.path)
     executor = slurm_executor(
-        plan.run.slurm,
+        run.slurm,
         resources,
         profile,
         name=folder.name,
@@ -137,7 +141,7 @@ def submit(
     after = folder / "after"
     words = [f"--dependency=afterok:{jobs[-1].job_id}", "--time=1", f"--wrap=touch {after}"]
     sandbox.submit(*words)
-    return Chain(sandbox, plan.run, jobs[0].job_id.partition("_")[0], resources.units, after)
+    return Chain(sandbox, run, jobs[0].job_id.partition("_")[0], resources.units, after)
 
 
 @contextmanager
