@@ -159,15 +159,15 @@ def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) ->
     Raises:
         ClusterError: it was never in a queue, or it is there still.
     """
+    if run.is_done():
+        print(f"already done: {run.path}")
+        return 0
     context = context_again(where, how, recorded(run.submission))
     standing = submission_state_of_run(run)
     if standing is None:
         raise ClusterError(f"{run.title} was never in a queue by itself: give {_instead(run)}")
     if standing.alive:
         raise ClusterError(f"{run.title} is in the queue: {standing}; there is nothing to retry")
-    if run.is_done():
-        print(f"already done: {run.path}")
-        return 0
     if context.overrides:
         raise ClusterError(
             f"-o {context.overrides[0]} changes the recipe, and with it the run: give it to train; retry may change "
