@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from dataclasses import replace
 
 import pytest
@@ -44,7 +43,16 @@ def ended(chain: Chain) -> None:
         chain,
         lambda chain: not chain.sandbox.run("squeue", "-h", "-j", chain.job, check=False).stdout.strip(),
     )
-    time.sleep(2)  # accounting lags
+    follow(chain, accounted)
+
+
+def accounted(chain: Chain) -> bool:
+    """Whether accounting, which lags, has an end of all that began."""
+    told = chain.sandbox.run(
+        "sacct", "-X", "-D", "-n", "-P", "-j", chain.job, "-o", "state", check=False
+    ).stdout
+    states = {line.split()[0] for line in told.splitlines() if line.strip()}
+    return bool(states) and not states & {"PENDING", "RUNNING", "COMPLETING"}
 
 
 def test_a_rank_that_breaks(sandbox, tmp_path, template, capsys):
