@@ -47,6 +47,8 @@ ENDS = ("interrupted", "failed", "finished", "imported")
 SAME = "give the same launch command again: it goes on from the last checkpoint"
 CHANGED = "python launch.py retry --failed (or retry NAME)"
 """Takes up what the same command does not: a failure whose cause needs a change."""
+BEGINS = "Starting with JobEnvironment("
+"""What submitit prints first in every start of a job."""
 PASSING, NEEDS_CHANGE = "passing", "needs a change"
 """What `FAILED` says of its cause (`cluster.logs.failure`)."""
 MORE_MEMORY = "ask for more memory (-o cluster.mem=64G), or lower training.micro_batch"
@@ -213,6 +215,8 @@ def settle(run: WorkFolder, unit: Unit | None = None, begin: int = 0) -> str | N
     ending = ending_of(begun["job"], begun.get("restart") or 0)
     path = Path(begun["log"])
     text = read_log(path, begun["log_from"], begin if unit and path == unit.log else None)
+    if unit and path == unit.log:  # of a job that was requeued: this start has said in it that it begins
+        text = text.rpartition(BEGINS)[0] or text
     cause = cause_of_ending(ending, text)
     facts = {key: begun[key] for key in ("kind", "submission", "job", "unit", "restart", "nodes")}
     run.event("interrupted", cause=cause, signal=None, state=ending.state, exit=ending.exit, **facts)

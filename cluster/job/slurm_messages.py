@@ -146,6 +146,11 @@ def message_of(line: str) -> Message | None:
 
 def ended_by(told: Sequence[Message]) -> Message | None:
     """Of what Slurm says in order, that from which the rest follows; None if it says nothing of an end."""
+    ends = [one.kind for one in told]
+    if REQUEUE in ends and {*BREAKS, *WEAK} & set(ends[: ends.index(REQUEUE)]):
+        told = [
+            one for one in told if one.kind != REQUEUE
+        ]  # which the job asked for itself, as something had broken
     before = list(takewhile(lambda one: one.kind not in STOPS, told))
     waits = before[-1:] if before and before[-1].kind == NO_STEP else []
     for kinds, among in ((ROOTS, told), (BREAKS, before), ((NO_STEP,), waits), (STOPS, told), (WEAK, before)):
