@@ -76,17 +76,12 @@ def create_atomic(path: Path, content: str | bytes) -> bool:
 
 def sync_folder(folder: Path) -> None:
     """Put the names in a folder on disk: a rename is only durable after this."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _to_disk(folder)
 
 
 def sync_file(path: Path) -> None:
     """Put the content of a file on disk, and its name."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    _to_disk(path)
     sync_folder(path.parent)
 
 
@@ -94,9 +89,16 @@ def sync_tree(folder: Path) -> None:
     """Put all that is below a folder on disk: content and names."""
     for parent, _, names in os.walk(folder):
         for name in names:
-            with (Path(parent) / name).open("rb") as file:
-                os.fsync(file.fileno())
+            _to_disk(Path(parent) / name)
         sync_folder(Path(parent))
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json_atomic(path: Path, value: Any) -> None:
@@ -124,7 +126,12 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def write_record(path: Path, value: Mapping[str, Any]) -> None:
     """`write_atomic` of an object as indented JSON that carries its own checksum."""
-    write_atomic(path, json.dumps(sealed(value), indent=2) + "\n")
+    write_atomic(path, record_text(value))
+
+
+def record_text(value: Mapping[str, Any]) -> str:
+    """What `write_record` writes."""
+    return json.dumps(sealed(value), indent=2) + "\n"
 
 
 def sealed(value: Mapping[str, Any]) -> dict[str, Any]:

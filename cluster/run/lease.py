@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 
 from cluster.errors import ClusterError
-from cluster.files import DamagedFile, create_atomic, sealed, write_record
+from cluster.files import DamagedFile, create_atomic, record_text, sealed, write_record
 from cluster.quantities import epoch_s
 from cluster.records import read_as
 
@@ -152,7 +152,7 @@ class Lease:
             write_record(path, told)
         except OSError:
             with contextlib.suppress(OSError), path.open("r+b") as file:
-                file.write((json.dumps(sealed(told), indent=2) + "\n").encode())
+                file.write(record_text(told).encode())
                 file.truncate()
 
     @property

@@ -177,6 +177,14 @@ class Submission:
         """For how many seconds more it may become a job that is not to be seen yet; 0 if that is settled."""
         return 0.0 if self.job else max(0.0, (IN_FLIGHT - self.age).total_seconds())
 
+    def by_script(self) -> list[QueuedJob]:
+        """What of it is in the queue, whatever its id: no other submission has its script.
+
+        Raises:
+            ClusterError: squeue does not answer.
+        """
+        return [job for job in queued(name=self.name) if job.command == self.script]
+
     def look_up(self) -> str | None:
         """The id of the job that the script has become, in the queue or in accounting; None if it is in neither.
 
@@ -185,7 +193,7 @@ class Submission:
         Raises:
             ClusterError: squeue does not answer.
         """
-        jobs = [job.job for job in queued(name=self.name) if job.command == self.script]
+        jobs = [job.job for job in self.by_script()]
         if not jobs:
             known = ended(name=self.name, since=self.since - LAG) or []
             jobs = [job.job for job in known if self.script in job.command]
@@ -330,7 +338,7 @@ def submission_state(record: Path) -> SubmissionState | None:
     assert submission.job
     rows = submission.among(queued([submission.job]))
     if not rows:  # a site's banner may have been taken for the id
-        rows = [job for job in queued(name=submission.name) if job.command == submission.script]
+        rows = submission.by_script()
         submission = submission.accepted(rows[0].job, record) if rows else submission
     if not rows and not submission.ours and submission.age < HIDDEN:
         raise ClusterError(

@@ -6,6 +6,7 @@ import codecs
 import gzip
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from io import BytesIO
@@ -76,6 +77,15 @@ def checksum(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def to_disk(path: Path) -> None:
+    """Put a file's content, or the names in a folder, on the disk: a rename is only safe after that."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def each_line(path: Path, head: int = 0) -> Iterator[tuple[int, str | Fault]]:

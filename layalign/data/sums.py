@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from layalign.data.files import checksum, to_disk
+
 SUMS = "SHA256SUMS"
 OWN = "record_checksum"
 """Key of a record's own checksum, made as `cluster.files.sealed` makes it, which is out of reach here."""
@@ -40,13 +42,13 @@ def _of_record(value: Mapping[str, Any]) -> str:
 
 def seal(folder: Path) -> None:
     """Put every file below a folder on disk, and then their checksums into `SHA256SUMS`."""
-    lines = [f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in _files(folder)]
+    lines = [f"{checksum(path)}  {path.relative_to(folder).as_posix()}\n" for path in _files(folder)]
     for path in _files(folder):
-        _to_disk(path)
+        to_disk(path)
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
-    _to_disk(folder / SUMS)
+    to_disk(folder / SUMS)
     for parent, _, _ in os.walk(folder):
-        _to_disk(Path(parent))
+        to_disk(Path(parent))
 
 
 def place(draft: Path, done: Path) -> None:
@@ -62,7 +64,7 @@ def place(draft: Path, done: Path) -> None:
         done.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
     draft.rename(done)
-    _to_disk(done.parent)
+    to_disk(done.parent)
 
 
 def fault(folder: Path, sealed: bool = False) -> str:
@@ -87,23 +89,10 @@ def fault(folder: Path, sealed: bool = False) -> str:
         path = folder / name
         if not name or not path.is_file():
             return f"{name or SUMS} is missing"
-        if _sha256(path) != digest:
+        if checksum(path) != digest:
             return f"{name} is damaged"
     return ""
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

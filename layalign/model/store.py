@@ -7,7 +7,6 @@ models; never their weights.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from layalign.config import BRIDGE_WEIGHTS, ModelConfig
+from layalign.data.files import checksum
 from layalign.data.sums import sealed_record, unsealed_record
 from layalign.methods import Bridge
 from layalign.model.comparison import compare, note_missing
@@ -73,7 +73,7 @@ def save_bridge(folder: Path, model: Bridged, tokenizers: Tokenizers) -> None:
     told = sealed_record(
         {"model": dataclasses.asdict(model.origin), "bridge": dataclasses.asdict(model.bridge)}
     )
-    told["sha256"] = _sha256(folder / WEIGHTS)
+    told["sha256"] = checksum(folder / WEIGHTS)
     (folder / CONFIG).write_text(json.dumps(told, indent=1), encoding="utf-8")
     if "encoder" in model.backbones:
         record_of(model, tokenizers).write(folder)
@@ -115,7 +115,7 @@ def _check_whole(folder: Path) -> None:
         raise ValueError(
             f"{folder / CONFIG} is damaged ({error}): copy the bridge again from where it was made, or train it anew"
         ) from None
-    if told is not None and told != _sha256(folder / WEIGHTS):
+    if told is not None and told != checksum(folder / WEIGHTS):
         raise ValueError(
             f"{folder / WEIGHTS} has changed since it was written: its SHA-256 is not the one in {CONFIG}; copy the "
             "bridge again from where it was made, or train it anew"
@@ -127,11 +127,6 @@ def _read_config(folder: Path) -> dict[str, Any]:
     told = json.loads((folder / CONFIG).read_bytes())
     own = told.pop("sha256", None)
     return {**unsealed_record(told), "sha256": own}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _check_record(model: Bridged, folder: Path, tokenizers: Tokenizers | None) -> None:

@@ -24,6 +24,8 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
+from layalign.data.files import to_disk
+
 KEPT = 2
 CONTENT = ("bridge.safetensors", "optimizer.safetensors", "state.json")
 
@@ -123,7 +125,7 @@ class Checkpoints:
         draft.mkdir(parents=True)
         for name, content in files.items():
             _write(draft / name, content)
-        _sync(draft)
+        to_disk(draft)
         self.check()  # writing took its time
         self._put(draft, self.path(state.step))
         if best:
@@ -217,7 +219,7 @@ class Checkpoints:
         if target.exists():
             target.rename(replaced)
         draft.rename(target)
-        _sync(self.folder)
+        to_disk(self.folder)
         shutil.rmtree(replaced, ignore_errors=True)
 
     def _point(self, best: Best | None) -> None:
@@ -227,7 +229,7 @@ class Checkpoints:
             return
         _write(draft, json.dumps(dataclasses.asdict(best)).encode())
         draft.rename(pointer)
-        _sync(self.folder)
+        to_disk(self.folder)
 
     def _prune(self, state: TrainState) -> None:
         """Steps beyond the present one are damaged ones of a trajectory that was given up."""
@@ -282,12 +284,3 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """A rename is only safe once its folder is on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
