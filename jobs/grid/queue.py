@@ -249,11 +249,18 @@ class GridQueue:
 
     def _conclude_here(self) -> int:
         left = self.look()
-        lost = left.of("failed", "blocked", "interrupted", "new")
+        lost = left.of("failed", "blocked", "interrupted", "new", "running")
         for cell in lost:
-            reason = cell.cause() or "waits for a run that has failed"
+            reason = _held(cell) or cell.cause() or "waits for a run that has failed"
             print(f"not done: {cell.name}: {reason}", file=sys.stderr)
         return 1 if lost else 0
+
+
+def _held(cell: Cell) -> str | None:
+    """By whom else a cell is worked on; whose lease is damaged is told so."""
+    lease = cell.folder.lease()
+    holder = lease.living_holder()
+    return lease.refusal(holder) if holder else None
 
 
 def withdraw(folder: GridFolder, found: Reconciled) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from layalign.mini import Settings
 from layalign.mini import folder as folder_of
-from tests.chaos.campaign import Reference, Result, fault_of, run_case, summary
+from tests.chaos.campaign import References, Result, fault_of, run_case, summary
 from tests.chaos.faults import FAULTS
 from tests.world import start_builder
 
@@ -29,7 +29,7 @@ def main() -> int:
     builder = start_builder(base / "world")
     assert builder.wait() == 0, builder.told
     world = folder_of(base / "world", Settings.tiny())
-    reference = Reference.make(base / "reference", world)
+    references = References(base / "reference", world)
     numbers = [args.case] if args.case is not None else range(args.first, args.first + args.count)
     if args.kind:
         numbers = [
@@ -39,7 +39,7 @@ def main() -> int:
         ]
     results: list[Result] = []
     for number in numbers:
-        results.append(run_case(args.seed, number, base / f"case-{number}", world, reference))
+        results.append(run_case(args.seed, number, base / f"case-{number}", world, references))
         last = results[-1]
         print(f"{number} {last.fault}: {last.told}: {'; '.join(last.violations) or 'held'}", flush=True)
     print(summary(args.seed, results))

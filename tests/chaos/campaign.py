@@ -24,6 +24,27 @@ class Result:
     violations: tuple[str, ...]
 
 
+class References:
+    """Undisturbed grids by the number of processes of a job: sums over processes round otherwise than those of one.
+
+    Args:
+        base: a folder for them.
+        world: the tiny world.
+    """
+
+    def __init__(self, base: Path, world: Path) -> None:
+        self.base, self.world = base, world
+        self._made: dict[int, Reference] = {}
+
+    def of(self, tasks: int) -> Reference:
+        """That of a number of processes, made when it is first asked for."""
+        if tasks not in self._made:
+            place = Place(self.base / str(tasks), self.world, tasks)
+            assert place.end(place.start()) == 0, place.said
+            self._made[tasks] = Reference(place.outcome(), place.progress())
+        return self._made[tasks]
+
+
 @dataclass(frozen=True)
 class Reference:
     """An undisturbed grid."""
@@ -32,20 +53,13 @@ class Reference:
     steps: int
     """Training steps and answers."""
 
-    @classmethod
-    def make(cls, base: Path, world: Path) -> Reference:
-        """Run it."""
-        place = Place(base, world)
-        assert place.end(place.start()) == 0, place.said
-        return cls(place.outcome(), place.progress())
-
 
 def fault_of(seed: int, number: int) -> str:
     """Each kind in turn, so that few cases meet all."""
     return sorted(FAULTS)[(number + seed) % len(FAULTS)]
 
 
-def run_case(seed: int, number: int, base: Path, world: Path, reference: Reference) -> Result:
+def run_case(seed: int, number: int, base: Path, world: Path, references: References) -> Result:
     """Disturb a grid, bring it to its end by the same command, and compare.
 
     Args:
@@ -53,10 +67,11 @@ def run_case(seed: int, number: int, base: Path, world: Path, reference: Referen
         number: of the case.
         base: a folder for it, which is gone afterwards unless something is wrong.
         world: the tiny world.
-        reference: the undisturbed grid.
+        references: the undisturbed grids.
     """
     rng, kind = random.Random(f"{seed}:{number}"), fault_of(seed, number)
     place = Place(base, world, tasks=rng.choice([1, 1, 2]))
+    reference = references.of(place.tasks)
     told, violations = "", []
     try:
         told = FAULTS[kind](place, rng, reference.steps)

@@ -133,7 +133,7 @@ class Place:
         """What does not hold of a finished grid.
 
         Args:
-            reference: of one that nothing disturbed.
+            reference: of one on as many processes that nothing disturbed.
             files_damaged: answers may have been given anew; otherwise each was given once.
         """
         found = [*self._unlike(reference), *(f"left behind: {told}" for told in self._left())]
@@ -149,11 +149,10 @@ class Place:
             yield f"other runs: {sorted(ours.weights)}"
             return
         for name, weights in reference.weights.items():
-            limit = 0.0 if self.tasks == 1 else 1e-6
             worst = max(
                 float((ours.weights[name][key] - value).abs().max()) for key, value in weights.items()
             )
-            if not worst <= limit:
+            if worst:
                 yield f"{name}: a weight differs by {worst:g}"
         if ours.answers != reference.answers:
             yield "other answers"

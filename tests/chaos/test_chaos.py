@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.chaos.campaign import Reference, fault_of, run_case
+from tests.chaos.campaign import References, fault_of, run_case
 from tests.chaos.faults import FAULTS
 
 SEED = 1
@@ -14,10 +14,10 @@ CASES = {9: "signal SIGKILL", 11: "signal SIGTERM", 14: "two_commands", 15: "dam
 
 
 @pytest.fixture(scope="session")
-def reference(world, tmp_path_factory):
-    """An undisturbed grid, for all cases of this process."""
+def references(world, tmp_path_factory):
+    """Undisturbed grids, for all cases of this process."""
     base = tmp_path_factory.mktemp("reference")
-    yield Reference.make(base, world)
+    yield References(base, world)
     shutil.rmtree(base)
 
 
@@ -28,6 +28,6 @@ def test_a_campaign_meets_every_fault():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", CASES)
-def test_what_must_hold_holds(number, world, reference, tmp_path):
-    result = run_case(SEED, number, tmp_path / "case", world, reference)
+def test_what_must_hold_holds(number, world, references, tmp_path):
+    result = run_case(SEED, number, tmp_path / "case", world, references)
     assert not result.violations, result

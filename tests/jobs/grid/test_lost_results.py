@@ -327,3 +327,20 @@ def test_tables_are_made_by_whoever_comes_next_where_the_last_job_died_before_th
     made = (grid.results / REPORT).stat().st_mtime_ns
     conclude(grid)
     assert (grid.results / REPORT).stat().st_mtime_ns == made, "what is not older is left"
+
+
+def test_a_cell_whose_damaged_lease_may_be_somebodys_is_told_and_no_success(base, world, grid):
+    cell = next(cell for cell in wanted_cells(grid) if cell.job == "evaluate")
+    before = known(wanted_cells(grid))
+    for path in (cell.folder.done, cell.folder.answers):
+        path.unlink()
+    (lease,) = cell.folder.path.glob("lease/*.json")
+    os.truncate(lease, 40)
+    told = ablate(base, world, "--inline")
+    assert told.returncode == 1, told.told
+    assert f"not done: {cell.name}" in told.told
+    assert f"whose lease {lease} is damaged" in told.told
+    lease.unlink()
+    told = ablate(base, world, "--inline")
+    assert told.returncode == 0, told.told
+    assert known(wanted_cells(grid)) == before
