@@ -158,8 +158,16 @@ def signal_of(run: RunFolder, resources: Resources) -> int:
     return signal_seconds(max(sizes, default=CHECKPOINT_BYTES), resources.time_min)
 
 
-SHELL = ("CDPATH", "TAR_OPTIONS", "LAYALIGN_STEP", "SLURM_JWT")
+SHELL = ("CDPATH", "TAR_OPTIONS", "LAYALIGN_STEP", "SLURM_JWT", "BASH_ENV")
 """What a user's shell may have exported, and a script of ours would obey."""
+FUNCTIONS = (
+    "POSIXLY_CORRECT=1; unset -f builtin compgen; for _f in $(compgen -A function); do case $_f in "
+    "module|ml|_*) ;; *) unset -f $_f ;; esac; done; unset POSIXLY_CORRECT _f"
+)
+"""Forgets the functions that a user's shell has exported (`cd`, `ln`, `srun`), which come before commands of that name.
+
+Those of the module system stay: a site may have it nowhere else. In POSIX mode no function comes before `unset`.
+"""
 
 
 def setup_lines(
@@ -179,6 +187,7 @@ def setup_lines(
         environ: says where the caches are.
     """
     return [
+        FUNCTIONS,
         f"unset {' '.join((*TORCHRUN, *SHELL))}",
         f"{CHECK_CALL} {shlex.quote(str(pickle))} {pickle.stem.removeprefix(CALL)} || exit 1",
         f'ln -sfn {pickle.name} {shlex.quote(str(pickle.parent))}/"{ARRAY_ID}_submitted.pkl" || exit 1',

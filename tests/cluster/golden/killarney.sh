@@ -19,7 +19,8 @@
 #SBATCH --time=60
 
 # setup
-unset RANK WORLD_SIZE LOCAL_RANK MASTER_ADDR MASTER_PORT CDPATH TAR_OPTIONS LAYALIGN_STEP SLURM_JWT
+POSIXLY_CORRECT=1; unset -f builtin compgen; for _f in $(compgen -A function); do case $_f in module|ml|_*) ;; *) unset -f $_f ;; esac; done; unset POSIXLY_CORRECT _f
+unset RANK WORLD_SIZE LOCAL_RANK MASTER_ADDR MASTER_PORT CDPATH TAR_OPTIONS LAYALIGN_STEP SLURM_JWT BASH_ENV
 bash -c '[ "$(sha256sum < "$1" | cut -c 1-12)" = "$2" ] || { echo "job call $1 is damaged or gone: give the same command again, which writes it anew" >&2; exit 1; }' check /scratch/someuser/runs/math-layalign-s2-1a2b3c4d/slurm/call-0123456789ab.pkl 0123456789ab || exit 1
 ln -sfn call-0123456789ab.pkl /scratch/someuser/runs/math-layalign-s2-1a2b3c4d/slurm/"${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}_submitted.pkl" || exit 1
 code=${SLURM_TMPDIR:-/scratch/someuser/runs/.code}/code-00112233aabbccdd

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -173,3 +174,46 @@ def test_signal_leaves_time_to_write_the_checkpoint():
     assert signal_seconds(100_000_000_000) == 260
     assert signal_seconds(400_000_000, time_min=2) == 60
     assert signal_seconds(400_000_000, time_min=1440) == 120
+
+
+COMMANDS = (
+    *("cd", "ln", "srun", "bash", "sha256sum", "cut", "tar", "mkdir", "rm", "mv", "echo", "unset", "export", "exit"),
+    *("builtin", "compgen", "command", "test", "[", ".", "source", "set", "eval", "python", "type", "read", "local"),
+)  # fmt: skip
+"""What a script of ours, and the files that it sources, take for granted."""
+LIES = "\n".join(
+    f'{name}() {{ /bin/echo "LIE {name}"; return 1; }}; export -f -- {name}'
+    for name in COMMANDS
+    if name != "export"
+)
+
+
+def test_functions_of_the_users_shell_reach_no_command_of_the_script(tmp_path):
+    bin_folder, code, folder = tmp_path / "bin", tmp_path / "code", tmp_path / "runs" / "math" / "slurm"
+    for made in (bin_folder, code / "envs", folder, tmp_path / "node"):
+        made.mkdir(parents=True)
+    (bin_folder / "srun").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/srun\n')
+    (bin_folder / "srun").chmod(0o755)
+    (code / "envs" / "narval.sh").write_text(f"module load x; echo $(type -t module) > {tmp_path}/module\n")
+    pickle = b"a call"
+    call = folder / f"call-{hashlib.sha256(pickle).hexdigest()[:12]}.pkl"
+    call.write_bytes(pickle)
+    profile = load_profile("narval", ["cluster.account=def-prof"], {})
+    resources = plan_resources(profile, 4)
+    snapshot = Snapshot.of(tmp_path / "runs", code)
+    snapshot.write()
+    setup = setup_lines(call, snapshot, profile, resources, {})
+    text = script(folder, resources, profile, name="n", comment="c", setup=setup, python="python")
+    (tmp_path / "job.sh").write_text(text)
+    module = "module() { _raw ok; }; _raw() { /bin/true; }; export -f module _raw\n"
+    begin = f'{module}{LIES}\nexport() {{ /bin/echo LIE; }}; builtin declare -fx export; exec /bin/bash "$0"'
+    environ = {
+        "PATH": f"{bin_folder}:/usr/bin:/bin", "SLURM_JOB_ID": "7", "SLURM_TMPDIR": str(tmp_path / "node"),
+        "SLURMD_NODENAME": "n1", "HOME": str(tmp_path),
+    }  # fmt: skip
+    told = ["/bin/bash", "-c", begin.replace("builtin declare", "declare"), tmp_path / "job.sh"]
+    ran = subprocess.run(told, env=environ, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert (folder / "7_submitted.pkl").resolve() == call
+    assert (tmp_path / "module").read_text() == "function\n"
+    assert "submitit.core._submit" in (tmp_path / "srun").read_text()
