@@ -156,7 +156,7 @@ def cause_of_stop(unit: Unit, seen: Interrupts) -> str:
     cause = cause_of_signal(seen.cause, seen.time or time.time(), seen.continued, unit, unit.shown())
     if cause != CANCELLED:
         return cause
-    ending = ending_of(unit.job, unit.restart, looks=1)
+    ending = ending_of(unit.job, unit.restart, looks=1, name=unit.name)
     return cause_of_ending(ending, "") if ending.state else cause
 
 
@@ -199,7 +199,7 @@ def accounted(ending: Ending) -> Message | None:
     return Message(EXITED, line, how=status) if code else None
 
 
-def ending_of(job: str, restart: int, wait_s: float = LOOK_S, looks: int = LOOKS) -> Ending:
+def ending_of(job: str, restart: int, wait_s: float = LOOK_S, looks: int = LOOKS, name: str = "") -> Ending:
     """How a start of a job ended; it must be over, or about to be.
 
     Args:
@@ -207,6 +207,7 @@ def ending_of(job: str, restart: int, wait_s: float = LOOK_S, looks: int = LOOKS
         restart: which start of it, from 0.
         wait_s: seconds between two looks, while accounting does not know yet.
         looks: at most so many.
+        name: of the job, where it is known: before ids began anew another may have had the same.
     """
     for look in range(looks):
         if look:
@@ -214,7 +215,9 @@ def ending_of(job: str, restart: int, wait_s: float = LOOK_S, looks: int = LOOKS
         rows = ended([job])
         if rows is None:
             break
-        known = [row for row in rows if row.id == job][restart : restart + 1]
+        known = [row for row in rows if row.id == job and (not name or row.name in ("", name))][
+            restart : restart + 1
+        ]
         if known and known[0].state not in UNDECIDED:
             return Ending(known[0].state, known[0].exit)
     return Ending(None, None)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.job.causes import (
+    CANCELLED,
     FINAL,
     OUT_OF_MEMORY,
     WALLTIME,
@@ -30,8 +31,8 @@ from cluster.job.causes import (
 )
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import Unit
-from cluster.run.lease import Superseded
-from cluster.run.work_folder import WorkFolder
+from cluster.run.lease import IsAlive, Superseded
+from cluster.run.work_folder import WorkFolder, cancels
 from cluster.slurm.queue import job_is_alive
 
 FRUITLESS = 3
@@ -71,7 +72,7 @@ class UnitLifecycle:
         run: WorkFolder,
         kind: str,
         interrupts: Interrupts,
-        alive: Callable[[str], bool | None] = job_is_alive,
+        alive: IsAlive = job_is_alive,
     ) -> None:
         self.unit, self.run, self.kind, self.interrupts, self.alive = unit, run, kind, interrupts, alive
         self.cause: str | None = None
@@ -204,20 +205,21 @@ def settle(run: WorkFolder, unit: Unit | None = None, begin: int = 0) -> str | N
         The cause; None if every start is accounted for. Where it is final the run has failed now, unless it was
         submitted again since.
     """
-    begun = None
+    begun, cancelled = None, False
     for event in run.history():
+        cancelled = cancelled or bool(begun and cancels(event, begun["job"]))
         if event["event"] == "started":
-            begun = event
+            begun, cancelled = event, False
         elif event["event"] in ENDS:
             begun = None
     if begun is None:
         return None
-    ending = ending_of(begun["job"], begun.get("restart") or 0)
+    ending = ending_of(begun["job"], begun.get("restart") or 0, name=begun.get("name") or "")
     path = Path(begun["log"])
     text = read_log(path, begun["log_from"], begin if unit and path == unit.log else None)
     if unit and path == unit.log:  # of a job that was requeued: this start has said in it that it begins
         text = text.rpartition(BEGINS)[0] or text
-    cause = cause_of_ending(ending, text)
+    cause = CANCELLED if cancelled and ending.state is None else cause_of_ending(ending, text)
     facts = {key: begun[key] for key in ("kind", "submission", "job", "unit", "restart", "nodes")}
     run.event("interrupted", cause=cause, signal=None, state=ending.state, exit=ending.exit, **facts)
     if cause in FINAL and (unit is None or unit.submission == begun["submission"]):

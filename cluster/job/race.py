@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from cluster.errors import ClusterError
 from cluster.job.unit import Unit
 from cluster.records import unless_damaged
+from cluster.run.lease import IsAlive
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import cancel, job_is_alive, queued
 from cluster.slurm.submission import Submission, SubmissionState, recorded, submission_state
@@ -61,7 +61,7 @@ def forget_race(run: RunFolder) -> None:
     shutil.rmtree(run.rivals, ignore_errors=True)
 
 
-def lost(run: RunFolder, unit: Unit, alive: Callable[[str], bool | None] = job_is_alive) -> bool:
+def lost(run: RunFolder, unit: Unit, alive: IsAlive = job_is_alive) -> bool:
     """Whether another alternative than this job's works on the run."""
     holder = run.lease(unit.job, unit.number, alive).living_holder()
     return bool(holder and holder.job and holder.job.partition("_")[0] != unit.submission)

@@ -47,6 +47,8 @@ class Unit:
     """It goes on by requeueing itself, not by the next unit."""
     scontrol: bool
     """It may try to use `scontrol`."""
+    name: str = ""
+    """Of the job, as accounting lists it."""
     wave: str | None = None
     """What slots have in common that were submitted together, in several arrays."""
 
@@ -66,7 +68,8 @@ class Unit:
 
     def facts(self) -> dict[str, Any]:
         """What a record of it says."""
-        return {"job": self.job, "unit": self.number, "restart": self.restart, "nodes": self.nodes}
+        name = {"name": self.name} if self.name else {}
+        return {"job": self.job, "unit": self.number, "restart": self.restart, "nodes": self.nodes, **name}
 
     def shown(self) -> dict[str, str] | None:
         """What the controller knows of it, by name; None where it cannot be asked."""
@@ -127,6 +130,7 @@ def find_unit(told: Mapping[str, Any], environ: Mapping[str, str]) -> Unit | Non
         units=int(environ.get("SLURM_ARRAY_TASK_MAX", 0)) + 1,
         restart=int(environ.get("SLURM_RESTART_COUNT", 0)),
         rank=rank,
+        name=environ.get("SLURM_JOB_NAME", ""),
         nodes=environ.get("SLURM_JOB_NODELIST", ""),
         log=Path(environ.get("SUBMITIT_FOLDER", "."), f"{job}_{rank}_log.out"),
         ends=float(environ.get("SLURM_JOB_END_TIME") or time.time() + 60 * facts["time_min"]),

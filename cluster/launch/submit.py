@@ -32,6 +32,7 @@ from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
 from cluster.run.work_folder import JobHome
 from cluster.site.environment import job_lines
+from cluster.slurm import client
 from cluster.slurm.sbatch import UNSURE, is_refusal, job_of, sbatch
 from cluster.slurm.script import script, signal_seconds
 from cluster.slurm.submission import Submission, forget_record, submission_state
@@ -279,6 +280,7 @@ def _intent(prepared: PreparedJob, path: Path) -> Submission:
         cells=prepared.cells,
         told=dict(prepared.told),
         uid=os.getuid(),
+        cluster=client.this_cluster(),
     )
 
 

@@ -8,7 +8,10 @@ instead (`job requeued in held state`), scontrol with underscores. Which of a si
 
 from __future__ import annotations
 
-from cluster.logs.pattern import LogPattern, find_pattern, log_pattern
+from collections.abc import Iterable
+
+from cluster.logs.pattern import Finding, LogPattern, find_pattern, log_pattern
+from cluster.slurm.queued_job import QueuedJob
 
 LESS = "ask for less: fewer --gpus, a slice of a GPU (--gpu), or a shorter --time"
 SHORTER = "a shorter --time with more --units may start sooner: more partitions take it"
@@ -244,14 +247,14 @@ PASSING: tuple[LogPattern, ...] = (
     ),
     log_pattern(
         "could not be started",
-        r"^JobLaunchFailure|^SystemFailure|^RaisedSignal|^NonZeroExitCode|^BurstBufferOperation|^OutOfMemory"
+        r"^JobLaunchFailure|^LAUNCH_FAILED|^RECONFIG_FAIL|^SystemFailure|^RaisedSignal|^NonZeroExitCode|^BurstBufferOperation|^OutOfMemory"
         r"|^TimeLimit|^InactiveLimit|^Block|^Unable to load job|^SchedDefer",
         "Slurm could not start it on its nodes, or its last start ended so",
         NOTHING + ", or " + END,
     ),
     log_pattern(
         "being looked at",
-        r"^None$|^Cleaning|^$|^WaitingForScheduling|^Prolog|^FedJobLock|^MpiPortsBusy|^Inva(?:il|li)dReason",
+        r"^None$|^Cleaning|^$|^WaitingForScheduling|^Prolog|^FedJobLock|^MpiPortsBusy|^EXPEDITING|^Inva(?:il|li)dReason",
         "the scheduler has not looked at it yet, or is about to start it",
         NOTHING,
     ),
@@ -277,6 +280,13 @@ BUSY: tuple[LogPattern, ...] = (
         "ends", r"^COMPLETING|^STAGE_OUT", "it is being ended, or its files are copied away", NOTHING
     ),
     log_pattern(
+        "being signalled",
+        r"^SIGNALING",
+        "Slurm is sending it a signal: its time is nearly over, or somebody ends it",
+        NOTHING,
+    ),
+    log_pattern("being resized", r"^RESIZING", "its number of nodes is being changed", NOTHING),
+    log_pattern(
         "moved", r"^REVOKED", "another cluster of the federation has started it", "squeue --me --federation"
     ),
 )
@@ -286,3 +296,13 @@ BUSY: tuple[LogPattern, ...] = (
 def never_starts(reason: str) -> bool:
     """Whether a job with this reason has to be asked for otherwise."""
     return find_pattern(reason, NEVER_STARTS) is not None
+
+
+def standstill(rows: Iterable[QueuedJob]) -> tuple[QueuedJob, Finding] | None:
+    """Why none of some jobs will start by itself, with the first of them; None if one runs, or only waits."""
+    found = [(row, find_pattern(why, HELD + NEVER_STARTS)) for row in rows for why in row.reasons or ("",)]
+    if not found or any(told is None or not row.waits for row, told in found):
+        return None
+    row, told = found[0]
+    assert told
+    return row, told

@@ -112,6 +112,11 @@ def profile_names(environ: Mapping[str, str] = os.environ) -> list[str]:
     return sorted({path.stem for path in PROFILES.glob("*.yaml")} | set(_user_profiles(environ)))
 
 
+def is_shipped(name: str) -> bool:
+    """Whether a name is of a real cluster that has a file here, not of the user's own, nor of the sandbox."""
+    return name not in ("local", "sandbox") and bool(name) and (PROFILES / f"{name}.yaml").is_file()
+
+
 def detect(environ: Mapping[str, str]) -> str:
     """The cluster that this machine belongs to: `$CC_CLUSTER` where it has a profile, else `local`.
 

@@ -66,6 +66,12 @@ class Holder:
     """Number of the user; None in leases of earlier versions, where the owner of the file tells."""
     cluster: str | None = None
     """That the job is of, as Slurm names it: on another one its id is another job's."""
+    name: str | None = None
+    """Of the job: one that got the same id later has another."""
+
+
+IsAlive = Callable[[Holder], bool | None]
+"""Asks the scheduler about the job of a holder: whether it may still be at work; None where it cannot tell."""
 
 
 def this_process(job: str | None = None, unit: int = 0) -> Holder:
@@ -81,6 +87,7 @@ def this_process(job: str | None = None, unit: int = 0) -> Holder:
         unit=unit,
         uid=os.getuid(),
         cluster=os.environ.get("SLURM_CLUSTER_NAME") if job else None,
+        name=os.environ.get("SLURM_JOB_NAME") if job else None,
     )
 
 
@@ -102,8 +109,8 @@ class Lease:
         name: what is leased, for the message of a refusal.
         job: the scheduler's id of the job that asks; a job that was started anew follows itself.
         unit: its place in a chain of jobs.
-        job_is_alive: asks the scheduler about a job of this user; None where it cannot tell. About a job of somebody
-            else it is not asked: that the scheduler shows none may only mean that it is not shown (`PrivateData`).
+        job_is_alive: asks the scheduler about the job of a holder of this user. About somebody else's it is not asked:
+            that the scheduler shows none may only mean that it is not shown (`PrivateData`).
         wait_s: how long to wait for a holder that may be about to end.
     """
 
@@ -114,7 +121,7 @@ class Lease:
         name: str,
         job: str | None = None,
         unit: int = 0,
-        job_is_alive: Callable[[str], bool | None] | None = None,
+        job_is_alive: IsAlive | None = None,
         wait_s: float = 0.0,
     ) -> None:
         self.folder = folder
@@ -243,7 +250,7 @@ class Lease:
         job = holder.job if self._is_ours(holder) else None
         if job and job == self.me.job:
             return False
-        answer = self.job_is_alive(job) if job and self.job_is_alive else None
+        answer = self.job_is_alive(holder) if job and self.job_is_alive else None
         silence = KIN_SILENCE_S if job and _array(job) == _array(self.me.job) else SILENCE_S
         return self._silence() < silence if answer is None else answer
 

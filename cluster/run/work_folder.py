@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -22,14 +22,16 @@ from cluster.files import (
 from cluster.provenance import provenance
 from cluster.quantities import epoch_s
 from cluster.run.completion import Completion, Result, read_done, write_done
-from cluster.run.lease import HELD, Lease
+from cluster.run.lease import HELD, IsAlive, Lease
 
 State = Literal["new", "running", "interrupted", "failed", "done"]
-TEXTS = ("job", "log", "nodes", "cause", "submission", "reason")
+TEXTS = ("job", "log", "nodes", "cause", "submission", "reason", "name")
 NUMBERS = ("unit", "restart", "log_from", "rank", "step")
 """Keys of events, where they have them."""
 STARTED = ("job", "log_from")
 """Keys of the start of a job, which has a log."""
+CANCELLED = "cancelled"
+"""An event: the user had its jobs taken out of the queue; accounting, where there is any, need not say so."""
 AHEAD_S = 60.0
 """A sign of life that is further ahead of the clock than this, as after a step of it, is not shown as one."""
 HEARTBEAT_S = 30.0
@@ -102,7 +104,7 @@ class WorkFolder:
         self,
         job: str | None = None,
         unit: int = 0,
-        job_is_alive: Callable[[str], bool | None] | None = None,
+        job_is_alive: IsAlive | None = None,
         wait_s: float = 0.0,
     ) -> Lease:
         """The right to work here, held inside `with`; `cluster.run.lease.Lease` has the arguments.
@@ -203,7 +205,7 @@ class WorkFolder:
         except FileNotFoundError:
             return ""
 
-    def state(self, job_is_alive: Callable[[str], bool | None] | None = None) -> State:
+    def state(self, job_is_alive: IsAlive | None = None) -> State:
         """What the files say; `job_is_alive` asks the scheduler about the job of a process elsewhere."""
         if self.is_done():
             return "done"
@@ -230,6 +232,12 @@ def is_event(told: dict[str, Any]) -> bool:
         and isinstance(told.get("event"), str)
         and bool(epoch_s(told.get("time")))
     )
+
+
+def cancels(event: Mapping[str, Any], job: str | None) -> bool:
+    """Whether an event tells that a job, or its array, was taken out of the queue at its user's wish."""
+    jobs = event.get("jobs") if event.get("event") == CANCELLED else None
+    return bool(job) and isinstance(jobs, list) and not {job, str(job).partition("_")[0]}.isdisjoint(jobs)
 
 
 class JobHome(WorkFolder):

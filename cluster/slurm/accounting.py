@@ -19,7 +19,10 @@ from cluster.slurm import client
 FIELDS = (
     *("JobID", "State", "ExitCode", "ElapsedRaw", "TimelimitRaw", "AllocTRES", "MaxRSS", "TotalCPU"),
     *("AllocCPUS", "NNodes", "NTasks", "NodeList", "Start", "End", "TRESUsageInMax"),
+    *("Submit", "JobName", "SubmitLine"),
 )
+NEEDED = FIELDS.index("Submit")
+"""So many fields every row has; what tells whose job it is may be missing, and the last may have anything in it."""
 SACCT = ("--duplicates", "--noheader", "--parsable2", f"--format={','.join(FIELDS)}")
 
 
@@ -53,6 +56,11 @@ class Usage:
     """Most memory of a GPU, where the site records it."""
     steps: list[str] = field(default_factory=list)
     """States of its steps."""
+    submit: str = ""
+    """When it was submitted, or requeued: local time, as Slurm writes it."""
+    name: str = ""
+    command: str = ""
+    """The line that submitted it; empty where Slurm does not keep it."""
 
     @property
     def began(self) -> bool:
@@ -77,8 +85,8 @@ def parse_usage(text: str) -> list[Usage]:
     """The rows of sacct: each job, with what its steps say folded into it."""
     found: list[Usage] = []
     for line in text.splitlines():
-        cells = line.split("|")
-        if len(cells) != len(FIELDS):
+        cells = line.split("|", len(FIELDS) - 1)
+        if len(cells) < NEEDED:
             continue
         row = dict(zip(FIELDS, cells))
         job, dot, _ = row["JobID"].partition(".")
@@ -118,6 +126,9 @@ def _job(row: dict[str, str]) -> Usage:
         start=row["Start"],
         end=row["End"],
         cpu_s=duration_s(row["TotalCPU"]) or 0.0,
+        submit=row.get("Submit", ""),
+        name=row.get("JobName", ""),
+        command=row.get("SubmitLine", ""),
     )
 
 

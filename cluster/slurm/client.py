@@ -8,6 +8,7 @@ too; it only writes the script (`cluster.slurm.script`).
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -21,6 +22,8 @@ from typing import Literal
 Command = Literal["sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun"]
 PATIENCE_S = 60.0
 """How long a command may take, where its caller does not say."""
+CONFIG_S = 15.0
+"""The same for the name of the cluster: without it heartbeats decide."""
 TIMEOUT = "/usr/bin/timeout"
 """Of the GNU core utilities."""
 KILL_S = 5
@@ -158,6 +161,21 @@ def show(command: Command, *words: str, environ: Mapping[str, str], cwd: Path) -
         ).returncode
     except OSError:
         return 127
+
+
+def this_cluster() -> str | None:
+    """The name of the cluster that the commands speak of, as Slurm has it; None if nobody tells. Asked for once."""
+    if os.environ.get("SLURM_JOB_ID") and (told := os.environ.get("SLURM_CLUSTER_NAME")):
+        return told
+    return _cluster_of(os.environ.get("SLURM_CONF"), os.environ.get("PATH"))
+
+
+@functools.cache
+def _cluster_of(conf: str | None, path: str | None) -> str | None:
+    """What the controller says; its arguments are what its answer hangs on."""
+    told = ask("scontrol", "show", "config", timeout_s=CONFIG_S) or ""
+    found = re.search(r"^ClusterName\s*=\s*(\S+)", told, re.MULTILINE)
+    return found[1] if found else None
 
 
 def line(command: Command, *words: str) -> str:

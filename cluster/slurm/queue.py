@@ -14,8 +14,9 @@ from datetime import datetime
 from functools import cached_property
 
 from cluster.errors import ClusterError
+from cluster.run.lease import Holder
 from cluster.slurm import client
-from cluster.slurm.queued_job import TAB, QueuedJob, parse_rows
+from cluster.slurm.queued_job import ENDING, TAB, WAITING, QueuedJob, parse_rows
 
 SQUEUE = ("--all", "--format=" + TAB.join(("%i", "%F", "%T", "%r", "%j", "%o", "%S")))
 """`--all`: a job is in the queue also where its partition is hidden."""
@@ -23,13 +24,23 @@ HEADER = TAB.join(("JOBID", "ARRAY_JOB_ID", "STATE", "REASON", "NAME", "COMMAND"
 """What squeue prints above its rows, of an empty queue too: without it there is no answer."""
 SACCT = (
     *("--allocations", "--duplicates", "--noheader", "--parsable2", f"--delimiter={TAB}"),
-    "--format=JobID,State,ExitCode,JobName,SubmitLine",
+    "--format=JobID,State,ExitCode,JobName,SubmitLine,Submit",
 )
 CANCEL_S = 2.0
 """After this a job that scancel has taken is out of the queue."""
 UNDECIDED = (
-    *("PENDING", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD", "CONFIGURING", "RUNNING"),
-    *("SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "COMPLETING", "STAGE_OUT", "POWER_UP_NODE"),
+    *(state for state in WAITING if state != "REQUEUED"),
+    *(
+        "CONFIGURING",
+        "POWER_UP_NODE",
+        "RUNNING",
+        "SUSPENDED",
+        "STOPPED",
+        "RESIZING",
+        "SIGNALING",
+        "UPDATE_DB",
+    ),
+    *ENDING,
 )
 """States of a start that is not over; one that was REQUEUED is, another one follows it."""
 
@@ -47,6 +58,8 @@ class EndedJob:
     name: str
     command: str
     """The line that submitted it; empty where Slurm does not keep it."""
+    submit: str = ""
+    """When it was submitted, or requeued: local time, as Slurm writes it."""
 
 
 def queued(jobs: Iterable[str] = (), *, name: str | None = None) -> list[QueuedJob]:
@@ -94,16 +107,18 @@ def ended(
     if told is None:
         return None
     return [
-        EndedJob(id, id.partition("_")[0], state.split()[0], code, name, line)
-        for id, state, code, name, line in _rows(told, 5)
+        EndedJob(id, id.partition("_")[0], state.split()[0], code, *about)
+        for id, state, code, *about in _rows(told, 5, 6)
         if state.strip()
     ]
 
 
-def job_is_alive(job: str) -> bool | None:
-    """Whether processes of a job may still be there, be it only to end; None if Slurm does not say."""
+def job_is_alive(holder: Holder) -> bool | None:
+    """Whether processes of a lease's holder may still be there; None if Slurm does not say, or is another cluster's."""
+    if not holder.job or not _can_tell(holder):
+        return None
     try:
-        return any(not row.waits for row in queued([job]) if job in (row.id, row.job))
+        return any(_works(row, holder) for row in queued([holder.job]))
     except ClusterError:
         return None
 
@@ -156,19 +171,26 @@ class Look:
         """Ids of jobs and elements that run, or are about to end."""
         return frozenset(job.id for job in self.jobs if not job.waits)
 
+    def rows_of(self, holder: Holder) -> list[QueuedJob]:
+        """The rows of the job in which a lease's holder works."""
+        job = (holder.job or "").partition("_")[0]
+        return [row for row in self.by_job.get(job, ()) if _can_tell(holder) and _works(row, holder)]
+
     @property
     def silence(self) -> str:
         """That squeue does not answer, and why; empty if it does."""
         return f"squeue does not answer: {self.fault}" if self.fault else ""
 
-    def job_is_alive(self, job: str, sign: float = 0.0) -> bool | None:
-        """Whether a job's processes may still be there; None if nobody knows.
+    def job_is_alive(self, holder: Holder, sign: float = 0.0) -> bool | None:
+        """Whether processes of a lease's holder may still be there; None if nobody knows, or another cluster does.
 
         Args:
-            job: `14_2` or `15`.
+            holder: with its job, `14_2` or `15`.
             sign: when it was last heard of, in seconds since 1970. What is younger than this look it cannot deny.
         """
-        if job in self.begun:
+        if not _can_tell(holder):
+            return None
+        if self.rows_of(holder):
             return True
         return None if self.time is None or sign > self.time else False
 
@@ -219,6 +241,17 @@ def _choice(jobs: Iterable[str], name: str | None) -> Sequence[str]:
     return (f"--jobs={ids}",) if ids else (f"--user={os.getuid()}", f"--name={name}")
 
 
-def _rows(text: str, width: int) -> list[list[str]]:
+def _rows(text: str, *widths: int) -> list[list[str]]:
     cells = [line.split(TAB) for line in text.splitlines()]
-    return [row for row in cells if len(row) == width]
+    return [row for row in cells if len(row) in widths]
+
+
+def _can_tell(holder: Holder) -> bool:
+    """Whether this Slurm is the one that the job of a holder is of: of another cluster's it knows nothing."""
+    return holder.job is not None and holder.cluster in (None, client.this_cluster())
+
+
+def _works(row: QueuedJob, holder: Holder) -> bool:
+    """Whether a row is of the holder's job, and may have its processes; the id alone may have come again."""
+    named = not holder.name or row.name in ("", holder.name)
+    return not row.waits and holder.job in (row.id, row.job) and named

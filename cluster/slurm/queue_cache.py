@@ -17,6 +17,7 @@ from typing import Any
 
 from cluster.files import DamagedFile, read_record, write_record
 from cluster.records import typed
+from cluster.run.lease import Holder
 from cluster.slurm import client
 from cluster.slurm.queue import SQUEUE, UNDECIDED, EndedJob, Look, ended, job_is_alive
 from cluster.slurm.queued_job import QueuedJob
@@ -64,14 +65,14 @@ class QueueCache:
         seen = tuple(QueuedJob(*row) for row in kept.get("jobs", ()))
         return Look(seen, kept.get("seen"), kept.get("fault", ""))
 
-    def job_is_alive(self, job: str) -> bool | None:
+    def job_is_alive(self, holder: Holder) -> bool | None:
         """`queue.job_is_alive` for many questions: that a job lives is believed for as long as a look lasts.
 
         That it does not is looked up.
         """
         if self.latest.time is None or time.time() - self.latest.time >= self.every_s:
             self.latest = self.look()
-        return True if job in self.latest.begun else job_is_alive(job)
+        return True if self.latest.job_is_alive(holder) else job_is_alive(holder)
 
     def ended(self, jobs: Iterable[str]) -> dict[str, EndedJob]:
         """How jobs that have left the queue ended, by id, as far as accounting knows: at most one `sacct`.

@@ -16,9 +16,18 @@ JOB_ID = r"[1-9]\d*"
 ELEMENTS = r"\d+(?:-\d+(?::\d+)?)?"
 """Of an array: `11`, `4-9` or `0-8:2`."""
 NEVER = "DependencyNeverSatisfied"
-WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
+WAITING = (
+    *("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"),
+    *("EXPEDITING", "LAUNCH_FAILED", "RECONFIG_FAIL"),
+)
 """States in which a job has no processes; squeue shows a flag (`REQUEUE_HOLD`) instead of PENDING."""
 ENDING = ("COMPLETING", "STAGE_OUT")
+"""States in which a job takes up no more work, and may have processes still."""
+OVER = (
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"),
+    "TIMEOUT",
+)
+"""States of a job that has left the queue, which squeue may show for some minutes (`MinJobAge`) all the same."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +113,17 @@ def counted(jobs: Iterable[QueuedJob]) -> str:
 
 
 def parse_rows(text: str) -> list[QueuedJob]:
-    """Rows of squeue. A name may have anything in it; what does not begin as a row does is a banner of the site."""
+    """Rows of squeue, less those of jobs that are over.
+
+    A name may have anything in it; what does not begin as a row does is a banner of the site.
+    """
     rows = []
     for line in text.split("\n"):
         id, job, state, reason, *rest = [*line.split(TAB), "", "", ""][: max(4, line.count(TAB) + 1)]
         if re.fullmatch(JOB_ID, job) and re.match(rf"{job}(?![0-9])", id):
             name, command, start = (TAB.join(rest[:-2]), *rest[-2:]) if len(rest) > 2 else ("", "", "")
             rows.append(QueuedJob(id, job, state, reason, name, command, start))
-    return rows
+    return [row for row in rows if row.state not in OVER]
 
 
 def _range(part: str) -> range:

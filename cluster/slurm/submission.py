@@ -6,19 +6,21 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cluster.errors import ClusterError
 from cluster.files import DamagedFile, write_record
+from cluster.profile.load import is_shipped
 from cluster.profile.resources import Resources
 from cluster.quantities import epoch_s
 from cluster.records import read_as, tell_damage, unless_damaged
-from cluster.slurm.accounting import user_name
-from cluster.slurm.queue import Look, all_queued, ended, queued
+from cluster.slurm import client
+from cluster.slurm.accounting import Usage, user_name
+from cluster.slurm.queue import EndedJob, Look, all_queued, ended, queued
 from cluster.slurm.queued_job import JOB_ID, QueuedJob
 from cluster.slurm.sbatch import SBATCH_S
 
@@ -32,6 +34,7 @@ CONTROLLER = timedelta(minutes=2)
 """A busy controller may take so long to put a request into the queue whose sender is gone."""
 IN_FLIGHT = timedelta(seconds=SBATCH_S) + CONTROLLER
 """So long after it was sent an intent may still become a job: sbatch outlives its launcher, but not its own limit."""
+Row = TypeVar("Row", EndedJob, Usage)
 SCRIPTS = "slurm"
 """Folder of a run's or grid's scripts, where each of its records has a second copy."""
 REMEDY = (
@@ -40,7 +43,23 @@ REMEDY = (
 )
 
 
-class InFlight(ClusterError):
+class Unseen(ClusterError):
+    """What was submitted may be in a queue, and nobody can see it there from here now."""
+
+
+class Elsewhere(Unseen):
+    """It was submitted on another cluster, whose queue cannot be asked from here."""
+
+    def __init__(self, submission: Submission, record: Path) -> None:
+        there, job = submission.elsewhere, submission.job or "whose id was never recorded"
+        super().__init__(
+            f"{submission.name} was submitted on {there} on {submission.time[:10]} as job {job}, which cannot be asked "
+            f"for from here: give the command there; or, once squeue there shows it no more, delete {record} and give "
+            "it here again"
+        )
+
+
+class InFlight(Unseen):
     """An earlier command's sbatch may still put its job into the queue: nobody may submit it again yet."""
 
     def __init__(self, submission: Submission, record: Path) -> None:
@@ -50,6 +69,19 @@ class InFlight(ClusterError):
             f"an earlier command's sbatch may still be in flight: {submission.name} was sent at {sent:%H:%M:%S}, and "
             "is neither in the queue nor in accounting; nothing is submitted meanwhile: look again, by the same "
             f"command, in {submission.in_flight_s():.0f} s{ahead}"
+        )
+
+
+class Unsettled(Unseen):
+    """Its id was never recorded, and where accounting keeps no command lines a job that is over may have been it."""
+
+    def __init__(self, submission: Submission, record: Path, rows: Sequence[EndedJob]) -> None:
+        jobs = ", ".join(f"{row.id} ({row.state})" for row in rows)
+        super().__init__(
+            f"{submission.name} was sent at {submission.since:%Y-%m-%d %H:%M:%S}, its id was never recorded, "
+            f"and accounting, which keeps no command lines here, has of that name and time job {jobs}: see what became "
+            f"of it (sacct -j {rows[0].job}); if it is to be submitted again, delete {record} and give the same "
+            "command again"
         )
 
 
@@ -81,6 +113,8 @@ class Submission:
     """What a training is told beside its config: `data` and `parent`."""
     uid: int | None = None
     """Number of the user who submitted it; None if nobody knows."""
+    cluster: str | None = None
+    """Where it was submitted, as Slurm names it; None if nobody knows."""
 
     @property
     def last(self) -> str | None:
@@ -96,6 +130,22 @@ class Submission:
     def ours(self) -> bool:
         """It is the caller's own."""
         return self.uid in (None, os.getuid())
+
+    @property
+    def elsewhere(self) -> str:
+        """The other cluster that it was submitted on: here its id is another job's. Empty if it is this one's.
+
+        Records of earlier versions have only the profile, which says so where both are clusters that we know.
+        """
+        if self.cluster:
+            return self.cluster if client.this_cluster() not in (None, self.cluster) else ""
+        here = os.environ.get("CC_CLUSTER", "")
+        return self.profile if self.profile != here and is_shipped(self.profile) and is_shipped(here) else ""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it may still be in the queue of another cluster."""
+        return bool(self.elsewhere) and self.age < HIDDEN
 
     @property
     def fault(self) -> str:
@@ -157,8 +207,18 @@ class Submission:
 
     def among(self, jobs: Iterable[QueuedJob]) -> list[QueuedJob]:
         """What of it is in the queue. On another cluster the same id is another job's."""
-        ours = {self.script, self.name}
+        ours = {self.script, self.name} - {""} if not self.elsewhere else set()
         return [job for job in jobs if job.job == self.job and {job.command, job.name} & ours]
+
+    def owns(self, row: EndedJob | Usage) -> bool:
+        """Whether a row of accounting is of it: its id may be of another cluster, or of before ids began anew."""
+        if row.id.partition("_")[0] != self.job or self.elsewhere:
+            return False
+        if self.script and self.script in row.command:
+            return True
+        submitted = epoch_s(row.submit)
+        earlier = submitted is not None and submitted < (self.since - LAG).timestamp()
+        return row.name in ("", self.name) and not earlier
 
     def rows(self, look: Look) -> list[QueuedJob]:
         """What of it is in the queue as of a look; one whose id got lost is known by its script."""
@@ -167,7 +227,7 @@ class Submission:
 
     def may_be_queued(self, look: Look) -> bool:
         """Whether it may be in the queue, waiting or running, as of a look; that shows no jobs of other users."""
-        if look.time is None or not self.ours:
+        if look.time is None or not self.ours or self.hidden:
             return True
         if self.job is None and self.age < YOUNG:
             return True
@@ -198,6 +258,13 @@ class Submission:
             known = ended(name=self.name, since=self.since - LAG) or []
             jobs = [job.job for job in known if self.script in job.command]
         return jobs[0] if jobs else None
+
+    def may_have_been(self) -> list[EndedJob]:
+        """Jobs of accounting, which does not say of what script they were, that have its name and its time."""
+        begin, end = (self.since - LAG).timestamp(), (self.since + IN_FLIGHT + LAG).timestamp()
+        known = ended(name=self.name, since=self.since - LAG) or []
+        alike = [row for row in known if row.name == self.name and not row.command]
+        return [row for row in alike if begin <= (epoch_s(row.submit) or begin) <= end]
 
     def end_among(self, jobs: Iterable[QueuedJob]) -> str | None:
         """Its last element, which others may wait for, if that is in the queue and may still end well."""
@@ -232,6 +299,11 @@ class SubmissionState:
         """Part of it has begun to run and is not over."""
         return any(not job.waits for job in self.jobs)
 
+    @property
+    def ends(self) -> bool:
+        """All that is left of it takes up no more work."""
+        return bool(self.jobs) and all(job.ending for job in self.jobs)
+
     def __str__(self) -> str:
         return "; ".join(f"job {job.id} ({job})" for job in self.jobs)
 
@@ -245,7 +317,7 @@ def recorded(record: Path) -> Submission | None:
 
     Raises:
         ClusterError: it has to be looked up, and squeue does not answer.
-        InFlight: it is not found, and may still come.
+        Unseen: it was submitted on another cluster, or is not found and may still come, or may be over.
         DamagedFile: nobody can read the record, and a job that may be its is in the queue.
     """
     try:
@@ -255,12 +327,30 @@ def recorded(record: Path) -> Submission | None:
         refuse_queued(damage, all_queued())
         tell_damage(damage)
         return None
-    if submission is None or submission.job:
+    if submission is None:
+        return None
+    if submission.hidden:
+        raise Elsewhere(submission, record)
+    if submission.job:
         return submission
     found = submission.look_up()
     if not found and submission.in_flight_s():
         raise InFlight(submission, record)
+    if not found and (alike := submission.may_have_been()):
+        raise Unsettled(submission, record, alike)
     return submission.accepted(found, record) if found else None
+
+
+def own_rows(rows: Iterable[Row], submissions: Iterable[Submission]) -> list[Row]:
+    """Rows of accounting less those of other jobs that have, or had, the id of one of some submissions."""
+    by_job: dict[str | None, list[Submission]] = {}
+    for one in submissions:
+        by_job.setdefault(one.job, []).append(one)
+    return [
+        row
+        for row in rows
+        if not (known := by_job.get(row.id.partition("_")[0])) or any(one.owns(row) for one in known)
+    ]
 
 
 def forget_record(record: Path) -> None:
@@ -330,7 +420,7 @@ def submission_state(record: Path) -> SubmissionState | None:
 
     Raises:
         ClusterError: squeue does not answer.
-        InFlight: as `recorded`.
+        Unseen: as `recorded`.
     """
     submission = recorded(record)
     if submission is None:

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cluster.errors import ClusterError
+from cluster.job.race import records_of
 from cluster.records import unless_damaged
 from cluster.run.grid_folder import GRIDS, GridFolder
 from cluster.run.run_folder import FOLDER, RunFolder
@@ -63,10 +64,10 @@ def removable_of_run(run: RunFolder, look: Look, inits: frozenset[Path] | None) 
     Raises:
         DamagedFile: nobody knows what was submitted for it, so that nothing of it is safe to delete.
     """
-    submission = Submission.read(run.submission)
+    submissions = [one for record in records_of(run) if (one := Submission.read(record))]
     state = run.state(look.job_is_alive)
     held = run.lease(job_is_alive=look.job_is_alive).living_holder()
-    if state not in ("done", "failed") or held or (submission and submission.may_be_queued(look)):
+    if state not in ("done", "failed") or held or any(one.may_be_queued(look) for one in submissions):
         return
     spared = [run.checkpoints]
     done = state == "done" and _handed_on(run) and run.checkpoints.exists() and not run.damage()
@@ -105,7 +106,8 @@ def removable_of_root(
         grids: all of them.
         look: at the queue.
     """
-    records = [*(run.submission for run in runs), *(path for grid in grids for path in grid.records())]
+    own = (record for run in runs for record in records_of(run))
+    records = [*own, *(path for grid in grids for path in grid.records())]
     yield from _waste(
         "code", "no job that may be queued runs it", "", unless_damaged(_code, root, records, look) or []
     )

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cluster.files import read_jsonl
-from cluster.job.causes import CANCELLED
 from cluster.job.lifecycle import ENDS
+from cluster.job.race import records_of
 from cluster.logs.pattern import find_pattern
 from cluster.logs.pending_reasons import BUSY, REASONS, never_starts
 from cluster.logs.tail import count_lines, last_records
 from cluster.quantities import epoch_s
-from cluster.records import unless_damaged
 from cluster.run.run_folder import RunFolder
-from cluster.run.work_folder import AHEAD_S, WorkFolder, is_event
+from cluster.run.work_folder import AHEAD_S, CANCELLED, WorkFolder, cancels, is_event
 from cluster.slurm.accounting import user_name
-from cluster.slurm.queue import EndedJob, Look
+from cluster.slurm.queue import UNDECIDED, EndedJob, Look
 from cluster.slurm.queued_job import QueuedJob
-from cluster.slurm.submission import Submission
+from cluster.slurm.submission import Submission, own_rows, readable
 from jobs.board.rows import State
 
 SILENT_S = 300.0
@@ -41,9 +40,10 @@ class Facts:
     """Why it is not done, though it was: its bridge is missing."""
     failed: str
     """Why, in a line."""
-    submission: Submission | None
+    submissions: tuple[Submission, ...]
+    """All that was submitted for it: that which counts first, then its rivals in a race."""
     damaged: bool
-    """Nobody can read what was submitted for it."""
+    """Nobody can read some of what was submitted for it."""
     last: dict[str, Any]
     """The latest event."""
     begun: dict[str, Any]
@@ -55,44 +55,55 @@ class Facts:
     """The latest sign of life, with the latest step."""
     sign: float
     """When it was last heard of, in seconds since 1970; 0 is never."""
+    cancelled: dict[str, Any] = field(default_factory=dict)
+    """The latest event that tells of a `cancel`, if none of a start follows it."""
+
+    @property
+    def submission(self) -> Submission | None:
+        """That which counts."""
+        return self.submissions[0] if self.submissions else None
 
     @classmethod
     def of(cls, run: RunFolder) -> Facts:
         completion = run.completion()
         done = completion.outcome if completion.holds else None
-        last, begun, is_open = _story(run)
+        last, begun, is_open, cancelled = _story(run)
         beat = run.last_beat()
         beat |= _latest_step(run) if beat else {}
         ahead = time.time() + AHEAD_S
         told = [epoch_s(record.get("time")) for record in (last, beat, done or {})]
-        submission = None if done else unless_damaged(Submission.read, run.submission)
+        records = [] if done else [record for record in records_of(run) if record.exists()]
+        submissions = tuple(readable(records))
         return cls(
             run=run,
             done=done,
             lost=completion.fault,
             failed="" if completion.holds else run.reason(),
-            submission=submission,
-            damaged=not completion.holds and submission is None and run.submission.exists(),
+            submissions=submissions,
+            damaged=not completion.holds and len(submissions) < len(records),
             last=last,
             begun=begun,
             open=is_open,
             starts=count_lines(run.starts, TRAIN),
             beat=beat,
             sign=max(sign if sign and sign < ahead else 0.0 for sign in told),
+            cancelled=cancelled,
         )
 
 
-def _story(run: WorkFolder) -> tuple[dict[str, Any], dict[str, Any], bool]:
-    """The latest event, the latest start, and whether nothing says how that ended."""
+def _story(run: WorkFolder) -> tuple[dict[str, Any], dict[str, Any], bool, dict[str, Any]]:
+    """The latest event, the latest start, whether nothing says how that ended, and the latest cancel after it."""
     last: dict[str, Any] = {}
-    is_open = True
+    is_open, cancelled = True, dict[str, Any]()
     for event in filter(is_event, last_records(run.events, SAVED)):
         last = last or event
         if event["event"] in ENDS:
             is_open = False
+        elif event["event"] == CANCELLED:
+            cancelled = cancelled or event
         elif event["event"] == "started":
-            return last, event, is_open
-    return last, {}, is_open
+            return last, event, is_open, cancelled
+    return last, {}, is_open, cancelled
 
 
 def _latest_step(run: RunFolder) -> dict[str, Any]:
@@ -124,28 +135,30 @@ class World:
     asked: list[str] = field(default_factory=list)
     """Jobs whose end somebody wanted to know."""
 
-    def end_of(self, job: str) -> EndedJob | None:
+    def end_of(self, job: str, submissions: Iterable[Submission]) -> EndedJob | None:
+        """How a job ended, if what accounting knows is of it and not of another one that had its id."""
         self.asked.append(job)
-        return self.ended.get(job)
+        known = [row for row in [self.ended.get(job)] if row]
+        return next(iter(own_rows(known, submissions)), None)
 
-    def rows_of(self, submission: Submission | None) -> list[QueuedJob]:
-        """What of a submission is in the queue."""
-        return submission.rows(self.look) if submission else []
+    def rows_of(self, *submissions: Submission) -> list[QueuedJob]:
+        """What of some submissions is in the queue."""
+        return [row for one in submissions for row in one.rows(self.look)]
 
     def lives(self, work: WorkFolder, sign: float) -> bool:
         """Whether somebody works there now."""
-        lease = work.lease(job_is_alive=lambda job: self.look.job_is_alive(job, sign))
+        lease = work.lease(job_is_alive=lambda holder: self.look.job_is_alive(holder, sign))
         return work.leases.exists() and lease.living_holder() is not None
 
-    def parents(self, run: str, submission: Submission | None) -> list[str]:
+    def parents(self, run: str, submissions: Iterable[Submission]) -> list[str]:
         """Names of the folders of runs that one waits for."""
-        waits = re.findall(r"\d+", (submission and submission.dependency) or "")
+        waits = re.findall(r"\d+", " ".join(one.dependency or "" for one in submissions))
         return list(
             dict.fromkeys([*self.needs.get(run, ()), *(self.jobs[j] for j in waits if j in self.jobs)])
         )
 
-    def broken_parent(self, run: str, submission: Submission | None) -> str | None:
-        return next((name for name in self.parents(run, submission) if self.failed.get(name)), None)
+    def broken_parent(self, run: str, submissions: Iterable[Submission]) -> str | None:
+        return next((name for name in self.parents(run, submissions) if self.failed.get(name)), None)
 
 
 @dataclass(frozen=True)
@@ -166,8 +179,8 @@ def run_status(facts: Facts, world: World) -> RunStatus:
     )  # a slot's number is none
     if facts.done is not None:
         return RunStatus("done", "")
-    name, submission = facts.run.path.name, facts.submission
-    rows, slots = world.rows_of(submission), world.arrays.get(name, ())
+    name = facts.run.path.name
+    rows, slots = world.rows_of(*facts.submissions), world.arrays.get(name, ())
     if facts.damaged:
         rows = [row for row in world.look.jobs if Path(row.command).parent == facts.run.slurm]
     if world.lives(facts.run, facts.sign):
@@ -176,7 +189,7 @@ def run_status(facts: Facts, world: World) -> RunStatus:
     if facts.failed:
         state: State = "cancelled" if facts.failed.startswith(f"{CANCELLED}:") else "failed"
         return RunStatus(state, facts.failed, unit=unit)
-    broken = world.broken_parent(name, submission)
+    broken = world.broken_parent(name, facts.submissions)
     if broken and all(row.waits for row in rows):
         return RunStatus("blocked", f"{world.titles.get(broken, broken)} has failed")
     if rows:
@@ -203,7 +216,7 @@ def _queued(rows: Sequence[QueuedJob], facts: Facts, world: World) -> RunStatus:
         return RunStatus("blocked", "waits for a job that has failed")
     if all(never_starts(reason) for row in rows for reason in row.reasons):
         return RunStatus("blocked", f"{in_words(first)}: it will never start", unit=_next_unit(first))
-    parents = [world.titles.get(name, name) for name in world.parents(facts.run.path.name, facts.submission)]
+    parents = [world.titles.get(name, name) for name in world.parents(facts.run.path.name, facts.submissions)]
     words = f"waits for {parents[0]}" if "Dependency" in first.reasons and parents else in_words(first)
     return RunStatus("queued", words, expected_start(rows, world.now), _next_unit(first))
 
@@ -212,6 +225,8 @@ def _left(facts: Facts, world: World, unit: int | None) -> RunStatus:
     """Of a run that nothing in the queue will work on, as far as is known."""
     submission, seen = facts.submission, world.look.time
     job = facts.begun.get("job") or (submission.job if submission else None)
+    if submission and submission.hidden:
+        return _hidden(facts, submission, unit)
     if submission and not submission.ours and not facts.begun:
         return RunStatus(
             "queued", f"submitted by {user_name(str(submission.uid))}, whose jobs are not seen here"
@@ -232,11 +247,25 @@ def _left(facts: Facts, world: World, unit: int | None) -> RunStatus:
         return RunStatus("new", "not submitted")
     if seen is None:
         return RunStatus("interrupted", f"job {job}: the queue is not known", unit=unit)
-    end = world.end_of(job)
+    end = world.end_of(job, facts.submissions)
+    if end is None and cancels(facts.cancelled, job):
+        by = user_name(str(facts.cancelled.get("uid")))
+        return RunStatus("cancelled", f"job {job}: cancelled by {by}", unit=unit)
     if end is None:
         return RunStatus("lost", f"job {job} is not in the queue, and accounting does not know it", unit=unit)
+    if end.state in UNDECIDED:
+        told = f"job {job} is not in the queue, though accounting has it as {end.state} still"
+        return RunStatus("lost", told, unit=unit)
     told = f"job {job}: {end.state}" + (f", exit {end.exit}" if end.exit != "0:0" else "")
     return RunStatus("cancelled" if end.state == "CANCELLED" else "lost", told, unit=unit)
+
+
+def _hidden(facts: Facts, submission: Submission, unit: int | None) -> RunStatus:
+    """Of a run whose job may be in the queue of another cluster; that it gives a sign of life is known by now."""
+    there = f"job {submission.job} is on {submission.elsewhere}, which cannot be asked from here"
+    if facts.begun and not facts.open:
+        return RunStatus("interrupted", f"{story(facts.last)}; {there}", unit=unit)
+    return RunStatus("interrupted" if facts.begun else "queued", there, unit=unit)
 
 
 def waiting_for_slot(slots: Sequence[QueuedJob]) -> str:

@@ -135,11 +135,12 @@ class Collector:
     def _world(
         self, facts: Mapping[str, Facts], titles: Mapping[str, str], grids: list[GridFiles], now: float
     ) -> World:
-        submissions = [known.submission for known in facts.values() if known.submission]
-        profiles = {found.profile for found in submissions} | {r.profile for g in grids for r in g.records}
+        submissions = {name: known.submissions for name, known in facts.items()}
+        every = [one for of_run in submissions.values() for one in of_run]
+        profiles = {one.profile for one in (*every, *(record for grid in grids for record in grid.records))}
         look = self._look(profiles | {"" for known in facts.values() if known.damaged})
         world = World(look, now, titles)
-        world.jobs = {found.job: name for name, k in facts.items() if (found := k.submission) and found.job}
+        world.jobs = {one.job: name for name, every in submissions.items() for one in every if one.job}
         needs = {
             c.run_name: [Path(n).name for n in c.needs] for g in grids for c in g.cells if c.job == "train"
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -12,12 +12,12 @@ from typing import Any, Literal
 from cluster.errors import ClusterError
 from cluster.files import DamagedFile
 from cluster.run.grid_folder import LIST_AGAIN, GridFolder, read_work_list
+from cluster.run.lease import IsAlive
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.work_folder import WorkFolder
 
 CellState = Literal["new", "running", "interrupted", "failed", "done", "blocked"]
 """As of the folder's files; `blocked` waits for a run that has failed."""
-JobIsAlive = Callable[[str], bool | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ class Cell:
         needs = [_run(need) for need in (*self.needs, *self.behind) if need not in but]
         return any(run.failed.exists() and not run.is_done() for run in needs) and not self.ready()
 
-    def state(self, job_is_alive: JobIsAlive | None = None, but: Container[str] = ()) -> CellState:
+    def state(self, job_is_alive: IsAlive | None = None, but: Container[str] = ()) -> CellState:
         """What the files say; `but` as in `hopeless`."""
         if self.done():
             return "done"

@@ -201,5 +201,6 @@ def _again(folder: GridFolder, where: Where, how: How, options: ArrayOptions) ->
 
 def cancel_command(request: CancelRequest) -> int:
     """Take runs or grids out of the queue."""
-    cancel_all(Names(request.where.root()).each(request.names), request.where, request.yes)
+    names = Names(request.where.root())
+    cancel_all(names.each(request.names), request.where, request.yes, names.alike(request.names))
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
+from cluster.job.race import records_of
 from cluster.logs.read import LogPart, host_of, last_start, places
 from cluster.records import unless_damaged
 from cluster.run.grid_folder import GRIDS, GridFolder, all_grids
@@ -147,7 +148,7 @@ def newest_work(run: RunFolder) -> WorkFolder:
 
 def submissions_of(run: RunFolder) -> list[Submission]:
     """What was put into a queue for a run: its own chain, and the slots of grids that it is a cell of."""
-    return [*readable([run.submission]), *(submission for _, submission in slots_of(run))]
+    return [*readable(records_of(run)), *(submission for _, submission in slots_of(run))]
 
 
 def slots_of(run: RunFolder) -> Iterator[tuple[GridFolder, Submission]]:

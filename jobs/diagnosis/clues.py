@@ -20,6 +20,8 @@ from cluster.logs.pattern import Finding, Meaning, Strength, find_pattern
 from cluster.logs.slurm_patterns import meant
 from cluster.logs.traces import STOPPED, Trace
 from cluster.quantities import epoch_s
+from cluster.run.work_folder import cancels
+from cluster.slurm.accounting import user_name
 from cluster.slurm.queue import UNDECIDED
 from jobs.diagnosis.evidence import Inquiry
 from jobs.diagnosis.log_ends import LogEnds
@@ -148,7 +150,10 @@ def _of_slurm(inquiry: Inquiry, ends: LogEnds | None, text: str) -> Iterator[Clu
 
 def _recorded_ending(inquiry: Inquiry, text: str) -> Message | None:
     """How Slurm ended it, as the process that it told to stop recorded it, or the next start; None if nobody did."""
-    ends = [event for event in inquiry.events if event["event"] in ("interrupted", "started")]
+    job = inquiry.attempt.job if inquiry.attempt else None
+    ends = [e for e in inquiry.events if e["event"] in ("interrupted", "started") or cancels(e, job)]
+    if ends and not text and cancels(ends[-1], job):
+        return Message(CANCELLED, f"recorded: cancelled by {user_name(str(ends[-1].get('uid')))}")
     event: dict[str, Any] = ends[-1] if ends and ends[-1]["event"] == "interrupted" else {}
     kind = text.partition(":")[0] if text else event.get("cause", "")
     if kind not in ENDINGS:

@@ -20,7 +20,7 @@ from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
 from cluster.slurm.accounting import Usage, usage
 from cluster.slurm.queue import Look
 from cluster.slurm.queued_job import QueuedJob
-from cluster.slurm.submission import Submission, readable
+from cluster.slurm.submission import Submission, own_rows, readable
 from jobs.diagnosis.attempts import Attempt, latest_attempt, short_name, slots_of
 from jobs.diagnosis.pace import Pace, moment, pace_of
 
@@ -98,7 +98,8 @@ class Inquiry:
         """What accounting says of the jobs that worked on it; None where it is silent."""
         jobs = [event["job"].partition("_")[0] for event in self.events if event.get("submission")]
         own = [submission.job for submission in self.submissions if submission.job and not submission.cells]
-        return usage([*own, *jobs]) if self.submissions else None
+        rows = usage([*own, *jobs]) if self.submissions else None
+        return None if rows is None else own_rows(rows, self.submissions)
 
     @cached_property
     def accounted(self) -> Usage | None:

@@ -14,6 +14,7 @@ from cluster.profile.rules import units_of
 from cluster.quantities import human_time, short_time
 from cluster.quota import quota_of, read_quotas
 from cluster.slurm.accounting import Usage
+from cluster.slurm.queue import UNDECIDED
 from jobs.diagnosis.attempts import HEADING, LOG, Attempt, short_name
 from jobs.diagnosis.clues import EXCEPTION, FAILED, Clue, Weight, best_clue, silence_s
 from jobs.diagnosis.evidence import LAUNCH, Diagnosis, Inquiry, accounting, ago, progress, shortened
@@ -147,7 +148,11 @@ def _unsure(inquiry: Inquiry, evidence: list[tuple[str, str]]) -> Diagnosis:
     evidence += [
         ("last words", f"rank {rank}: {shortened(line)}") for rank, line in (ends.quotes() if ends else [])
     ]
-    how = f"job {row.id} ended as {row.state}, exit {row.exit}" if row else "it ended, and nobody says how"
+    how = "it ended, and nobody says how"
+    if row and row.state in UNDECIDED:
+        how = f"job {row.id} is {row.state} in accounting still, though it is not in the queue"
+    elif row:
+        how = f"job {row.id} ended as {row.state}, exit {row.exit}"
     told = f"not sure: {how}; no record, no traceback and no known error among its last words says why"
     evidence += [*progress(inquiry), *accounting(inquiry), *_log(attempt)]
     advice = [f"python launch.py logs {short_name(inquiry.work)}: its last words", inquiry.again()]

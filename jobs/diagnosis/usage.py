@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.files import read_jsonl
+from cluster.job.race import records_of
 from cluster.profile.resources import Resources
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import RunFolder
 from cluster.run.work_folder import WorkFolder
 from cluster.slurm.accounting import Usage, usage
-from cluster.slurm.submission import Submission, readable
+from cluster.slurm.submission import Submission, own_rows, readable
 from jobs.diagnosis.evidence import enter_sandbox
 from jobs.diagnosis.pace import moment, pace_of
 
@@ -82,13 +83,14 @@ class Records:
     def of(cls, runs: Iterable[RunFolder]) -> Records:
         """Look up what was submitted for some runs, and ask accounting about all of it."""
         every = list(runs)
-        own = readable(run.submission for run in every)
+        own = readable(record for run in every for record in records_of(run))
         grids = [grid for root in {run.root for run in every} for grid in all_grids(root)]
         slots = readable(path for grid in grids for path in grid.records())
         known = {one.job: one for one in (*slots, *own) if one.job}
         wanted = {job for run in every for job in _jobs(run)} | {one.job for one in own if one.job}
         enter_sandbox(list(known.values()))
-        return cls(known, usage(sorted(wanted)) if wanted else None)
+        rows = usage(sorted(wanted)) if wanted else None
+        return cls(known, None if rows is None else own_rows(rows, known.values()))
 
 
 def consumption(run: RunFolder, records: Records) -> list[ResourceUse]:

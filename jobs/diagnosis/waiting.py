@@ -14,6 +14,7 @@ from cluster.logs.slurm_patterns import meant
 from cluster.profile.load import SlurmProfile, load_profile
 from cluster.quantities import epoch_s, human_time
 from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.run.work_folder import cancels
 from cluster.slurm.accounting import user_name
 from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission
@@ -72,14 +73,18 @@ def never_submitted(inquiry: Inquiry) -> Diagnosis:
         whose = (
             "" if hidden.ours else f" of {user_name(str(hidden.uid))}, whose jobs this Slurm may not show you"
         )
+        whose = f" on {hidden.elsewhere}, which cannot be asked from here," if hidden.elsewhere else whose
         told = f"its job {hidden.job or hidden.name}{whose} was submitted, and may be in the queue: nobody can see now"
         evidence += [("squeue", shortened(inquiry.look.silence))] if inquiry.look.silence else []
         return Diagnosis("queued", "queue not known", told, evidence, [f"in a minute: {why(inquiry.work)}"])
-    row = inquiry.accounted
+    row, newest = inquiry.accounted, inquiry.submissions[0].job if inquiry.submissions else None
     grids = sorted({grid.name for grid, _ in inquiry.slots})
     if row and not row.began:
         by = f"was cancelled by {row.by}" if row.by else "left the queue"
         told = f"its job {row.id} {by} before it could start: somebody ended it, or what it waited for has failed"
+        return Diagnosis("new", "never started", told, evidence, [inquiry.again()])
+    if event := next((one for one in inquiry.events if cancels(one, newest)), None):
+        told = f"its job {newest} was cancelled by {user_name(str(event.get('uid')))} before it could start"
         return Diagnosis("new", "never started", told, evidence, [inquiry.again()])
     if grids:
         told = f"no slot of grid {', '.join(grids)} is left that could take it"
@@ -125,7 +130,8 @@ def suspended(inquiry: Inquiry) -> tuple[str, str] | None:
     job = inquiry.holder.job if inquiry.holder else None
     row = next((row for _, row in inquiry.rows if row.id == job and not row.ending), None)
     busy = find_pattern(row.state, BUSY) if row else None
-    return (f"job {job}, {row.state}", busy.told()) if row and busy else None
+    still = row and busy and busy.meaning.cause == "suspended"
+    return (f"job {job}, {row.state}", busy.told()) if row and busy and still else None
 
 
 def _stuck(inquiry: Inquiry, job: QueuedJob) -> tuple[str, str] | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cluster.errors import ClusterError
 from cluster.files import DamagedFile
-from cluster.job.race import alternatives
+from cluster.job.race import alternatives, records_of
 from cluster.records import tell_damage
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
+from cluster.run.work_folder import CANCELLED
 from cluster.slurm.queue import Look, cancel
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.queued_job import QueuedJob, counted
@@ -21,11 +23,14 @@ from jobs.recipe.context import Where, profile_of
 from jobs.recipe.describe import agreed
 
 
-def cancel_all(found: Sequence[RunFolder | GridFolder], where: Where, yes: bool) -> None:
+def cancel_all(
+    found: Sequence[RunFolder | GridFolder], where: Where, yes: bool, alike: Sequence[RunFolder] = ()
+) -> None:
     """Cancel the jobs of runs and grids.
 
     Args:
         found: the runs and grids.
+        alike: runs that what was typed names too, such as another stage: they are left, and told of.
         where: the cluster; None is the one that they were submitted to.
         yes: the user has agreed.
 
@@ -34,7 +39,11 @@ def cancel_all(found: Sequence[RunFolder | GridFolder], where: Where, yes: bool)
     """
     profile_of(replace(where, cluster=where.cluster or _submitted_to(found)))
     look = Look.now()
-    jobs = [job for one in found for job in _jobs(one, look)]
+    of_each = [(one, _jobs(one, look)) for one in found]
+    jobs = [job for _, ours in of_each for job in ours]
+    for run in alike:
+        for job in _jobs(run, look):
+            print(f"left in the queue: {job.id} {job.name}: {job}; to cancel it too, name {run.path.name}")
     if not jobs:
         print("nothing of it is in the queue")
         return
@@ -42,15 +51,23 @@ def cancel_all(found: Sequence[RunFolder | GridFolder], where: Where, yes: bool)
         print(f"  {job.id} {job.name}: {job}")
     if not agreed(f"cancel {counted(jobs)} jobs", yes):
         return
-    cancel(*dict.fromkeys(job.job if "[" in job.id else job.id for job in jobs))
+    cancel(*dict.fromkeys(map(_word, jobs)))
+    for one, ours in of_each:
+        if ours:
+            one.event(CANCELLED, jobs=list(dict.fromkeys(map(_word, ours))), uid=os.getuid())
     forget(where.root())
     print("cancelled; what was computed stays, and the same launch command goes on from it")
+
+
+def _word(job: QueuedJob) -> str:
+    """What `scancel` takes: elements that wait go with their array."""
+    return job.job if "[" in job.id else job.id
 
 
 def _submitted_to(found: Sequence[RunFolder | GridFolder]) -> str | None:
     """The cluster that runs and grids were submitted to: the first that one names."""
     for one in found:
-        records = one.records() if isinstance(one, GridFolder) else [one.submission]
+        records = one.records() if isinstance(one, GridFolder) else records_of(one)
         if known := readable(records):
             return known[-1].profile
     return None
@@ -67,7 +84,7 @@ def _jobs(run: RunFolder | GridFolder, look: Look) -> list[QueuedJob]:
         return [job for job in look.jobs if Path(job.command).parent == run.slurm]
     holder = run.lease(job_is_alive=look.job_is_alive).living_holder()
     if holder and holder.job and not found:
-        return [job for job in look.jobs if job.id == holder.job]
+        return look.rows_of(holder)
     if holder and not found:
         raise ClusterError(
             f"{run.title} is worked on by process {holder.pid} on {holder.host}: stop it by Ctrl-C"

@@ -25,7 +25,7 @@ from jobs.cell.cell import Cell, Worklist
 from jobs.grid.array_options import ArrayOptions
 from jobs.grid.arrays import SlotArray, check_parents, plan_arrays
 from jobs.grid.reconcile import Reconciled, reconcile
-from jobs.grid.show import tell_failed
+from jobs.grid.show import tell_failed, tell_standstill
 from jobs.launch.queue import WATCH, Queue
 from jobs.recipe.context import Context, How
 from jobs.recipe.describe import agreed, refused, uneven_batch
@@ -80,6 +80,7 @@ class GridQueue:
         """
         queue = Queue.of(self.context, self.how)
         tell_failed(self.folder, found)
+        tell_standstill(found)
         arrays = plan_arrays(found, self.wanted.runs, self.profile, queue.accounts, self.options)
         show_arrays(arrays, self.profile)
         for text in dict.fromkeys(note for array in arrays if (note := self._uneven(array))):
@@ -280,7 +281,7 @@ def withdraw(folder: GridFolder, found: Reconciled) -> None:
             )
     for cell in found.unwanted:
         holder = cell.folder.lease().living_holder()
-        if holder and holder.job:
+        if holder and holder.job and found.look.rows_of(holder):  # its id may be another cluster's
             cancel(holder.job)
             print(f"cancelled: job {holder.job}, which worked on {cell.name}")
 

@@ -13,11 +13,12 @@ from cluster.job.race import alternatives
 from cluster.logs.failure import failure_of
 from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder, all_grids
+from cluster.run.lease import IsAlive
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import Look
 from cluster.slurm.queued_job import QueuedJob
-from cluster.slurm.submission import REMEDY, InFlight, Submission, recorded
-from jobs.cell.cell import Cell, JobIsAlive, Worklist
+from cluster.slurm.submission import REMEDY, InFlight, Submission, Unseen, recorded
+from jobs.cell.cell import Cell, Worklist
 
 State = Literal["done", "running", "queued", "interrupted", "failed", "blocked", "new"]
 STATES: tuple[State, ...] = ("done", "running", "queued", "interrupted", "failed", "blocked", "new")
@@ -133,16 +134,17 @@ def live_arrays(folder: GridFolder, look: Look, wanted: Container[str] | None = 
         wanted: names of the cells that are asked about; None is all.
 
     Raises:
-        InFlight: an array with one of these cells may still come.
+        Unseen: an array with one of these cells may still come, or is in the queue of another cluster.
     """
     lists: dict[str, dict[str, Cell]] = {}
     found = []
     for record in folder.records():
         try:
             submission = recorded(record)
-        except InFlight:
+        except Unseen as unseen:
             its = _cells(folder.list_named(((one := Submission.read(record)) and one.cells) or ""))
-            if wanted is None or any(name in wanted for name in its):
+            still = isinstance(unseen, InFlight) or not all(cell.done() for cell in its.values())
+            if still and (wanted is None or any(name in wanted for name in its)):
                 raise
             continue
         jobs = () if submission is None else tuple(job for job in submission.rows(look) if not job.ending)
@@ -171,7 +173,7 @@ def _state(
     again: Container[str],
     trained: Container[str],
     covered: Container[str],
-    alive: JobIsAlive,
+    alive: IsAlive,
 ) -> State:
     """How far a cell is.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cluster.logs.failure import failure_of
+from cluster.logs.pending_reasons import standstill
 from cluster.run.grid_folder import GridFolder
 from jobs.cell.cell import Cell
 from jobs.grid.desired import DesiredGrid
@@ -66,6 +67,17 @@ def tell_failed(folder: GridFolder, found: Reconciled) -> None:
             f"  {more}{many(len(failed), 'failed cell')}: this command does not take them up, as it would end the "
             f"same way; once what they say is changed: python launch.py retry {folder.name}"
         )
+
+
+def tell_standstill(found: Reconciled) -> None:
+    """Which arrays in the queue will not start by themselves, and what helps."""
+    for array in found.arrays:
+        if stands := standstill(array.jobs):
+            row, finding = stands
+            helps = "; or ".join(finding.advice({"job": row.job, "run": row.name}))
+            print(
+                f"queued, but it does not start: job {row.id} {row.name} ({row}): {finding.told()}: {helps}"
+            )
 
 
 def _shares(found: Reconciled) -> dict[tuple[str, str], Counter[str]]:

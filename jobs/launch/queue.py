@@ -23,7 +23,14 @@ from cluster.slurm.queue import cancel, job_is_alive
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import SubmissionState
 from jobs.launch.race import rivals_of
-from jobs.launch.retry import failed_alike, failed_while_queued, lost_parent, prepared_training
+from jobs.launch.retry import (
+    failed_alike,
+    failed_while_queued,
+    lost_parent,
+    never_to_start,
+    prepared_training,
+    still_standing,
+)
 from jobs.recipe.context import Context, How
 from jobs.recipe.describe import describe, refused, uneven_batch
 from jobs.recipe.plan import Plan, training_obstacles
@@ -114,8 +121,11 @@ class Queue:
         if standing and standing.alive:
             end = f"scancel {' '.join(standing.ids)}"
             if not self.force:
-                state = "running" if standing.runs else "queued"
+                if for_ever := never_to_start(run, standing):
+                    return Item(plan=plan, standing=standing, obstacles=(for_ever,))
+                state = "ending" if standing.ends else "running" if standing.runs else "queued"
                 told = f"already {state}: {standing}, {run.path}; to take it back: {end}"
+                told += still_standing(standing)
                 told += failed_while_queued(run, forgive=not (self.how.dry_run or self.how.test_only))
                 return Item(plan=plan, standing=standing, settled=told)
             if standing.runs:

@@ -12,6 +12,7 @@ from cluster.job.race import ends_of, submission_state_of_run
 from cluster.job.unit import terms
 from cluster.launch.submit import PreparedJob, ask_controller, prepare_job, signal_of, submit_slurm
 from cluster.logs.failure import failure_of
+from cluster.logs.pending_reasons import never_starts, standstill
 from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.resources import Resources, difference, more_memory, resources_again, summary
 from cluster.records import unless_damaged
@@ -20,7 +21,7 @@ from cluster.run.run_folder import FOLDER, RunFolder
 from cluster.run.snapshot import Snapshot
 from cluster.slurm.queue import job_is_alive
 from cluster.slurm.queue_cache import forget
-from cluster.slurm.submission import Submission, recorded
+from cluster.slurm.submission import Submission, SubmissionState, recorded
 from jobs.cell.cell import wanted_cells
 from jobs.recipe.context import How, Where, context_again
 from jobs.recipe.describe import agreed
@@ -119,6 +120,27 @@ def failed_while_queued(run: RunFolder, forgive: bool) -> str:
     return f"\n  taken up again by what is queued, after: {failure.reason}"
 
 
+def never_to_start(run: RunFolder, standing: SubmissionState) -> str:
+    """Why what is queued of a run is not left there: its request is one that never starts. Empty if it may."""
+    stands = standstill(standing.jobs)
+    if stands is None or not never_starts(stands[1].line):
+        return ""
+    return (
+        f"{run.title} is queued as {standing}, and {stands[1].told()}; take it out of the queue, "
+        f"scancel {' '.join(standing.ids)}, and give the same command again with another request"
+    )
+
+
+def still_standing(standing: SubmissionState) -> str:
+    """What is added where what is queued does not start by itself, or ends."""
+    if standing.ends:
+        return "\n  it is about to end: give the same command again once it has"
+    if (stands := standstill(standing.jobs)) is None:
+        return ""
+    row, finding = stands
+    return f"\n  but {finding.told()}: {'; or '.join(finding.advice({'job': row.job}))}"
+
+
 def _parent_of(submission: Submission) -> RunFolder | None:
     """The run whose bridge a training starts from, as its submission was told."""
     bridge = Path(submission.told.get("parent") or "")
@@ -167,7 +189,8 @@ def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) ->
     if standing is None:
         raise ClusterError(f"{run.title} was never in a queue by itself: give {_instead(run)}")
     if standing.alive:
-        raise ClusterError(f"{run.title} is in the queue: {standing}; there is nothing to retry")
+        idle = f"{run.title} is in the queue: {standing}; there is nothing to retry{still_standing(standing)}"
+        raise ClusterError(never_to_start(run, standing) or idle)
     if context.overrides:
         raise ClusterError(
             f"-o {context.overrides[0]} changes the recipe, and with it the run: give it to train; retry may change "

@@ -111,6 +111,17 @@ class Names:
         found = [self.run_or_grid(name) for name in names]
         return list({one.path: one for one in found}.values())
 
+    def alike(self, names: Iterable[str]) -> list[RunFolder]:
+        """Runs of other stages, or signatures, that these names name too, less those that they stand for."""
+        meant = {name: self.run_or_grid(name) for name in names}
+        return [
+            run
+            for name, one in meant.items()
+            for run in self.runs
+            if isinstance(one, RunFolder) and one.name == run.name and one.name.startswith(name.rstrip("/"))
+            if run.path not in {other.path for other in meant.values()}
+        ]
+
     def _run(self, name: str, what: str) -> RunFolder:
         """The run of this name; `what` says what was looked for."""
         if folder := self._folder(name):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.run.lease import IsAlive
 from cluster.run.run_folder import RunFolder, RunIndex
 from jobs.recipe.check import model_obstacles
 from jobs.recipe.weights import signed_by_content
@@ -19,7 +20,6 @@ from layalign.positions import GENERATED
 from layalign.strict import nearest
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-JobIsAlive = Callable[[str], bool | None]
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def training_obstacles(
     environ: Mapping[str, str],
     parent_first: bool,
     command: str,
-    job_is_alive: JobIsAlive | None = None,
+    job_is_alive: IsAlive | None = None,
     leased: bool = True,
 ) -> list[str]:
     """Why a training would be refused, with the next step for each reason.
@@ -170,7 +170,7 @@ def evaluation_obstacles(
     environ: Mapping[str, str],
     command: str,
     trained_first: bool = False,
-    job_is_alive: JobIsAlive | None = None,
+    job_is_alive: IsAlive | None = None,
 ) -> list[str]:
     """Why an evaluation would be refused; arguments as in `training_obstacles`.
 
@@ -199,7 +199,7 @@ def unusable(run: RunFolder, unbegun: str = "has not been trained") -> str:
     return "" if state == "done" else unbegun if state == "new" else f"is not finished ({state})"
 
 
-def _worker(run: RunFolder, job_is_alive: JobIsAlive | None) -> list[str]:
+def _worker(run: RunFolder, job_is_alive: IsAlive | None) -> list[str]:
     """The refusal if another process works on the run."""
     lease = run.lease(job_is_alive=job_is_alive)
     holder = lease.living_holder()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cluster.run.lease import Holder
+
 SBATCH = r"""
 echo "$*" >> calls
 env > environ
@@ -54,6 +56,11 @@ for job; do
 done
 exit 0
 """
+
+
+def holder(job: str, **facts: str) -> Holder:
+    """Somebody elsewhere who holds a lease in a job."""
+    return Holder("n1", 4711, 1, boot="b", namespace="n", since="2026-11-25T08:00:00+00:00", job=job, **facts)
 
 
 class FakeSlurm:

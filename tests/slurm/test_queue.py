@@ -13,6 +13,7 @@ from cluster.slurm.queue import Look, job_is_alive, queued, still_queued
 from cluster.slurm.queued_job import counted
 from cluster.slurm.submission import Submission
 from jobs.diagnosis import why
+from tests.cluster.fake_slurm import holder
 from tests.jobs.stories import Story
 from tests.slurm.chains import clients_of
 from tests.world import launch, launch_anew
@@ -112,12 +113,12 @@ def test_a_job_that_is_held_after_a_requeue_is_told_as_held(queue, tmp_path, wor
     job = queue.submit("--requeue", f"--job-name={found.name}", "--wrap", "sleep 60")
     replace(found, job=job, units=1, profile="sandbox").write(story.run.submission)
     queue.wait(job, "RUNNING")
-    assert job_is_alive(job)
+    assert job_is_alive(holder(job))
     queue.run("scontrol", *words, job)
     wait_for(lambda: queued([job])[0].waits)
     (row,) = queued([job])
     assert (row.state, row.reason.startswith("job requeued in ")) == (state, True), row
-    assert not job_is_alive(job)
+    assert not job_is_alive(holder(job))
     told = why.diagnose(story.run)
     assert (told.state, told.cause) == ("queued", "held")
     assert f"scontrol release {job}" in "\n".join(told.advice)
@@ -131,7 +132,7 @@ def test_a_suspended_job_is_told_as_such(queue, tmp_path):
     queue.wait(job, "RUNNING")
     queue.run("scontrol", "suspend", job)
     assert [row.state for row in queued([job])] == ["SUSPENDED"]
-    assert job_is_alive(job)
+    assert job_is_alive(holder(job))
     assert why.diagnose(story.run).cause == "suspended"
 
 

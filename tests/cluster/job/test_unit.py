@@ -9,6 +9,7 @@ from cluster.job.unit import find_unit, terms
 from cluster.profile.load import load_profile
 from cluster.profile.resources import plan_resources
 from cluster.slurm.queue import job_is_alive
+from tests.cluster.fake_slurm import holder
 
 TERMS = {"requeue": False, "scontrol": True, "time_min": 60, "signal_s": 120}
 ELEMENT = {
@@ -77,7 +78,7 @@ def test_a_slot_requeues_itself_wherever_that_is_allowed():
 
 def test_without_slurms_commands_nothing_is_known(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert job_is_alive("14_2") is None
+    assert job_is_alive(holder("14_2")) is None
     assert unit().shown() is None
     assert not unit().ask_requeue()
     assert not unit().set_comment("step 1")

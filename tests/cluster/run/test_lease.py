@@ -162,7 +162,7 @@ def age(path, seconds):
 def test_of_somebody_elses_job_the_heartbeat_tells_and_slurm_is_not_asked(lease, tmp_path, answer):
     """In a group's folder: with `PrivateData=jobs` squeue shows nothing of others, whatever they run."""
     path, asked = put(tmp_path, **ELSEWHERE, job="77", uid=ANOTHER), []
-    asking = lease(job="78", job_is_alive=lambda job: asked.append(job) or answer)
+    asking = lease(job="78", job_is_alive=lambda holder: asked.append(holder.job) or answer)
     with (
         pytest.raises(ClusterError, match=r"job 77, since .*: it is .*'s: wait until it ends, or ask them"),
         asking,

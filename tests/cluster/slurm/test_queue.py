@@ -9,6 +9,7 @@ from cluster.errors import ClusterError
 from cluster.slurm import client
 from cluster.slurm.queue import UNDECIDED, EndedJob, Look, cancel, ended, job_is_alive, queued, still_queued
 from cluster.slurm.queued_job import QueuedJob, counted
+from tests.cluster.fake_slurm import holder
 
 START = "2026-11-21T09:50:41"
 
@@ -44,14 +45,14 @@ def test_many_jobs_are_one_call(slurm):
 def test_job_that_is_no_longer_known_is_not_queued(slurm):
     slurm.set("unknown")
     assert queued(["12"]) == []
-    assert job_is_alive("12") is False
+    assert job_is_alive(holder("12")) is False
 
 
 def test_silence_is_not_absence(slurm):
     slurm.set("silent")
     with pytest.raises(ClusterError, match=r"squeue does not answer, .*Unable to contact slurm controller"):
         queued(["12"])
-    assert job_is_alive("12") is None
+    assert job_is_alive(holder("12")) is None
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_an_answer_without_squeues_heading_is_none(slurm, script):
     (slurm.folder / "squeue").write_text(f"#!/bin/bash\n{script}\n")
     with pytest.raises(ClusterError, match="squeue does not answer"):
         queued(["12"])
-    assert job_is_alive("12") is None
+    assert job_is_alive(holder("12")) is None
 
 
 def test_a_banner_before_the_heading_changes_nothing(slurm):
@@ -113,9 +114,9 @@ def test_dependency_that_can_never_be_met_is_hopeless(slurm):
 
 def test_job_that_waits_has_no_processes(slurm):
     slurm.set("queue", row("13", "13", "PENDING", "BeginTime", "a", "/x.sh"))
-    assert job_is_alive("13") is False
+    assert job_is_alive(holder("13")) is False
     slurm.set("queue", row("13", "13", "COMPLETING", "None", "a", "/x.sh"))
-    assert job_is_alive("13")
+    assert job_is_alive(holder("13"))
 
 
 def test_ended_jobs_are_told_once_for_each_start(slurm):
@@ -230,7 +231,7 @@ def test_what_a_site_prints_is_no_row_and_no_row_is_lost(slurm):
         ("13", "RUNNING", "na\tme"),
         ("14", "RUNNING", ""),
     ]
-    assert job_is_alive("14")
+    assert job_is_alive(holder("14"))
 
 
 @pytest.mark.parametrize(
@@ -250,7 +251,7 @@ def test_what_a_site_prints_is_no_row_and_no_row_is_lost(slurm):
 def test_every_state_of_squeue_has_processes_or_waits(slurm, state, waits, ending):
     slurm.set("queue", row("13", "13", state, "None", "a", "/x.sh"))
     (job,) = queued(["13"])
-    assert (job.waits, job.ending, job_is_alive("13")) == (waits, ending, not waits)
+    assert (job.waits, job.ending, job_is_alive(holder("13"))) == (waits, ending, not waits)
     assert state in UNDECIDED or state == "REQUEUED"
 
 
@@ -275,7 +276,7 @@ def test_one_look_answers_for_every_job_of_the_user(slurm):
     )
     look = Look.now()
     assert [job.elements for job in look.jobs] == [6, 1]
-    assert [look.job_is_alive(job) for job in ("12_3", "12_4", "13")] == [True, False, False]
-    assert look.job_is_alive("12_4", sign=time.time() + 1) is None  # it may have begun since
+    assert [look.job_is_alive(holder(job)) for job in ("12_3", "12_4", "13")] == [True, False, False]
+    assert look.job_is_alive(holder("12_4"), sign=time.time() + 1) is None  # it may have begun since
     (asked,) = slurm.lines("asked")
     assert "--user=" in asked

@@ -12,6 +12,7 @@ import pytest
 from cluster.slurm import queue_cache
 from cluster.slurm.queue_cache import QueueCache, forget
 from cluster.slurm.queued_job import QueuedJob
+from tests.cluster.fake_slurm import holder
 
 ROOT = Path(__file__).resolve().parents[3]
 RUNNING = "12_0\t12\tRUNNING\tNone\tmath-s1\t/r/a.sh\t2026-11-21T09:50:41\n"
@@ -133,7 +134,7 @@ def test_without_slurm_there_is_nothing_to_look_at(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     look = QueueCache(tmp_path).look()
     assert (look.jobs, look.time, look.fault) == ((), None, "")
-    assert look.job_is_alive("12") is None
+    assert look.job_is_alive(holder("12")) is None
     assert QueueCache(tmp_path).ended(["12"]) == {}
     assert list(tmp_path.iterdir()) == []
 
@@ -183,27 +184,27 @@ def test_many_at_once_leave_a_whole_file(slurm, tmp_path):
 def test_a_look_knows_who_lives_unless_the_sign_is_younger(slurm, tmp_path):
     slurm.set("queue", RUNNING + WAITING)
     look = QueueCache(tmp_path).look()
-    assert look.job_is_alive("12_0") is True
-    assert look.job_is_alive("12_1") is False
-    assert look.job_is_alive("13") is False
-    assert look.job_is_alive("12_1", sign=time.time() + 1) is None  # it may have begun since
+    assert look.job_is_alive(holder("12_0")) is True
+    assert look.job_is_alive(holder("12_1")) is False
+    assert look.job_is_alive(holder("13")) is False
+    assert look.job_is_alive(holder("12_1"), sign=time.time() + 1) is None  # it may have begun since
     assert [job.id for job in look.by_job["12"]] == ["12_0", "12_[1-3%1]"]
 
 
 def test_a_life_is_believed_for_a_minute_and_a_death_looked_up_by_id(slurm, clock):
     slurm.set("queue", RUNNING + WAITING)
     seen = QueueCache()
-    assert seen.job_is_alive("12_0") is True
-    assert seen.job_is_alive("12_1") is False
+    assert seen.job_is_alive(holder("12_0")) is True
+    assert seen.job_is_alive(holder("12_1")) is False
     slurm.set("queue", "")
-    assert seen.job_is_alive("12_0") is True  # believed
+    assert seen.job_is_alive(holder("12_0")) is True  # believed
     assert [line.split()[-1].partition("=")[0] for line in slurm.lines("asked")] == ["--user", "--jobs"]
     clock.now += 61
-    assert seen.job_is_alive("12_0") is False
+    assert seen.job_is_alive(holder("12_0")) is False
     slurm.set("queue", RUNNING)  # it is back: requeued
-    assert seen.job_is_alive("12_0") is True
+    assert seen.job_is_alive(holder("12_0")) is True
     slurm.set("silent")
-    assert seen.job_is_alive("12_1") is None
+    assert seen.job_is_alive(holder("12_1")) is None
 
 
 def test_how_jobs_ended_is_one_question_and_kept(slurm, tmp_path, clock):

@@ -11,6 +11,7 @@ from cluster.files import CHECKSUM
 from cluster.profile.resources import Resources
 from cluster.slurm.queue import Look
 from cluster.slurm.submission import Submission
+from tests.cluster.fake_slurm import holder
 
 RESOURCES = Resources(
     nodes=1, tasks_per_node=1, gpus_per_node=1, gpu="a100", cpus_per_task=4, mem_mb=None, time_min=60, units=1,
@@ -34,7 +35,7 @@ def row(job, state="RUNNING", script="/r/a.sh", name="a"):
 def test_one_call_answers_all_questions(slurm):
     slurm.set("queue", f"{row('7')}\n{row('8', 'PENDING', '/r/b.sh', 'b')}\n")
     look = Look.now()
-    assert [look.job_is_alive(job) for job in ("7", "8", "9")] == [True, False, False]
+    assert [look.job_is_alive(holder(job)) for job in ("7", "8", "9")] == [True, False, False]
     assert submitted("7").may_be_queued(look)
     assert submitted("8", "/r/b.sh", "b").may_be_queued(look)
     assert not submitted("9", "/r/c.sh").may_be_queued(look)
@@ -79,7 +80,7 @@ def test_where_nobody_answers_whatever_was_submitted_may_be_queued(slurm, monkey
         monkeypatch.setenv("PATH", str(slurm.folder))
     slurm.set("silent")
     look = Look.attempt()
-    assert look.job_is_alive("7") is None
+    assert look.job_is_alive(holder("7")) is None
     assert submitted("7").may_be_queued(look)
     assert look.silence.startswith("squeue does not answer: ")
     assert "\n" not in look.silence

@@ -15,10 +15,12 @@ from cluster.profile.resources import Resources
 from cluster.run.grid_folder import GridFolder
 from cluster.run.lease import this_process
 from cluster.run.run_folder import RunFolder
+from cluster.slurm.queued_job import OVER
 from jobs.board.status import Collector, Wishes
 from jobs.cell.cell import Cell, Worklist
 from tests.jobs.synthetic import make_runs
 
+GONE = "job 12 is not in the queue, and accounting does not know it"
 NODE = Resources(
     nodes=1,
     tasks_per_node=4,
@@ -316,13 +318,115 @@ def test_a_job_of_somebody_else_is_not_lost_because_squeue_does_not_show_it(case
         ("12_0", "SUSPENDED", "None", ("running", "suspended")),
         ("12_0", "STOPPED", "None", ("running", "suspended")),
         ("12_0", "STAGE_OUT", "None", ("running", "ends")),
-        ("12_0", "RESIZING", "None", ("running", "gets ready on its nodes")),
+        ("12_0", "RESIZING", "None", ("running", "being resized")),
+        ("12_0", "SIGNALING", "None", ("running", "being signalled")),
+        ("12_0", "LAUNCH_FAILED", "None", ("queued", "could not be started")),
+        ("12_0", "EXPEDITING", "None", ("queued", "being looked at")),
+        ("12_0", "RUNNING", "None", ("running", "gets ready on its nodes")),
+        *(("12_0", state, "None", ("lost", GONE)) for state in OVER),
     ],
 )
 def test_every_state_and_reason_is_told_as_what_it_is(case, slurm, element, state, reason, expected):
     queue(slurm, (element, state, reason, "N/A"))
     row = case.submitted().row()
     assert (row.state, row.note) == expected
+
+
+def rival(case, number=0, **facts):
+    """One more submission of a race, as it is recorded."""
+    case.run.rivals.mkdir(exist_ok=True)
+    told = json.loads(case.run.submission.read_text())
+    (case.run.rivals / f"{number}.json").write_text(json.dumps({**told, **facts}))
+
+
+def test_a_run_is_told_of_by_all_that_was_submitted_for_it(case, slurm):
+    rival(case.submitted(), job="15", script="/r/second.sh")
+    queue(slurm, ("15_[0-2%1]", "PENDING", "Priority", "N/A"))
+    assert (case.row().state, case.row().note) == ("queued", "waits its turn")
+    fresh(case, slurm, ("15_0", "SUSPENDED", "None", "N/A"))
+    assert (case.row().state, case.row().note) == ("running", "suspended")
+    fresh(
+        case,
+        slurm,
+        ("12_[0-2%1]", "PENDING", "PartitionTimeLimit", "N/A"),
+        ("15_[0-2%1]", "PENDING", "Priority", ""),
+    )
+    assert case.row().state == "queued"
+    case.run.submission.unlink()  # the first one was refused, and its record forgotten
+    assert case.row().state == "queued"
+
+
+def test_a_run_one_of_whose_rivals_cannot_be_read_is_told_of_by_the_folder_of_its_script(case, slurm):
+    rival(case.submitted(), job="15", script="/r/second.sh")
+    (case.run.rivals / "0.json").write_text("{")
+    case.run.slurm.mkdir()
+    row = f"15\t15\tPENDING\tPriority\tmath-s1\t{case.run.slurm / 'second.sh'}\tN/A\n"
+    slurm.set("queue", row)
+    assert case.row().state == "queued"
+
+
+def fresh(case, slurm, *rows):
+    """Other rows, and no memory of those before."""
+    queue(slurm, *rows)
+    for path in case.run.root.glob(".queue-*/*"):
+        path.unlink()
+
+
+def test_a_run_that_waits_for_a_rival_of_its_parent_says_so(case, slurm):
+    rival(case.submitted(), job="15")
+    child = Case(case.run.root, "math-s2-00000002").submitted("16", dependency="afterok:12_2?afterok:15_2")
+    rows = (("15_[0-2%1]", "PENDING", "Priority", "N/A"), ("16_[0-2%1]", "PENDING", "Dependency", "N/A"))
+    queue(slurm, *rows)
+    assert child.row().note == "waits for math-s1"
+
+
+def test_a_job_of_another_cluster_is_neither_lost_nor_found_here(case, slurm, monkeypatch):
+    monkeypatch.setenv("CC_CLUSTER", "fir")
+    queue(slurm, ("12_0", "RUNNING", "None", "N/A"))
+    slurm.set("accounting", "12_0\tFAILED\t1:0\tmath-s1\tx\n")
+    assert case.submitted().row().state == "queued"
+    assert case.row().note == "job 12 is on narval, which cannot be asked from here"
+    case.started()
+    assert (case.row().state, case.row().note) == ("interrupted", case.row().note)
+    assert "on narval" in case.row().note
+    case.held(cluster="narval").beat(step=5)
+    assert case.row().state == "running"
+    silent = time.time() - 3600
+    for path in (case.run.heartbeat, case.run.leases / "000001.json"):
+        os.utime(path, (silent, silent))
+    assert case.row().state == "interrupted"
+    case.submitted(days=31)
+    assert case.row().state == "lost"
+
+
+def test_where_there_is_no_accounting_a_cancel_is_told_by_its_event(case, slurm):
+    slurm.forget("accounting")
+    case.submitted().event("cancelled", jobs=["12"], uid=os.getuid())
+    assert (case.row().state, case.row().note) == ("cancelled", "job 12: cancelled by you")
+    other = Case(case.run.root, "math-s2-00000002").submitted("16").event("cancelled", jobs=["15"], uid=7)
+    assert other.row().state == "lost"
+    begun = Case(case.run.root, "math-s1-00000003").submitted("20").started("20_0", hours=3)
+    assert begun.row().state == "lost"
+    assert begun.event("cancelled", jobs=["20"], uid=os.getuid()).row().state == "cancelled"
+    assert begun.started("20_1").row().state == "lost"  # a start after it is another one
+
+
+@pytest.mark.parametrize(
+    ("row", "note"),
+    [
+        ("12_0\tFAILED\t1:0\tvasp\tsbatch vasp.sh\t2024-01-01T00:00:00", GONE),
+        ("12_0\tFAILED\t1:0\tmath-s1\t\t2024-01-01T00:00:00", GONE),
+        ("12_0\tFAILED\t1:0\tmath-s1\t\t", "job 12_0: FAILED, exit 1:0"),
+        (
+            "12_0\tRUNNING\t0:0\tmath-s1\t\t",
+            "job 12_0 is not in the queue, though accounting has it as RUNNING still",
+        ),
+    ],
+)
+def test_accounting_is_believed_of_our_own_job_and_of_one_that_is_over(case, slurm, row, note):
+    slurm.set("accounting", f"{row}\n")
+    row = case.submitted().started().row()
+    assert (row.state, row.note) == ("lost", note.replace("12 ", "12_0 ") if note == GONE else note)
 
 
 def test_a_run_at_work_whose_job_is_suspended_says_so(case, slurm):

@@ -15,6 +15,7 @@ from cluster.job.race import new_rival
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import Look
+from cluster.slurm.queued_job import OVER
 from cluster.slurm.submission import Submission
 from jobs.diagnosis import why
 from jobs.diagnosis.attempts import needs_of
@@ -538,3 +539,79 @@ def test_a_cell_whose_array_broke_before_it_took_up_anything_says_why(said, told
     assert ("log", str(log)) in found.evidence
     log.write_text(f"{said}\n== another-s1-00000009\nstep 1/2\n")
     assert why.diagnose(story.run).cause == "no slot left", "a slot that worked broke over something else"
+
+
+# Whose job, and who ended it.
+
+
+def test_a_row_of_accounting_of_another_job_of_that_number_is_no_cause(story, slurm):
+    times = "2024-01-01T08:00:00|2024-01-01T08:01:00"
+    whose = "2024-01-01T07:00:00|vasp|sbatch vasp.sh"
+    slurm.set("accounting", f"14_0|OUT_OF_MEMORY|0:125|60|720|mem=1G||00:01|1|1||ng1|{times}||{whose}\n")
+    story.submitted().started().printed({0: "step 7\n"})
+    found = why.diagnose(story.run)
+    assert found.cause == "unsure"
+    assert "OUT_OF_MEMORY" not in told(found)
+
+
+def test_a_job_that_accounting_has_as_running_is_not_told_to_have_ended_so(story, slurm):
+    times = "2026-11-25T08:00:00|Unknown"
+    slurm.set("accounting", f"14_0|RUNNING|0:0|60|720|mem=1G||00:01|1|1||ng1|{times}|\n")
+    story.submitted().started().printed({0: "step 7\n"})
+    found = told(why.diagnose(story.run))
+    assert "ended as RUNNING" not in found
+    assert "job 14_0 is RUNNING in accounting still, though it is not in the queue" in found
+
+
+def test_where_there_is_no_accounting_a_cancel_is_told_by_its_event(story, slurm):
+    story.submitted().event("cancelled", 5, jobs=["14"], uid=os.getuid())
+    found = why.diagnose(story.run)
+    assert (found.state, found.cause) == ("new", "never started")
+    assert found.told == "its job 14 was cancelled by you before it could start"
+    story.started(job="14_0").printed({0: "step 7\n"}).event("cancelled", 5, jobs=["14"], uid=os.getuid())
+    assert why.diagnose(story.run).cause == "cancelled"
+    slurm.set("accounting", "14_0|FAILED|0:11|60|720|mem=1G||00:01|1|1||ng1|2026-11-25T08:00:00|x|\n")
+    assert why.diagnose(story.run).cause == "crashed"  # accounting would know
+
+
+def test_a_job_of_another_cluster_may_be_in_its_queue(story, slurm, monkeypatch):
+    monkeypatch.setenv("CC_CLUSTER", "fir")
+    found = why.diagnose(story.submitted().run)
+    assert (found.state, found.cause) == ("queued", "queue not known")
+    assert "on narval, which cannot be asked from here" in found.told
+
+
+@pytest.mark.parametrize(
+    ("state", "cause"),
+    [
+        *(("SIGNALING", "being signalled"), ("RESIZING", "being resized"), ("STAGE_OUT", "ends")),
+        *(
+            ("COMPLETING", "ends"),
+            ("SUSPENDED", "suspended"),
+            ("STOPPED", "suspended"),
+            ("RUNNING", "starting"),
+        ),
+        *(("CONFIGURING", "nodes boot"), ("POWER_UP_NODE", "nodes boot"), ("UPDATE_DB", "starting")),
+        *(
+            ("REVOKED", "moved"),
+            ("REQUEUE_HOLD", "held"),
+            ("SPECIAL_EXIT", "held"),
+            ("EXPEDITING", "being looked at"),
+        ),
+        *(("LAUNCH_FAILED", "could not be started"), ("RECONFIG_FAIL", "could not be started")),
+        *(
+            ("REQUEUED", "begins later"),
+            ("REQUEUE_FED", "begins later"),
+            ("RESV_DEL_HOLD", "reservation is gone"),
+        ),
+        *((state, "never started") for state in OVER),
+    ],
+)
+def test_every_state_of_squeue_is_told_as_what_it_is(story, slurm, state, cause):
+    story.submitted().queued(slurm, "14_0", state, "None")
+    assert why.diagnose(story.run).cause == cause
+
+
+def test_a_run_at_work_that_is_being_signalled_is_not_suspended(story, slurm):
+    story.submitted().started().held("14_0").queued(slurm, "14_0", "SIGNALING", "None")
+    assert why.diagnose(story.run).state == "running"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from cluster.run.lease import this_process
 from cluster.run.run_folder import RunFolder, all_runs
 from cluster.slurm.submission import Submission
 from layalign.evaluation.benchmarks import find_benchmark
+from tests.cluster.logs.test_pending_reasons import CODES
 from tests.cluster.slurm.test_script import options
 from tests.login import at_home, empty_recipe
 from tests.test_layers import HEAVY, modules_after
@@ -518,3 +520,143 @@ def test_what_is_no_race_is_refused(go, slurm, race, message):
     status, printed = go("train", "--stage", "1", "--race", race)
     assert (status, slurm.lines("calls")) == (2, [])
     assert message in printed
+
+
+NEVER = [
+    code
+    for code in CODES
+    if re.search(r"Per(?:Job|Node)(?:Limit)?$", code)
+    or code
+    in (
+        *(
+            "AccountNotAllowed",
+            "AssociationNotFound",
+            "BadConstraints",
+            "DeadLine",
+            "InvalidAccount",
+            "InvalidQOS",
+        ),
+        *(
+            "MaxMemPerLimit",
+            "PartitionTimeLimit",
+            "QOSNotAllowed",
+            "ReservationDeleted",
+            "ReservationInvalid",
+        ),
+        *("AssocMaxWallDurationPerJobLimit", "QOSMaxWallDurationPerJobLimit"),
+    )
+    or re.match(r"QOSMin", code)
+]
+"""Reasons that do not pass; the list is Slurm's own."""
+TOLD_BY_THE_BOARD = ("DependencyNeverSatisfied",)
+
+
+def waits_for(slurm, reason, state="PENDING"):
+    """What is in the queue waits for another reason."""
+    rows = [line.split("\t") for line in slurm.lines("queue")]
+    slurm.set("queue", "".join("\t".join([*row[:2], state, reason, *row[4:]]) + "\n" for row in rows))
+
+
+def test_what_is_queued_and_never_starts_is_no_reason_to_wait(go, slurm, tmp_path, capsys):
+    """For every such reason of Slurm's list: nothing is sent twice, and nothing is called queued."""
+    go("train", "--stage", "1")
+    run = runs(tmp_path)[1]
+    for reason in NEVER:
+        waits_for(slurm, reason)
+        status, printed = go("train", "--stage", "1")
+        assert (status, "already queued" in printed) == (2, False), reason
+        assert f"(PENDING, {reason})" in printed
+        assert "take it out of the queue, scancel 7, and give the same command again" in printed
+    assert launch.main(["retry", run.path.name, "--yes"]) == 2
+    assert "scancel 7" in capsys.readouterr().err
+    assert len(slurm.lines("calls")) == 1
+    waits_for(slurm, f"{NEVER[0]},Priority")
+    assert "already queued" in go("train", "--stage", "1")[1]
+
+
+def test_every_other_reason_of_slurms_list_is_one_to_wait(go, slurm):
+    go("train", "--stage", "1")
+    for reason in CODES:
+        if reason in (*NEVER, *TOLD_BY_THE_BOARD):
+            continue
+        waits_for(slurm, reason)
+        status, printed = go("train", "--stage", "1")
+        assert (status, "already queued" in printed) == (0, True), reason
+        assert ("\n  but " in printed) == bool(re.match(r"JobHeld|JobHoldMax", reason)), reason
+    assert len(slurm.lines("calls")) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "told"),
+    [
+        ("PENDING", "job requeued in held state", "  but it was requeued and is held"),
+        ("REQUEUE_HOLD", "JobHeldUser", "  but it was requeued and is held"),
+        ("SPECIAL_EXIT", "None", "  but it ended with an exit status"),
+        (
+            "PENDING",
+            "JobHeldUser",
+            "  but you hold it back: it does not start until it is released: scontrol release 7",
+        ),
+        ("COMPLETING", "None", "already ending: job 7 (COMPLETING)"),
+        ("STAGE_OUT", "None", "already ending: job 7 (STAGE_OUT)"),
+        ("COMPLETING", "None", "  it is about to end: give the same command again once it has"),
+        ("SIGNALING", "None", "already running: job 7 (SIGNALING)"),
+        ("SUSPENDED", "None", "already running: job 7 (SUSPENDED)"),
+        ("CONFIGURING", "None", "already running: job 7 (CONFIGURING)"),
+        ("LAUNCH_FAILED", "None", "already queued: job 7 (LAUNCH_FAILED"),
+    ],
+)
+def test_what_is_in_the_queue_is_told_as_what_it_is(go, slurm, state, reason, told):
+    go("train", "--stage", "1")
+    waits_for(slurm, reason, state)
+    status, printed = go("train", "--stage", "1")
+    assert (status, len(slurm.lines("calls"))) == (0, 1)
+    assert told in printed
+
+
+def test_a_job_that_squeue_still_shows_though_it_is_over_is_followed_by_the_next(go, slurm):
+    go("train", "--stage", "1")
+    waits_for(slurm, "TimeLimit", "TIMEOUT")
+    status, printed = go("train", "--stage", "1")
+    assert (status, len(slurm.lines("calls"))) == (0, 2), printed
+
+
+def test_a_run_that_another_cluster_may_work_on_is_not_queued_here_too(
+    go, slurm, tmp_path, monkeypatch, capsys
+):
+    go("train", "--stage", "1")
+    run = runs(tmp_path)[1]
+    slurm.set("queue")
+    monkeypatch.setenv("CC_CLUSTER", "fir")
+    for words in (("--stage", "1"), ("--stage", "2"), ("--stage", "all"), ("--stage", "1", "--force")):
+        status, printed = go("train", *words, cluster="fir")
+        assert (status, "was submitted on narval" in printed) == (2, True), words
+    for words in (["retry", run.path.name], ["cancel", run.path.name]):
+        assert launch.main([*words, "--yes", "--cluster", "fir"]) == 2
+        assert "was submitted on narval" in capsys.readouterr().err
+    assert len(slurm.lines("calls")) == 1
+    run.submission.unlink()  # as the message says
+    assert go("train", "--stage", "1", cluster="fir")[0] == 0
+
+
+def test_cancel_records_itself_and_names_the_other_stage(go, slurm, tmp_path, capsys):
+    go("train", "--stage", "all")
+    one, two = runs(tmp_path)[1], runs(tmp_path)[2]
+    assert launch.main(["cancel", "tiny-layalign", "--cluster", "narval", "--yes"]) == 0
+    printed = capsys.readouterr().out
+    assert slurm.lines("cancelled") == ["8"]
+    told = "left in the queue: 7 name: PENDING, Priority; to cancel it too, name " + one.path.name
+    assert told in printed
+    assert read_jsonl(two.events)[-1]["event"] == "cancelled"
+    assert read_jsonl(two.events)[-1]["jobs"] == ["8"]
+    assert launch.main(["status", two.path.name]) == 0
+    assert "cancelled by you" in capsys.readouterr().out
+    assert launch.main(["why", two.path.name]) == 0
+    assert "cancelled by you before it could start" in capsys.readouterr().out
+    assert launch.main(["cancel", "tiny-layalign-s2", "--cluster", "narval", "--yes"]) == 0
+    assert "left in the queue" not in capsys.readouterr().out  # a stage was named
+    assert launch.main(["cancel", "tiny", "--cluster", "narval", "--yes"]) == 0
+    assert told in capsys.readouterr().out
+    assert launch.main(["cancel", one.path.name, "--cluster", "narval", "--yes"]) == 0
+    assert slurm.lines("cancelled") == ["8", "7"]
+    assert "is cancelled" not in go("train", "--stage", "all")[1]
