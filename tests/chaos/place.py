@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,8 @@ from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder, all_runs
 from jobs.cell.answers import answers_of
 from jobs.cell.cell import wanted_cells
-from tests.warm import Python, children, running
+from tests.chaos.processes import Anew, Command, family, kill
+from tests.warm import ROOT, Python, running
 from tests.world import launch, write_recipe
 
 VARIANTS = {"LayAlign": None, "MindMerger": {"model.method": "mindmerger"}}
@@ -30,6 +32,7 @@ REFUSED = re.compile(r"(/\S+?)[:,;]? is damaged")
 RUNS_AGAIN = 5
 """The same command brings a grid to its end within so many starts."""
 LONG_S = 240.0
+ORPHANS_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ class Place:
     def __init__(self, base: Path, world: Path, tasks: int = 1) -> None:
         self.base, self.world, self.tasks = base, world, tasks
         base.mkdir(parents=True, exist_ok=True)
-        write_recipe(world, base)
+        base.chmod(0o755)  # another user may be one of its faults
+        write_recipe(world, base, micro_batch=8)
         told = {"name": "parts", "recipe": str(base / "tiny.yaml"), "variants": VARIANTS}
         told["evaluate"] = {"benchmarks": ["mini"], "languages": ["sw", "en"]}
         (base / "parts.yaml").write_text(yaml.safe_dump(told, sort_keys=False))
@@ -69,9 +73,42 @@ class Place:
         """Its folder."""
         return GridFolder(self.runs, "parts")
 
-    def start(self) -> Python:
-        """Give the command; it goes on in the background."""
-        words = [
+    def start(self, *changes: str) -> Command:
+        """Give the command; it goes on in the background.
+
+        Args:
+            changes: of its process (`tests.chaos.inside`), in this order.
+        """
+        if not changes:
+            return launch("ablate", *self._words(), cwd=self.base, wait=False, **self._environ)
+        folder = next((one.removeprefix("tree=") for one in changes if one.startswith("tree=")), ROOT)
+        code = f"import sys; from tests.chaos.inside import become; [become(word) for word in {changes!r}]; "
+        code += f"import launch; assert launch.__file__ == {str(Path(folder, 'launch.py'))!r}; sys.exit(launch.main())"
+        environ = {
+            **os.environ,
+            "LAYALIGN_CACHE": str(self.base / "cache"),
+            "OMP_NUM_THREADS": "1",
+            **self._environ,
+        }
+        return Python("-c", code, "ablate", *self._words(), cwd=self.base, env=environ)
+
+    def start_anew(self, environ: Mapping[str, str]) -> Anew:
+        """The same from a fresh start of Python, with more in its environment."""
+        words = [sys.executable, ROOT / "launch.py", "ablate", *self._words()]
+        told = {
+            **os.environ,
+            "LAYALIGN_CACHE": str(self.base / "cache"),
+            "OMP_NUM_THREADS": "1",
+            **self._environ,
+        }
+        return Anew(words, self.base, {**told, **environ})
+
+    def ask(self, *words: str) -> int:
+        """A command that only looks; its exit status."""
+        return self.end(launch(*words, cwd=self.base, wait=False, **self._environ))
+
+    def _words(self) -> list[str | Path]:
+        words: list[str | Path] = [
             "--grid",
             self.base / "parts.yaml",
             "--runs",
@@ -80,10 +117,14 @@ class Place:
             self.world / "data",
             "--yes",
         ]
-        words += ["--cluster", "local", *(["--inline"] if self.tasks == 1 else ["--tasks", str(self.tasks)])]
-        return launch("ablate", *words, cwd=self.base, wait=False, LAYALIGN_CHAOS=str(self.base))
+        words += ["--cluster", "local"]
+        return [*words, *(["--inline"] if self.tasks == 1 else ["--tasks", str(self.tasks)])]
 
-    def end(self, process: Python) -> int:
+    @property
+    def _environ(self) -> dict[str, str]:
+        return {"LAYALIGN_CHAOS": str(self.base)}
+
+    def end(self, process: Command) -> int:
         """Wait for a command; keeps what it has said.
 
         Raises:
@@ -143,6 +184,10 @@ class Place:
         found += [f"traceback: {told[-600:]}" for told in self.said if "Traceback (most recent" in told]
         return found
 
+    def clear(self) -> None:
+        """Leave no disk mounted."""
+        subprocess.run(["umount", "-l", self.runs], check=False, capture_output=True)
+
     def _unlike(self, reference: Outcome) -> Iterator[str]:
         ours = self.outcome()
         if ours.weights.keys() != reference.weights.keys():
@@ -169,6 +214,13 @@ class Place:
             yield f"{run.title} was completed {len(done)} times"
 
     def _left(self) -> Iterator[str]:
+        """Processes that do not end: ranks that have lost their launcher may take a moment to notice."""
+        deadline = time.monotonic() + ORPHANS_S
+        while (left := list(self._processes())) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        yield from left
+
+    def _processes(self) -> Iterator[str]:
         mark = f"LAYALIGN_CHAOS={self.base}\0".encode()
         for path in Path("/proc").glob("[0-9]*/environ"):
             try:
@@ -178,24 +230,7 @@ class Place:
                 continue
 
 
-def family(pid: int) -> list[int]:
-    """A process's descendants, the youngest last."""
-    try:
-        found = children(pid)
-    except OSError:
-        return []
-    return [*found, *(one for child in found for one in family(child))]
-
-
-def kill(pid: int, number: int) -> None:
-    """Nothing to one that is over."""
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
-
-
-def reach(place: Place, process: Python, point: int) -> bool:
+def reach(place: Place, process: Command, point: int) -> bool:
     """Wait until a command has come to a point of its progress; False if it was over before."""
     deadline = time.monotonic() + LONG_S
     while process.poll() is None and time.monotonic() < deadline:

@@ -22,8 +22,8 @@ def references(world, tmp_path_factory):
 
 
 def test_a_campaign_meets_every_fault():
-    assert {fault_of(SEED, number) for number in range(len(FAULTS))} == set(FAULTS)
-    assert {number: fault_of(SEED, number) for number in CASES} == CASES
+    assert {fault_of(SEED, number, FAULTS) for number in range(len(FAULTS))} == set(FAULTS)
+    assert {number: fault_of(SEED, number, FAULTS) for number in CASES} == CASES
 
 
 @pytest.mark.slow
