@@ -38,7 +38,7 @@ test-debian13: .venv ## the same under Slurm 24.11, in a Debian 13 root
 	.ci/debian13 $(PYTHON) -m pytest -q -m slurm $(ARGS)
 
 # Seeded faults against whole grids; one case again: make chaos SEED=5 ARGS="--case 2"; those of a cluster, in a sandbox:
-# make chaos ARGS="--on slurm". As root: disks are mounted, networks cut. Needs strace and faketime too.
+# make chaos ARGS="--on slurm". As root: disks are mounted, networks cut. Needs strace too.
 chaos: .venv ## seeded faults against whole grids
 	$(PYTHON) -m tests.chaos --seed $(SEED) --count $(COUNT) $(ARGS)
 

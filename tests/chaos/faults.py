@@ -61,6 +61,6 @@ FAULTS: dict[str, Fault] = {
 
 def lacking() -> str:
     """What this machine lacks for a campaign, and how to get it; empty if it lacks nothing."""
-    names = [name for name in ("strace", "ip", "nsenter", "faketime", "mount") if not shutil.which(name)]
-    told = f"{', '.join(names)} not found; on Debian or Ubuntu: apt-get install strace iproute2 faketime util-linux"
+    names = [name for name in ("strace", "ip", "nsenter", "mount") if not shutil.which(name)]
+    told = f"{', '.join(names)} not found; on Debian or Ubuntu: apt-get install strace iproute2 util-linux"
     return told if names else ""

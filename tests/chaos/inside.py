@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
@@ -17,7 +18,7 @@ def become(word: str) -> None:
     """Change this process.
 
     Args:
-        word: `blockable`, `network`, `shared`, `user=4242` or `tree=FOLDER`.
+        word: `blockable`, `network`, `shared`, `user=4242`, `tree=FOLDER`, `clock=FILE`.
     """
     name, _, value = word.partition("=")
     {
@@ -26,6 +27,7 @@ def become(word: str) -> None:
         "shared": lambda: os.umask(0o002) and None,
         "user": lambda: _another_user(int(value)),
         "tree": lambda: _another_tree(value),
+        "clock": lambda: _another_clock(Path(value)),
     }[name]()
 
 
@@ -72,6 +74,12 @@ def _another_tree(folder: str) -> None:
     ]:
         del sys.modules[name]
     sys.path.insert(0, folder)
+
+
+def _another_clock(told: Path) -> None:
+    """Its time is off by what a file says: a namespace shifts no time of day, and a library that does stops torch."""
+    right = time.time
+    time.time = lambda: right() + float(told.read_text() or 0)
 
 
 def _unshare(flags: int) -> None:

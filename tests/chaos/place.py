@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,7 +22,7 @@ from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder, all_runs
 from jobs.cell.answers import answers_of
 from jobs.cell.cell import wanted_cells
-from tests.chaos.processes import Anew, Command, family, kill
+from tests.chaos.processes import Command, family, kill
 from tests.warm import ROOT, Python, running
 from tests.world import launch, write_recipe
 
@@ -31,7 +30,7 @@ VARIANTS = {"LayAlign": None, "MindMerger": {"model.method": "mindmerger"}}
 REFUSED = re.compile(r"(/\S+?)[:,;]? is damaged")
 RUNS_AGAIN = 5
 """The same command brings a grid to its end within so many starts."""
-LONG_S = 240.0
+LONG_S = 900.0
 ORPHANS_S = 60.0
 
 
@@ -91,17 +90,6 @@ class Place:
             **self._environ,
         }
         return Python("-c", code, "ablate", *self._words(), cwd=self.base, env=environ)
-
-    def start_anew(self, environ: Mapping[str, str]) -> Anew:
-        """The same from a fresh start of Python, with more in its environment."""
-        words = [sys.executable, ROOT / "launch.py", "ablate", *self._words()]
-        told = {
-            **os.environ,
-            "LAYALIGN_CACHE": str(self.base / "cache"),
-            "OMP_NUM_THREADS": "1",
-            **self._environ,
-        }
-        return Anew(words, self.base, {**told, **environ})
 
     def ask(self, *words: str) -> int:
         """A command that only looks; its exit status."""

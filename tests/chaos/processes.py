@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from tests.warm import children
@@ -26,25 +22,6 @@ class Command(Protocol):
     @property
     def told(self) -> str:
         """What it has said up to now."""
-
-
-class Anew:
-    """A process as `tests.warm.Python` is one, but started by exec(2)."""
-
-    def __init__(self, words: Sequence[str | Path], cwd: Path, environ: Mapping[str, str]) -> None:
-        self._output = tempfile.NamedTemporaryFile()  # noqa: SIM115
-        out = {"stdout": self._output, "stderr": subprocess.STDOUT}
-        self._process = subprocess.Popen(words, cwd=cwd, env=environ, **out)  # type: ignore[call-overload]
-        self.pid, self.poll = self._process.pid, self._process.poll
-
-    def wait(self, timeout: float) -> int:
-        """The exit status, when it is over."""
-        return int(self._process.wait(timeout))
-
-    @property
-    def told(self) -> str:
-        """What it has said up to now."""
-        return Path(self._output.name).read_text(errors="replace")
 
 
 def family(pid: int) -> list[int]:
