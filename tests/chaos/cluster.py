@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -16,7 +17,7 @@ from tests.chaos.people import older_tree
 from tests.chaos.place import Place
 from tests.chaos.processes import kill
 from tests.chaos.queued import QueuedPlace
-from tests.slurm.chains import process_of, shell_of
+from tests.slurm.chains import NotThere, process_of, shell_of
 
 Act = Callable[[QueuedPlace, random.Random, str], str]
 """Takes the place, the source of chance and the id of a job that runs; tells what it did."""
@@ -29,12 +30,11 @@ def _to_a_job(act: Act) -> Callable[[Place, random.Random, int], str]:
         assert isinstance(place, QueuedPlace)
 
         def to_one(pid: int) -> str:
-            for _ in range(100):
-                if working := sorted(place.working()):
-                    return act(place, rng, rng.choice(working))
-                if not place.jobs():
-                    break
-                time.sleep(0.1)
+            while place.jobs():
+                for job in rng.sample(working := sorted(place.working()), len(working)):
+                    with contextlib.suppress(NotThere):
+                        return act(place, rng, job)
+                time.sleep(0.2)
             return "no job ran"
 
         return under_way(place, rng, total, to_one)

@@ -186,6 +186,10 @@ def kill_shell(chain: Chain) -> None:
     os.kill(shell_of(chain.running()["JobId"]), signal.SIGKILL)
 
 
+class NotThere(AssertionError):
+    """A process that a test looks for has not begun, or is over."""
+
+
 def process_of(job: str, rank: int) -> int:
     """A process of the job on this very machine, where all nodes are."""
     wanted = {f"SLURM_JOB_ID={job}".encode(), f"SLURM_PROCID={rank}".encode()}
@@ -197,7 +201,7 @@ def process_of(job: str, rank: int) -> int:
             continue
         if wanted <= environ and b"submitit" in command and b"srun" not in command:
             return int(path.name)
-    raise AssertionError(f"no rank {rank} of job {job}")
+    raise NotThere(f"no rank {rank} of job {job}")
 
 
 def shell_of(job: str) -> int:
@@ -212,7 +216,7 @@ def shell_of(job: str) -> int:
                 return int(path.name)
         except OSError:
             continue
-    raise AssertionError(f"no shell of job {job}")
+    raise NotThere(f"no shell of job {job}")
 
 
 def follow(chain: Chain, until: Callable[[Chain], bool], seconds: float = 120) -> None:
