@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cluster.run.state import Cause, State
+
 ROOT = Path(__file__).parents[1]
 PAGES = ("docs/ARCHITECTURE.md", "docs/GLOSSARY.md", "CONTRIBUTING.md")
 
@@ -48,3 +50,10 @@ def test_what_a_page_names_exists(page):
 def test_the_walks_are_a_page_each():
     walks = (ROOT / "docs/ARCHITECTURE.md").read_text().split("\n## ")[1:]
     assert [len(walk.splitlines()) < 60 for walk in walks] == [True] * 3
+
+
+@pytest.mark.parametrize(("title", "words"), [("States", State), ("Causes", Cause)])
+def test_the_glossary_has_every_word_of_a_state_and_of_a_cause(title, words):
+    section = (ROOT / "docs/GLOSSARY.md").read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    told = re.findall(r"^\| (.+?) \| .+ \|$", section, re.MULTILINE)
+    assert told[1:] == [word.value for word in words]

@@ -15,8 +15,9 @@ from typing import Any
 from cluster.files import read_jsonl
 from cluster.job.lifecycle import NEEDS_CHANGE, PASSING
 from cluster.logs.error_patterns import PATTERNS
-from cluster.logs.pattern import find_pattern
+from cluster.logs.pattern import Meaning, find_pattern
 from cluster.logs.slurm_patterns import MEANINGS
+from cluster.run.state import Cause
 from cluster.run.work_folder import WorkFolder
 
 STRIKES = 3
@@ -36,6 +37,7 @@ class Failure:
     """The same command takes it up again."""
     strikes: int
     """How often it has failed in a row without progress."""
+    cause: Cause
 
     def told(self) -> str:
         """Why it is not taken up by the same command, in a line."""
@@ -55,7 +57,25 @@ def failure_of(work: WorkFolder) -> Failure | None:
     strikes = _strikes(read_jsonl(work.events))
     recorded = CAUSE.search(text)
     passing = recorded[1] == PASSING if recorded else may_have_passed(text)
-    return Failure(text.partition("\n")[0], passing and strikes < STRIKES, strikes)
+    return Failure(text.partition("\n")[0], passing and strikes < STRIKES, strikes, cause_of(text))
+
+
+def cause_of(text: str) -> Cause:
+    """The cause of a failure, by what `FAILED` says: the reason, as a run recorded it or as an exception words it."""
+    known = _meaning(text)
+    return known.cause if known else Cause.EXCEPTION
+
+
+def is_symptom(text: str) -> bool:
+    """Whether a failure only follows from something that happened elsewhere."""
+    known = _meaning(text)
+    return known is not None and known.symptom
+
+
+def cause_of_kind(kind: str) -> Cause:
+    """The cause that a run recorded as the kind of message by which Slurm ended it."""
+    known = MEANINGS.get(kind)
+    return known.cause if known else Cause.UNKNOWN
 
 
 def may_have_passed(*texts: str) -> bool:
@@ -66,12 +86,17 @@ def may_have_passed(*texts: str) -> bool:
             from; the first that a table knows counts.
     """
     for text in texts:
-        reason = REST.split(text)[0]
-        found = find_pattern(reason, PATTERNS)
-        known = MEANINGS.get(reason.partition(":")[0]) or (found and found.meaning)
+        known = _meaning(text)
         if known:
             return known.passing
     return False
+
+
+def _meaning(text: str) -> Meaning | None:
+    """What a reason means; None where no table knows it."""
+    reason = REST.split(text)[0]
+    found = find_pattern(reason, PATTERNS)
+    return MEANINGS.get(reason.partition(":")[0]) or (found.meaning if found else None)
 
 
 def _strikes(events: Iterable[Mapping[str, Any]]) -> int:

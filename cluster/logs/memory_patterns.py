@@ -47,7 +47,7 @@ MEMORY_SIGNS = (
         bare=True,
     ),
     log_pattern(
-        "out of host memory",
+        "out of memory",
         r"std::bad_alloc|(?m:^(?:\S+\.)?_?(?:Array)?MemoryError)|Cannot allocate memory|DefaultCPUAllocator: (?:can't "
         r"allocate|not enough) memory|(?i:^out of memory: killed process)|\[Errno 12\]|oom_reaper",
         "the job needed more memory than it had asked for",

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from cluster.run.state import Cause
+
 FIELD = re.compile(r"{(\w+)}")
 WORDS = {
     "GRES": "GPUs",
@@ -40,8 +42,7 @@ class Meaning:
     Its texts are templates: `{name}` is a named group of the pattern, or a fact of the run.
     """
 
-    cause: str
-    """In two or three words."""
+    cause: Cause
     told: str
     """What it means, in a sentence."""
     advice: tuple[str, ...] = ()
@@ -117,7 +118,7 @@ def log_pattern(
     bare: bool = False,
     passing: bool = False,
 ) -> LogPattern:
-    """A row of a table."""
+    """A row of a table; its cause is a word of `Cause`."""
     return LogPattern(
-        cause, told, advice, strength, passing, pattern=re.compile(pattern, re.MULTILINE), bare=bare
+        Cause(cause), told, advice, strength, passing, pattern=re.compile(pattern, re.MULTILINE), bare=bare
     )

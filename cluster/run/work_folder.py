@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cluster.errors import ClusterError, remedy
 from cluster.files import (
@@ -23,8 +23,8 @@ from cluster.provenance import provenance
 from cluster.quantities import epoch_s
 from cluster.run.completion import Completion, Result, read_done, write_done
 from cluster.run.lease import HELD, IsAlive, Lease
+from cluster.run.state import Cause, State
 
-State = Literal["new", "running", "interrupted", "failed", "done"]
 TEXTS = ("job", "log", "nodes", "cause", "submission", "reason", "name")
 NUMBERS = ("unit", "restart", "log_from", "rank", "step")
 """Keys of events, where they have them."""
@@ -200,20 +200,27 @@ class WorkFolder:
 
     def reason(self) -> str:
         """Why it failed, in a line; empty if it did not."""
+        return self.failure().partition("\n")[0]
+
+    def failure(self) -> str:
+        """All that `FAILED` says; empty if it did not fail."""
         try:
-            return self.failed.read_text(encoding="utf-8").partition("\n")[0]
+            return self.failed.read_text(encoding="utf-8", errors="replace") or "failed"
         except FileNotFoundError:
             return ""
 
     def state(self, job_is_alive: IsAlive | None = None) -> State:
-        """What the files say; `job_is_alive` asks the scheduler about the job of a process elsewhere."""
+        """What the files say; `job_is_alive` asks the scheduler about the job of a process elsewhere.
+
+        Whoever has looked at the queue asks `jobs.board.state`, which knows more.
+        """
         if self.is_done():
-            return "done"
+            return State.DONE
         if self.lease(job_is_alive=job_is_alive).living_holder():
-            return "running"
-        if self.failed.exists():
-            return "failed"
-        return "interrupted" if self.done.exists() or read_jsonl(self.starts) else "new"
+            return State.RUNNING
+        if reason := self.reason():
+            return State.CANCELLED if reason.startswith(f"{Cause.CANCELLED}:") else State.FAILED
+        return State.INTERRUPTED if self.done.exists() or read_jsonl(self.starts) else State.NEW
 
     def outcome(self) -> dict[str, Any]:
         """What `DONE` holds; empty if the work is not over, or its result is lost."""

@@ -6,23 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cluster.run.state import Cause, State
 from jobs.board.lines import age, clock, left
-from jobs.board.rows import Row, State
+from jobs.board.rows import Row
 
 LOOKS: dict[State, tuple[str, str, str]] = {
-    "failed": ("✗", "x", "red"),
-    "lost": ("!", "!", "bright_magenta"),
-    "running": ("●", ">", "cyan"),
-    "interrupted": ("◐", "/", "yellow"),
-    "blocked": ("■", "#", "magenta"),
-    "queued": ("○", "o", "blue"),
-    "new": ("·", ".", "default"),
-    "cancelled": ("–", "-", "bright_black"),
-    "done": ("✓", "+", "green"),
+    State.FAILED: ("✗", "x", "red"),
+    State.RUNNING: ("●", ">", "cyan"),
+    State.INTERRUPTED: ("◐", "/", "yellow"),
+    State.BLOCKED: ("■", "#", "magenta"),
+    State.QUEUED: ("○", "o", "blue"),
+    State.NEW: ("·", ".", "default"),
+    State.CANCELLED: ("–", "-", "bright_black"),
+    State.DONE: ("✓", "+", "green"),
 }
 """Mark, the same in ASCII, and colour of each state."""
 BAR = 8
-WORKING: tuple[State, ...] = ("running", "interrupted", "done")
+WORKING: tuple[State, ...] = (State.RUNNING, State.INTERRUPTED, State.DONE)
 """States whose rows tell numbers; of others the note takes their room."""
 
 
@@ -64,9 +64,17 @@ def note(row: Row, terms: Terms) -> str:
         parts.append(f"starts ~{clock(row.start, terms.now)}")
     if row.unit and row.unit > 1 and row.state not in WORKING:
         parts.append(f"unit {row.unit}/{row.units}")
-    if row.note:
-        parts.append(row.note)
+    parts += [_caused(row)] if row.note else []
     return ", ".join(parts)
+
+
+def _caused(row: Row) -> str:
+    """The note with the cause before it, where it is not its first word: `out of memory: job 12_0: ...`."""
+    stopped = row.state in (State.FAILED, State.CANCELLED, State.INTERRUPTED)
+    known = row.cause not in ("", row.state, Cause.NOTHING, Cause.UNKNOWN, Cause.EXCEPTION)
+    summed = row.share and "/" not in row.share
+    said = stopped and known and not summed and not row.note.startswith(row.cause)
+    return f"{row.cause}: {row.note}" if said else row.note
 
 
 def _progress(row: Row, terms: Terms) -> str:

@@ -15,12 +15,13 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
+from cluster.run.state import State
 from jobs.board.columns import ALWAYS, COLUMNS, LOOKS, WORKING, Column, Terms, mark
 from jobs.board.lines import Part, age, clip, cut, fit
-from jobs.board.rows import STATES, GridLine, Row, State, Status
+from jobs.board.rows import GridLine, Row, Status
 
-OVER: Collection[State] = ("done", "cancelled")
-FIRST: tuple[State, State] = ("failed", "running")
+OVER: Collection[State] = (State.DONE, State.CANCELLED)
+FIRST: tuple[State, State] = (State.FAILED, State.RUNNING)
 """What there should be most room for."""
 KEPT = 2
 """Rows of any other group that stay when it is folded; none of work that is over."""
@@ -50,7 +51,7 @@ class Board:
         status: Status,
         now: float,
         height: int | None = None,
-        foldable: Collection[State] = STATES,
+        foldable: Collection[State] = tuple(State),
         footer: str = "",
     ) -> None:
         self.status, self.height, self.foldable, self.footer = status, height, foldable, footer
@@ -105,7 +106,7 @@ class Board:
 
     def _counted(self, counts: Mapping[State, int], words: bool) -> list[Part]:
         parts = []
-        for state in STATES:
+        for state in State:
             if counts.get(state):
                 word = f" {state}" if words else ""
                 parts += [(f"{mark(state, self.terms)} {counts[state]:,}{word}", LOOKS[state][2]), ("  ", "")]
@@ -116,21 +117,16 @@ class Board:
         names = max(cell_len(line.name) for line in self.status.grids)
         parts: list[Part] = [(fit(grid.name, min(names, width // 4)), "bold"), (" ", "")]
         parts += self._bar(grid, max(10, width // (4 if width >= 110 else 6)))
-        parts += [(f" {grid.states.get('done', 0):,}/{grid.cells:,} cells", ""), ("  ", "")]
-        parts += self._counted({s: n for s, n in grid.states.items() if s != "done"}, words=False)
+        parts += [(f" {grid.states.get(State.DONE, 0):,}/{grid.cells:,} cells", ""), ("  ", "")]
+        parts += self._counted({s: n for s, n in grid.states.items() if s != State.DONE}, words=False)
         return cut([*parts, (f"  {grid.gpu_hours:,.0f} GPU-h", "dim")], width)
 
     def _bar(self, grid: GridLine, width: int) -> list[Part]:
         """Every state that some cell has is seen, if only as one character."""
         full, empty = ("#", "-") if self.terms.ascii else ("━", "╌")
         order: tuple[State, ...] = (
-            "done",
-            "running",
-            "failed",
-            "lost",
-            "interrupted",
-            "blocked",
-            "cancelled",
+            *(State.DONE, State.RUNNING, State.FAILED),
+            *(State.INTERRUPTED, State.BLOCKED, State.CANCELLED),
         )
         parts, room = [], width
         for state in order:
@@ -159,7 +155,7 @@ class Board:
         return parts[:-1]
 
     def _urgency(self, row: Row) -> str:
-        if row.state in ("failed", "lost"):
+        if row.state is State.FAILED:
             return LOOKS[row.state][2]
         return "yellow" if row.silent else "dim"
 
@@ -181,7 +177,7 @@ def fold(rows: Sequence[Row], room: int | None, foldable: Collection[State]) -> 
     """Rows that fit into a number of lines: what is over goes first; what has failed and what runs share the rest.
 
     Args:
-        rows: in the order of `STATES`.
+        rows: in the order of `State`.
         room: lines; None is as many as there are rows.
         foldable: states whose rows may go.
     """
@@ -189,7 +185,7 @@ def fold(rows: Sequence[Row], room: int | None, foldable: Collection[State]) -> 
     for row in rows:
         groups.setdefault(row.state, []).append(row)
     lines = {state: len(group) for state, group in groups.items()}
-    for state in (*(s for s in reversed(STATES) if s not in FIRST), *FIRST):
+    for state in (*(s for s in reversed(State) if s not in FIRST), *FIRST):
         excess = sum(lines.values()) - room if room is not None else 0
         if excess <= 0 or state not in foldable or state not in groups:
             continue

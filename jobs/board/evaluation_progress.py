@@ -6,16 +6,21 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from cluster.job.causes import CANCELLED
 from cluster.quantities import epoch_s
 from cluster.run.run_folder import CellFolder, RunFolder
-from jobs.board.rows import Row, State
-from jobs.board.run_state import SILENT_S, World, expected_start, waiting_for_slot
+from cluster.run.state import Cause, State
+from jobs.board.rows import Row
+from jobs.board.run_state import Facts, judged
+from jobs.board.state import SILENT_S, Signs, Standing, Story, World, expected_start, standing
 from jobs.cell.cell import Cell, outcomes
 
-PRECEDENCE: tuple[State, ...] = ("running", "failed", "queued", "interrupted", "blocked", "new", "done")
+PRECEDENCE: tuple[State, ...] = (
+    *(State.RUNNING, State.FAILED, State.QUEUED, State.INTERRUPTED),
+    *(State.CANCELLED, State.BLOCKED, State.NEW, State.DONE),
+)
 """The state of several shares is the first of these that one of them has."""
 
 
@@ -28,6 +33,7 @@ class Share:
     """`Cell.name`."""
     state: State
     answered: int
+    cause: str = Cause.NOTHING
     note: str = ""
     time: float | None = None
     beat: Mapping[str, Any] | None = None
@@ -84,38 +90,74 @@ def shares_of(run: RunFolder, cells: Sequence[Cell], world: World) -> list[Share
     ]
 
 
+def cell_standings(cells: Sequence[Cell], world: World) -> dict[str, Standing]:
+    """Where the cells of a grid stand, by their names: trainings, also told to `world`, and shares of evaluations."""
+    runs = {cell.run_name: RunFolder(Path(cell.run)) for cell in cells}
+    world.needs = {c.run_name: [Path(n).name for n in c.needs] for c in cells if c.job == "train"}
+    beside = {Path(need).name: Path(need) for c in cells for need in (*c.needs, *c.behind)}
+    runs |= {name: RunFolder(path) for name, path in beside.items() if name not in runs}
+    trained = judged({name: Facts.of(run) for name, run in runs.items()}, world)
+    found: dict[str, Standing] = {}
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.job == "train":
+            status = trained[cell.run_name]
+            found[cell.name] = Standing(status.state, status.cause, status.note)
+        else:
+            groups.setdefault((cell.run_name, cell.benchmark), []).append(cell)
+    for (run, _), group in groups.items():
+        for share in shares_of(runs[run], group, world):
+            found[share.name] = Standing(share.state, share.cause, share.note)
+    return found
+
+
 def _begun(folder: CellFolder, cell: Cell, world: World) -> Share:
     name = cell.name
     completion = folder.completion()
     told = completion.outcome
     if cell.answered_by(told):
         hours = told.get("seconds", 0.0) / 3600
-        return Share(cell, name, "done", cell.items, time=epoch_s(told.get("time")), gpu_hours=hours)
+        return Share(cell, name, State.DONE, cell.items, time=epoch_s(told.get("time")), gpu_hours=hours)
     beat = folder.last_beat()
     time = epoch_s(beat.get("time")) or 0.0
+    story = Story.of(folder)
+    signs = Signs(
+        work=folder,
+        name=name,
+        lives=world.lives(folder, time),
+        failed=folder.failure(),
+        fault=completion.fault or story.fault,
+        story=story,
+        started=folder.starts.exists() or folder.done.exists(),
+        sign=time,
+        parents=_parents(cell),
+    )
     answered = min(beat.get("answered", 0), cell.items)
-    if world.lives(folder, time):
-        return Share(cell, name, "running", answered, time=time, beat=beat)
-    reason = folder.reason()
-    if reason and not reason.startswith(f"{CANCELLED}:"):
-        return Share(cell, name, "failed", answered, reason, time)
-    waiting = _not_begun(cell, world)
-    state: State = "interrupted" if waiting.state == "new" else waiting.state
-    return Share(cell, name, state, answered, waiting.note or completion.fault, time, start=waiting.start)
+    return _share(cell, signs, world, answered, beat if signs.lives else None)
 
 
 def _not_begun(cell: Cell, world: World) -> Share:
-    name = cell.name
-    needs = [need.rpartition("/")[2] for need in cell.needs]
-    broken = next((need for need in needs if world.failed.get(need)), None)
-    if broken:
-        return Share(cell, name, "blocked", 0, f"{world.titles.get(broken, broken)} has failed")
-    slots = world.arrays.get(name, ())
-    if not slots:
-        return Share(cell, name, "new", 0)
-    waits = next((need for need in needs if world.failed.get(need) is not None), None)
-    note = f"waits for {world.titles.get(waits, waits)}" if waits else waiting_for_slot(slots)
-    return Share(cell, name, "queued", 0, note, start=expected_start(slots, world.now))
+    return _share(cell, Signs(work=cell.folder, name=cell.name, parents=_parents(cell)), world, 0, None)
+
+
+def _parents(cell: Cell) -> list[str]:
+    """Names of the folders of the runs that a share needs, the nearest first."""
+    return [need.rpartition("/")[2] for need in (*cell.needs, *cell.behind)]
+
+
+def _share(cell: Cell, signs: Signs, world: World, answered: int, beat: Mapping[str, Any] | None) -> Share:
+    found = standing(signs, world)
+    return Share(
+        cell=cell,
+        name=signs.name,
+        state=found.state,
+        cause=found.cause,
+        answered=answered,
+        note="" if found.state in (State.NEW, State.RUNNING) else found.note,
+        time=signs.sign or None,
+        beat=beat,
+        start=expected_start(found.rows, world.now),
+    )
 
 
 def summed_row(run: RunFolder, title: str, shares: Sequence[Share], now: float) -> Row:
@@ -123,12 +165,13 @@ def summed_row(run: RunFolder, title: str, shares: Sequence[Share], now: float) 
     states = Counter(share.state for share in shares)
     state = next(state for state in PRECEDENCE if states[state])
     languages = {share.cell.language for share in shares}
-    unfinished = {share.cell.language for share in shares if share.state != "done"}
-    reason = next((share.note for share in shares if share.state == "failed"), "")
-    broken = [f"{states['failed']} failed: {reason}"] if reason else []
+    unfinished = {share.cell.language for share in shares if share.state is not State.DONE}
+    reason = next((share.note for share in shares if share.state is State.FAILED), "")
+    cause = next(share.cause for share in shares if share.state is state)
+    broken = [f"{states[State.FAILED]} failed: {reason}"] if reason else []
     done = [f"{len(languages) - len(unfinished)}/{len(languages)} languages"]
-    waits = [share.note for share in shares if share.note and share.state == state != "failed"][:1]
-    parts = [*broken, *done] if state == "failed" else [*done, *broken, *waits]
+    waits = [share.note for share in shares if share.note and share.state is state is not State.FAILED][:1]
+    parts = [*broken, *done] if state is State.FAILED else [*done, *broken, *waits]
     step, total = sum(share.answered for share in shares), sum(share.cell.items for share in shares)
     rate = sum((share.beat or {}).get("items_per_s", 0.0) for share in shares)
     return Row(
@@ -136,6 +179,7 @@ def summed_row(run: RunFolder, title: str, shares: Sequence[Share], now: float) 
         title=title,
         share=shares[0].cell.benchmark,
         state=state,
+        cause=cause,
         note=", ".join(parts),
         start=min((share.start for share in shares if share.start), default=None),
         step=step,
@@ -153,6 +197,7 @@ def share_row(run: RunFolder, title: str, share: Share, now: float) -> Row:
         title=title,
         share=f"{cell.benchmark}/{cell.language}-{cell.shard}",
         state=share.state,
+        cause=share.cause,
         note=share.note,
         start=share.start,
         step=share.answered,
@@ -166,7 +211,7 @@ def _signs(shares: Iterable[Share], now: float) -> dict[str, Any]:
     """What those at work say of themselves, the most of each, and when those that give the state were last heard of."""
     every = list(shares)
     beats = [share.beat for share in every if share.beat]
-    working = [share.time for share in every if share.state == "running" and share.time]
+    working = [share.time for share in every if share.state is State.RUNNING and share.time]
     told: dict[str, Any] = {
         key: max((beat[key] for beat in beats if beat.get(key) is not None), default=None)
         for key in ("gpu_mb", "gpu_total_mb", "gpu_util", "rss_mb")

@@ -11,7 +11,7 @@ from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission, readable
-from jobs.board.run_state import World
+from jobs.board.state import World
 from jobs.cell.cell import Cell, Worklist
 
 
@@ -68,14 +68,23 @@ class GridFiles:
         found: dict[str, list[QueuedJob]] = {}
         withdrawn = unless_damaged(self.folder.withdrawn) or set()
         for record in self.records:
-            rows = world.rows_of(record)
+            rows = [row for row in world.rows_of(record) if not row.ending]
             name = record.cells or ""
             if not rows or not name:
                 continue
             if name not in lists:
                 known = unless_damaged(Worklist.read, self.folder.list_named(name))
                 cells = known.cells if known else ()
-                lists[name] = [told for cell in cells if (told := cell.name) not in withdrawn]
+                lists[name] = [
+                    told
+                    for cell in cells
+                    if (told := cell.name) not in withdrawn and self._covers(cell, told)
+                ]
             for told in lists[name]:
                 found[told] = [*found[told], *rows] if told in found else rows
         return found
+
+    def _covers(self, cell: Cell, name: str) -> bool:
+        """Whether a cell is done, as it is wanted, once what a slot was told of it is done."""
+        wanted = self.by_name.get(name)
+        return wanted is None or cell.covers(wanted)

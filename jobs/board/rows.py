@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from cluster.run.state import State
 from cluster.slurm.queue import Look
-
-State = Literal["failed", "lost", "running", "interrupted", "blocked", "queued", "new", "cancelled", "done"]
-STATES: tuple[State, ...] = (
-    *("failed", "lost", "running", "interrupted", "blocked", "queued", "new", "cancelled", "done"),
-)
-"""In the order of the board.
-
-failed: it cannot go on by itself. lost: it was at work or in the queue, and is no longer, without a word. interrupted:
-it can go on, and nothing in the queue will. blocked: it waits for a run that has failed, or asks for what it will never
-get. queued: it will go on, or begin, by itself, or once it is released.
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +18,8 @@ class Row:
     title: str
     """The shortest name that tells it from the others."""
     state: State
+    cause: str = ""
+    """In a few words; of what waits for several reasons each of them."""
     share: str = ""
     """`mgsm`: answers to a benchmark, `mgsm/sw-0`: a share of them; empty for a training."""
     note: str = ""

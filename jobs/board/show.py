@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from cluster.errors import ClusterError
 from cluster.files import write_atomic
-from jobs.board.rows import STATES, State, Status
+from cluster.run.state import State
+from jobs.board.rows import Status
 from jobs.board.status import Collector, Wishes
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ SLOW_S = 3.0
 PIPE_COLUMNS = 160
 """Width of what goes into a file or another program: nothing is to be cut that need not be."""
 PICTURE_COLUMNS, PICTURE_LINES = 120, 48
-PATIENT: tuple[State, ...] = ("blocked", "queued", "new", "cancelled", "done")
+PATIENT: tuple[State, ...] = (State.BLOCKED, State.QUEUED, State.NEW, State.CANCELLED, State.DONE)
 """What `status` folds on a terminal: of all else each row is shown."""
 FONTS = re.compile(r"@font-face\s*\{[^}]*\}\s*")
 """In rich's pictures; they are loaded from the network."""
@@ -119,7 +120,9 @@ def _follow(live: Live, reader: _Reader, svg: Path | None) -> None:
         if status is not shown or time.monotonic() - drawn >= DRAW_S:
             footer = f"q quits; files are read every {reader.every_s:.0f} s, the queue at most once a minute"
             height = live.console.height
-            board = Board(status, time.time(), height, STATES, footer) if status else Text("reading ...")
+            board = (
+                Board(status, time.time(), height, tuple(State), footer) if status else Text("reading ...")
+            )
             live.update(board, refresh=True)
             if svg and status and status is not shown:
                 _draw_picture(svg, status, "watch")

@@ -9,7 +9,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,26 +18,32 @@ from cluster.errors import ClusterError
 from cluster.profile.load import Profile, detect, load_profile
 from cluster.profile.schema import nearest
 from cluster.run.run_folder import RunFolder, all_runs
+from cluster.run.state import State
 from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
 from cluster.slurm import client
 from cluster.slurm.queue import Look
 from cluster.slurm.queue_cache import EVERY_S, SANDBOX_S, QueueCache
+from cluster.slurm.queued_job import QueuedJob
+from cluster.slurm.submission import readable
 from cluster.storage.purge import purge_days, purge_notice
 from jobs.board.evaluation_progress import (
     Share,
     begun_benchmarks,
     begun_cells,
+    cell_standings,
     share_row,
     shares_of,
     summed_row,
 )
 from jobs.board.grid_files import GridFiles
-from jobs.board.rows import STATES, GridLine, Row, State, Status
-from jobs.board.run_state import SILENT_S, Facts, RunStatus, World, gpu_hours, run_status
+from jobs.board.rows import GridLine, Row, Status
+from jobs.board.run_state import Facts, RunStatus, gpu_hours, judged
+from jobs.board.state import SILENT_S, Standing, World
 from jobs.cell.cell import Cell
 from jobs.recipe.names import Names
 
 SANDBOX = "sandbox"
+ORDER = {state: place for place, state in enumerate(State)}
 EACH = 3
 """Up to so many runs that were asked for by name have each share of their evaluations in a row of its own."""
 
@@ -48,7 +54,7 @@ class Wishes:
 
     Attributes:
         names: parts of names of runs or grids, or of labels of a grid's points; none is all.
-        states: of `STATES`; none is all.
+        states: words of `State`; none is all.
         grid: name of the grid whose cells alone are meant.
     """
 
@@ -58,10 +64,10 @@ class Wishes:
 
     def __post_init__(self) -> None:
         for state in self.states:
-            if state not in STATES:
-                near = nearest(state, STATES)
+            if state not in tuple(State):
+                near = nearest(state, tuple(State))
                 hint = f"did you mean {near}? " if near else ""
-                raise ClusterError(f"there is no state {state!r}; {hint}The states are: {', '.join(STATES)}")
+                raise ClusterError(f"there is no state {state!r}; {hint}The states are: {', '.join(State)}")
 
 
 class Collector:
@@ -92,10 +98,13 @@ class Collector:
         titles = _titles(runs)
         facts = {name: Facts.of(run) for name, run in runs.items()}
         world = self._world(facts, titles, grids, now)
-        statuses = self._settled(
-            {name: run_status(known, world) for name, known in facts.items()}, facts, world
-        )
+        statuses = judged(facts, world)
         shares = {name: self._shares(run, grids, world) for name, run in runs.items()}
+        if world.asked and self.cache is not None:
+            world.ended = self.cache.ended(world.asked)
+            statuses = judged(facts, world)
+            again = {name for name, of in shares.items() if any(map(_open, of.values()))}
+            shares |= {name: self._shares(runs[name], grids, world) for name in again}
         states: dict[str, State] = {name: status.state for name, status in statuses.items()}
         states |= {
             share.cell.name: share.state for of in shares.values() for all_ in of.values() for share in all_
@@ -110,6 +119,21 @@ class Collector:
             time=now,
             warnings=tuple(self._purges(runs, statuses, now)),
         )
+
+    def standings(self, cells: Sequence[Cell]) -> dict[str, Standing]:
+        """Where some cells stand, by their names: as the board shows them."""
+        grids = [GridFiles.read(folder) for folder in Names(self.root).grids.values()]
+        runs = {Path(path) for cell in cells for path in (cell.run, *cell.needs, *cell.behind)}
+        own = readable(RunFolder(path).submission for path in runs)
+        records = [*own, *(record for grid in grids for record in grid.records)]
+        world = World(self._look({record.profile for record in records}), time.time())
+        world.jobs = {one.job: Path(one.script).parents[1].name for one in own if one.job}
+        world.arrays = _covered(grids, world)
+        found = cell_standings(cells, world)
+        if world.asked and self.cache is not None:
+            world.ended = self.cache.ended(world.asked)
+            found = cell_standings(cells, world)
+        return found
 
     def _chosen(self, grids: list[GridFiles]) -> dict[str, RunFolder]:
         """The runs that are wanted, those included that a grid wants and nobody has begun."""
@@ -145,13 +169,9 @@ class Collector:
             c.run_name: [Path(n).name for n in c.needs] for g in grids for c in g.cells if c.job == "train"
         }
         world.needs = needs
-        asked = {name for parents in needs.values() for name in parents} - set(facts)
-        failed = {name: bool(k.failed) if k.done is None else None for name, k in facts.items()}
-        for name in asked:
-            run = RunFolder(self.root / name)
-            failed[name] = None if run.is_done() else run.failed.exists()
-        world.failed = failed
-        world.arrays = {name: rows for grid in grids for name, rows in grid.covered(world).items()}
+        beside = {Path(need).name for g in grids for cell in g.cells for need in (*cell.needs, *cell.behind)}
+        judged({name: Facts.of(RunFolder(self.root / name)) for name in beside - set(facts)}, world)
+        world.arrays = _covered(grids, world)
         return world
 
     def _look(self, profiles: set[str]) -> Look:
@@ -170,16 +190,6 @@ class Collector:
                 every = SANDBOX_S
             self.cache = QueueCache(self.root, every)
         return self.cache.look()
-
-    def _settled(
-        self, statuses: dict[str, RunStatus], facts: Mapping[str, Facts], world: World
-    ) -> dict[str, RunStatus]:
-        """The statuses, those that hang on how a job ended judged again with what accounting says of it."""
-        if not world.asked or self.cache is None:
-            return statuses
-        world.ended = self.cache.ended(world.asked)
-        again = [name for name, status in statuses.items() if status.state == "lost"]
-        return {**statuses, **{name: run_status(facts[name], world) for name in again}}
 
     def _shares(self, run: RunFolder, grids: Iterable[GridFiles], world: World) -> dict[str, list[Share]]:
         """The shares of each benchmark of a run: those that grids want, and what else was begun."""
@@ -207,7 +217,7 @@ class Collector:
         rows = []
         for name, known in facts.items():
             title = world.titles[name]
-            if statuses[name].state != "new" or not shares[name] or known.starts:
+            if statuses[name].state is not State.NEW or not shares[name] or known.starts:
                 rows.append(_training_row(known, statuses[name], title, world.now))
             for of_benchmark in shares[name].values():
                 rows.append(summed_row(known.run, title, of_benchmark, world.now))
@@ -240,25 +250,42 @@ class Collector:
         idle = [
             runs[name]
             for name, status in statuses.items()
-            if status.state not in ("running", "queued", "new")
+            if status.state not in (State.RUNNING, State.QUEUED, State.NEW)
         ]
         told = purge_notice(idle, days, now)
         return [told] if told else []
 
 
+def standings(cells: Sequence[Cell]) -> dict[str, Standing]:
+    """Where some cells stand, by their names, whichever folder of runs they are in."""
+    roots = dict.fromkeys(Path(cell.run).parent for cell in cells)
+    ours = ((root, [cell for cell in cells if Path(cell.run).parent == root]) for root in roots)
+    return {name: one for root, its in ours for name, one in Collector(root, Wishes()).standings(its).items()}
+
+
+def _covered(grids: Iterable[GridFiles], world: World) -> dict[str, list[QueuedJob]]:
+    """Rows of the queue whose slots go through a cell, by its name."""
+    return {name: rows for grid in grids for name, rows in grid.covered(world).items()}
+
+
+def _open(shares: Sequence[Share]) -> bool:
+    """Whether a share's state may hang on how its job ended, or on what became of its run."""
+    return any(share.state not in (State.DONE, State.RUNNING) for share in shares)
+
+
 def _place(row: Row) -> tuple[Any, ...]:
     """Where on the board a row belongs: by state, then what happened last, will happen first, or by name."""
     moment = 0.0
-    if row.state in ("failed", "lost", "done", "cancelled"):
+    if row.state in (State.FAILED, State.DONE, State.CANCELLED):
         moment = -(row.time or 0.0)
-    elif row.state == "queued":
+    elif row.state is State.QUEUED:
         moment = row.start or math.inf
-    return STATES.index(row.state), moment, row.title, row.share
+    return ORDER[row.state], moment, row.title, row.share
 
 
 def _training_row(facts: Facts, status: RunStatus, title: str, now: float) -> Row:
     beat, done = facts.beat, facts.done or {}
-    working = status.state == "running"
+    working = status.state is State.RUNNING
     shown = ("loss", *(("tokens_per_s", "eta_s", "gpu_util") if working else ()))
     memory = ("gpu_mb", "gpu_total_mb", "rss_mb")
     units = facts.submission.units if facts.submission else None
@@ -268,6 +295,7 @@ def _training_row(facts: Facts, status: RunStatus, title: str, now: float) -> Ro
         run=facts.run.path.name,
         title=title,
         state=status.state,
+        cause=status.cause,
         note=status.note,
         time=facts.sign or None,
         start=status.start,

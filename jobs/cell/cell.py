@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -12,12 +12,8 @@ from typing import Any, Literal
 from cluster.errors import ClusterError
 from cluster.files import DamagedFile
 from cluster.run.grid_folder import LIST_AGAIN, GridFolder, read_work_list
-from cluster.run.lease import IsAlive
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.work_folder import WorkFolder
-
-CellState = Literal["new", "running", "interrupted", "failed", "done", "blocked"]
-"""As of the folder's files; `blocked` waits for a run that has failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,27 +88,10 @@ class Cell:
         """Whether all that it needs is there."""
         return all(_run(need).is_done() for need in self.needs)
 
-    def hopeless(self, but: Container[str] = ()) -> bool:
-        """Whether it waits for a run that has failed, or that waits for one itself.
-
-        Args:
-            but: folders of runs that have failed, and are taken up again.
-        """
-        needs = [_run(need) for need in (*self.needs, *self.behind) if need not in but]
+    def hopeless(self) -> bool:
+        """Whether it waits for a run that has failed, or that waits for one itself."""
+        needs = [_run(need) for need in (*self.needs, *self.behind)]
         return any(run.failed.exists() and not run.is_done() for run in needs) and not self.ready()
-
-    def state(self, job_is_alive: IsAlive | None = None, but: Container[str] = ()) -> CellState:
-        """What the files say; `but` as in `hopeless`."""
-        if self.done():
-            return "done"
-        folder = self.folder
-        if folder.leases.exists() and folder.lease(job_is_alive=job_is_alive).living_holder():
-            return "running"
-        if folder.failed.exists():
-            return "failed"
-        if self.hopeless(but):
-            return "blocked"
-        return "interrupted" if folder.starts.exists() or folder.done.exists() else "new"
 
     def cause(self) -> str:
         """Why it is not done, in a line, as far as its files say: it has failed, or its result is lost."""

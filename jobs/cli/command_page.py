@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import typing
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -113,12 +114,13 @@ def _type(kind: Any) -> str:
     origin = typing.get_origin(kind)
     if origin is tuple:
         return f"list of {_type(held[0])}"
-    if origin is typing.Literal:
-        return " | ".join(f'"{one}"' for one in held)
+    words = tuple(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else ()
+    if origin is typing.Literal or words:
+        return " | ".join(f'"{one}"' for one in (*held, *words))
     if held and type(None) in held:
         return " | ".join(_type(one) for one in held)
-    words = {str: "text", int: "integer", float: "number", bool: "true or false", type(None): "null"}
-    return words.get(kind, "object")
+    plain = {str: "text", int: "integer", float: "number", bool: "true or false", type(None): "null"}
+    return plain.get(kind, "object")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,11 @@ from typing import Any
 
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.run.state import State
 from cluster.site.doctor import Finding
 from cluster.slurm.queue import Look
 from jobs.board.rows import GridLine, Row, Status
+from jobs.board.state import Standing
 from jobs.cell.cell import Cell
 from jobs.diagnosis.attempts import short_name
 from jobs.diagnosis.of_grid import OPEN, standing
@@ -77,9 +79,9 @@ class WorkDiagnosis:
 
     name: str
     """As it may be typed."""
-    state: str
+    state: State
     cause: str
-    """In a few words."""
+    """In a few words, those of the board; of what waits for several reasons each of them."""
     told: str
     """In a sentence."""
     evidence: tuple[Evidence, ...]
@@ -104,7 +106,9 @@ class MissingCell:
     """A cell that is not done."""
 
     grid: str
-    state: str
+    state: State
+    cause: str
+    """In a few words; of what waits for several reasons each of them."""
     job: str
     """train or evaluate"""
     run: str
@@ -246,13 +250,14 @@ def _diagnosed(work: RunFolder | CellFolder, look: Look | None = None) -> WorkDi
     )
 
 
-def missing_document(rows: Iterable[tuple[str, Cell, str]]) -> MissingDocument:
-    """Cells that are not done: the grid, the cell and its state of each."""
+def missing_document(rows: Iterable[tuple[str, Cell, Standing]]) -> MissingDocument:
+    """Cells that are not done: the grid, the cell and where it stands of each."""
     return MissingDocument(
         cells=tuple(
             MissingCell(
                 grid=grid,
-                state=state,
+                state=stands.state,
+                cause=stands.cause,
                 job=cell.job,
                 run=cell.run_name,
                 benchmark=cell.benchmark,
@@ -261,7 +266,7 @@ def missing_document(rows: Iterable[tuple[str, Cell, str]]) -> MissingDocument:
                 items=cell.items,
                 reason=cell.folder.reason(),
             )
-            for grid, cell, state in rows
+            for grid, cell, stands in rows
         )
     )
 

@@ -12,6 +12,8 @@ from cluster.profile.load import SlurmProfile
 from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
+from cluster.run.state import OPEN, STOPPED, State
+from jobs.board.state import Standing
 from jobs.cell.cell import Cell, Worklist
 from jobs.cell.mending import mend
 from jobs.cli.json_output import print_json
@@ -21,7 +23,7 @@ from jobs.grid.cancel import cancel_all
 from jobs.grid.desired import DesiredGrid, desired_grid, obstacles
 from jobs.grid.grid_file import Grid, Point, load_grid
 from jobs.grid.queue import GridQueue, last_submission
-from jobs.grid.reconcile import OPEN, Reconciled, forgiven
+from jobs.grid.reconcile import Reconciled, forgiven
 from jobs.grid.show import cells_csv, show_plan
 from jobs.launch.retry import MORE, retry_run
 from jobs.recipe.context import Context, How, Where, context_again, context_of
@@ -100,7 +102,7 @@ def missing_command(request: MissingRequest) -> int:
     known, how = Names(request.where.root()), request.how
     how = replace(how, dry_run=how.dry_run or not request.submit)
     grids = [known.grid(name) for name in dict.fromkeys(request.names)] or list(known.grids.values())
-    rows: list[tuple[str, Cell, str]] = []
+    rows: list[tuple[str, Cell, Standing]] = []
     status = 0
     for folder in grids:
         looked = unless_damaged(_looked, folder, request.where, how, request.options, request.submit)
@@ -108,8 +110,8 @@ def missing_command(request: MissingRequest) -> int:
             status = MISTAKE
             continue
         queue, found = looked
-        left = [cell for cell in found.cells if found.states[cell.name] != "done"]
-        rows += [(folder.name, cell, found.states[cell.name]) for cell in left]
+        left = [cell for cell in found.cells if found.state(cell) is not State.DONE]
+        rows += [(folder.name, cell, found.stands[cell.name]) for cell in left]
         if request.submit:
             status = _go_on(queue, found) or status
     if request.json:
@@ -152,13 +154,15 @@ def _broken(known: Names) -> list[RunFolder | GridFolder]:
 
 def _retry_grid(queue: GridQueue, found: Reconciled) -> int:
     """Forgive the failed cells of a grid, and queue them with what waits for them."""
-    failed = [cell for cell in found.cells if found.states[cell.name] == "failed" or cell.name in found.again]
-    if not failed:
-        print(f"{queue.folder.title}: nothing has failed")
+    forgiving = forgiven(found)
+    if not forgiving.missing():
+        counts = ", ".join(f"{count} {state}" for state, count in found.counts().items())
+        print(f"{queue.folder.title}: nothing has stopped that could go on: {counts}")
         return 0
-    for cell in failed:
-        print(f"{cell.name}: {cell.folder.reason()}")
-    return _go_on(queue, forgiven(found))
+    for cell in found.of(*STOPPED):
+        stands = found.stands[cell.name]
+        print(f"{cell.name}: {cell.folder.reason() or stands.note}")
+    return _go_on(queue, forgiving)
 
 
 def _go_on(queue: GridQueue, found: Reconciled) -> int:
@@ -172,7 +176,7 @@ def _submit(queue: GridQueue, found: Reconciled, against: Iterable[str] = ()) ->
     if (
         status == 0
         and not (queue.how.dry_run or queue.how.test_only)
-        and not found.of("running", "queued", *OPEN)
+        and not found.of(State.RUNNING, State.QUEUED, *OPEN)
     ):
         from jobs.grid.conclude import conclude
 

@@ -20,6 +20,7 @@ from cluster.logs.pattern import Finding, Meaning, Strength, find_pattern
 from cluster.logs.slurm_patterns import meant
 from cluster.logs.traces import STOPPED, Trace
 from cluster.quantities import epoch_s
+from cluster.run.state import Cause
 from cluster.run.work_folder import cancels
 from cluster.slurm.accounting import user_name
 from cluster.slurm.queue import UNDECIDED
@@ -69,10 +70,10 @@ OF_KIND = {
     slurm_messages.TERMINATED: Weight.KILLED,
 }
 """Of what Slurm says; anything else is a reason."""
-EXCEPTION = Meaning("an exception", "{error}", (ERRORS, RETRY))
-FAILED = Meaning("failed", "{error}", (ERRORS, RETRY))
+EXCEPTION = Meaning(Cause.EXCEPTION, "{error}", (ERRORS, RETRY))
+FAILED = Meaning(Cause.EXCEPTION, "{error}", (ERRORS, RETRY))
 THROWN = Meaning(
-    "crashed",
+    Cause.CRASHED,
     "an exception of C++ ended it: {error}",
     (ERRORS, EXCLUDE + ", if it happens there only", GOES_ON),
 )
@@ -91,7 +92,7 @@ class Clue:
     trace: Trace | None = None
 
     @property
-    def cause(self) -> str:
+    def cause(self) -> Cause:
         return self.finding.meaning.cause
 
     @property

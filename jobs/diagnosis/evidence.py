@@ -16,11 +16,13 @@ from cluster.quantities import human_time
 from cluster.run.grid_folder import GridFolder
 from cluster.run.lease import Holder
 from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.run.state import State
 from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
 from cluster.slurm.accounting import Usage, usage
 from cluster.slurm.queue import Look
 from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission, own_rows, readable
+from jobs.board.state import Standing
 from jobs.diagnosis.attempts import Attempt, latest_attempt, short_name, slots_of
 from jobs.diagnosis.pace import Pace, moment, pace_of
 
@@ -32,7 +34,7 @@ LINE = 240
 class Diagnosis:
     """What has become of some work, on one screen."""
 
-    state: str
+    state: State
     cause: str
     """In a few words."""
     told: str
@@ -54,6 +56,8 @@ class Inquiry:
     def __init__(self, work: RunFolder | CellFolder, look: Look | None = None) -> None:
         self.work = work
         self.run = work.run if isinstance(work, CellFolder) else work
+        self.parents: dict[str, Standing] | None = None
+        """Where the runs stand that must be done before, by their folders, once `jobs.diagnosis.standing` was asked."""
         if look:
             self.look = look
 

@@ -13,6 +13,7 @@ from cluster.logs.stalls import Suspect, suspects
 from cluster.profile.rules import units_of
 from cluster.quantities import human_time, short_time
 from cluster.quota import quota_of, read_quotas
+from cluster.run.state import Cause, State
 from cluster.slurm.accounting import Usage
 from cluster.slurm.queue import UNDECIDED
 from jobs.diagnosis.attempts import HEADING, LOG, Attempt, short_name
@@ -21,9 +22,8 @@ from jobs.diagnosis.evidence import LAUNCH, Diagnosis, Inquiry, accounting, ago,
 from jobs.diagnosis.log_ends import LogEnds
 from jobs.diagnosis.waiting import brackets_of
 
-UNSURE = "unsure"
 HUNG = Meaning(
-    "silent",
+    Cause.SILENT,
     "it hung: it gave no sign of life in the last {long} before its time was over",
     (ERRORS, GOES_ON),
     Strength.WAITED,
@@ -44,7 +44,7 @@ def failed(inquiry: Inquiry) -> Diagnosis:
     evidence = [("when", ago(failed[-1]["time"]))] if failed else []
     clue = best_clue(inquiry, text)
     assert clue, "what is written down is a clue"
-    return _explained(inquiry, clue, "failed", evidence, text.rpartition("  next: ")[2].strip())
+    return _explained(inquiry, clue, State.FAILED, evidence, text.rpartition("  next: ")[2].strip())
 
 
 def stopped(inquiry: Inquiry) -> Diagnosis:
@@ -56,7 +56,7 @@ def stopped(inquiry: Inquiry) -> Diagnosis:
     clue = best_clue(inquiry)
     if clue is None:
         return _unsure(inquiry, evidence)
-    return _explained(inquiry, _hung(inquiry, clue) or clue, "interrupted", evidence)
+    return _explained(inquiry, _hung(inquiry, clue) or clue, State.INTERRUPTED, evidence)
 
 
 def slot_broke(inquiry: Inquiry) -> Diagnosis | None:
@@ -73,14 +73,14 @@ def slot_broke(inquiry: Inquiry) -> Diagnosis | None:
             clue = best_clue(slot)
             if clue and clue.weight >= Weight.SAID:
                 evidence = [("array", f"job {job} of grid {grid.name} broke before it took up a cell")]
-                found = _explained(slot, clue, "new", evidence)
+                found = _explained(slot, clue, State.NEW, evidence)
                 again = f"python launch.py missing {grid.name} --submit"
                 return replace(found, advice=list(dict.fromkeys([again, *found.advice])))
     return None
 
 
 def _explained(
-    inquiry: Inquiry, clue: Clue, state: str, evidence: list[tuple[str, str]], written: str = ""
+    inquiry: Inquiry, clue: Clue, state: State, evidence: list[tuple[str, str]], written: str = ""
 ) -> Diagnosis:
     """Why it ended.
 
@@ -100,7 +100,7 @@ def _explained(
         advice = [written]
     if attempt:
         evidence.append(("process", _place(inquiry, attempt, _rank(inquiry, attempt, clue))))
-    if attempt and (finding.meaning.symptom or clue.cause in ("killed", "node failure")):
+    if attempt and (finding.meaning.symptom or clue.cause in (Cause.KILLED, Cause.NODE_FAILURE)):
         found = stalled(inquiry, attempt)
         evidence += [
             ("srun", shortened(one.line)) for one in LogEnds(attempt).told[:2] if one.line != finding.line
@@ -126,16 +126,16 @@ def _hung(inquiry: Inquiry, clue: Clue) -> Clue | None:
 def _with_accounting(inquiry: Inquiry, clue: Clue, told: str, advice: list[str]) -> tuple[str, list[str]]:
     """What is told and advised, with what accounting and the measured speed add to it."""
     row = inquiry.accounted
-    if clue.cause == "cancelled" and row and row.by:
+    if clue.cause is Cause.CANCELLED and row and row.by:
         return f"{row.by} cancelled it (job {row.id})", advice
-    if clue.cause == "killed" and row and _nearly_all_memory(row):
+    if clue.cause is Cause.KILLED and row and _nearly_all_memory(row):
         more = (
             "ask for more memory of a node: --mem"
             if inquiry.again() == LAUNCH
             else f"{inquiry.again()} --more-mem"
         )
         return f"{told}; but nearly all the memory that it had asked for was used", [more, *advice]
-    if clue.cause == "walltime":
+    if clue.cause is Cause.WALLTIME:
         return told, more_time(inquiry) or advice
     return told, advice
 
@@ -156,7 +156,7 @@ def _unsure(inquiry: Inquiry, evidence: list[tuple[str, str]]) -> Diagnosis:
     told = f"not sure: {how}; no record, no traceback and no known error among its last words says why"
     evidence += [*progress(inquiry), *accounting(inquiry), *_log(attempt)]
     advice = [f"python launch.py logs {short_name(inquiry.work)}: its last words", inquiry.again()]
-    return Diagnosis("interrupted", UNSURE, told, evidence, advice)
+    return Diagnosis(State.INTERRUPTED, Cause.UNKNOWN, told, evidence, advice)
 
 
 def advice_of(inquiry: Inquiry, clue: Clue) -> list[str]:
@@ -246,7 +246,7 @@ def _leave_out(found: list[Suspect], attempt: Attempt) -> list[str]:
 
 def _disk(cause: str, finding: Finding | None) -> list[tuple[str, str]]:
     """The quota that is used up, where the site tells."""
-    if not finding or cause not in ("disk quota exceeded", "no space left"):
+    if not finding or cause not in (Cause.QUOTA, Cause.NO_SPACE):
         return []
     quotas = read_quotas()
     path = finding.groups.get("path", "")

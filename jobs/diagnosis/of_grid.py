@@ -9,18 +9,19 @@ from cluster.errors import ClusterError
 from cluster.logs.read import LogPart
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.run.state import State
 from cluster.slurm.queue import Look
-from jobs.board.rows import STATES, Row, State
-from jobs.board.status import Collector, Wishes
+from jobs.board.rows import Row
+from jobs.board.status import Collector, Wishes, standings
 from jobs.cell.cell import wanted_cells
 from jobs.diagnosis.logs import show_log
 from jobs.diagnosis.why import diagnose, draw
 
-BROKEN: tuple[State, ...] = ("failed", "lost", "interrupted", "blocked", "cancelled")
+BROKEN: tuple[State, ...] = (*(State.FAILED, State.INTERRUPTED, State.CANCELLED, State.BLOCKED),)
 """What does not go on by itself, in the order of what is told first."""
-OPEN: tuple[State, ...] = (*BROKEN, *(state for state in STATES if state not in (*BROKEN, "done")))
+OPEN: tuple[State, ...] = (*BROKEN, *(state for state in State if state not in (*BROKEN, State.DONE)))
 """All that is not done, in this order."""
-LOGGED: tuple[State, ...] = ("failed", "lost", "running", "interrupted")
+LOGGED: tuple[State, ...] = (State.FAILED, State.RUNNING, State.INTERRUPTED, State.CANCELLED)
 """What a log tells most about, in this order."""
 
 
@@ -57,7 +58,8 @@ class Standing:
             if (cell.run_name, cell.benchmark) == (row.run, row.share)
         ]
         left = [cell for cell in ours if not cell.done()] or ours
-        chosen = next((cell for cell in left if cell.state() == row.state), left[0])
+        stands = standings(left)
+        chosen = next((cell for cell in left if stands[cell.name].state is row.state), left[0])
         return run.cell(chosen.benchmark, chosen.language, chosen.shard)
 
 
@@ -71,7 +73,7 @@ def standing(grid: GridFolder) -> Standing:
     if not status.grids:
         raise ClusterError(f"{grid.title} was never submitted: give ablate --grid with its file")
     (line,) = status.grids
-    counts = ", ".join(f"{line.states[state]} {state}" for state in STATES if line.states.get(state))
+    counts = ", ".join(f"{line.states[state]} {state}" for state in State if line.states.get(state))
     told = f"{counts} of {line.cells} cells"
     return Standing(grid=grid, told=told, rows=status.rows, look=status.look)
 

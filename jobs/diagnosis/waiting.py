@@ -13,17 +13,17 @@ from cluster.logs.read import LogPart
 from cluster.logs.slurm_patterns import meant
 from cluster.profile.load import SlurmProfile, load_profile
 from cluster.quantities import epoch_s, human_time
-from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.run.state import STOPPED, Cause, State
 from cluster.run.work_folder import cancels
 from cluster.slurm.accounting import user_name
 from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission
-from jobs.diagnosis.attempts import needs_of, short_name, why
-from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago, shortened
+from jobs.board.state import SILENT_S
+from jobs.diagnosis.attempts import short_name, why
+from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago, progress, shortened
 from jobs.diagnosis.log_ends import LogEnds
+from jobs.diagnosis.standing import needs, parents_of
 
-SILENT_S = 600.0
-"""A run that works gives a sign of life every 30 seconds, but not while it loads models or prepares data."""
 LONG_S = 1800.0
 """Making an environment and loading modules may be slow, and say little."""
 
@@ -47,23 +47,32 @@ def waiting(inquiry: Inquiry) -> Diagnosis:
     cause = ", ".join(dict.fromkeys(found.meaning.cause for found in findings))
     told = "; others of its elements: ".join(dict.fromkeys(found.told() for found in findings))
     if submission.cells and job.reasons == ("JobArrayTaskLimit",):
-        cause, told = "waits for a slot", _slots(inquiry)
+        cause, told = Cause.SLOT, _slots(inquiry)
     advice = dict.fromkeys(text for found in findings for text in _advice(inquiry, found, submission, job))
-    return Diagnosis("queued", cause, told, evidence, list(advice))
+    return Diagnosis(State.QUEUED, cause, told, evidence, list(advice))
 
 
 def parent_failed(inquiry: Inquiry) -> Diagnosis | None:
     """The run before this one has failed, so that this one cannot start."""
-    for parent in _needs(inquiry):
-        if parent.failed.exists() and not parent.is_done():
-            evidence = [("parent", parent.path.name), ("says", parent.reason()[:240])]
-            told = "the run whose weights it starts from has failed: mend that one first"
+    for parent in needs(inquiry):
+        stands = parents_of(inquiry)[parent.path.name]
+        if stands.state in STOPPED:
+            evidence = [("parent", parent.path.name), ("says", stands.note[:240])]
+            how = "was cancelled" if stands.state is State.CANCELLED else "has failed"
+            told = f"the run whose weights it starts from {how}: mend that one first"
             advice = [
                 why(parent),
                 f"then: {Inquiry(parent, inquiry.look).again()}; {inquiry.again()}",
             ]
-            return Diagnosis("blocked", "parent failed", told, evidence, advice)
+            return Diagnosis(State.BLOCKED, Cause.PARENT, told, evidence, advice)
     return None
+
+
+def not_whole(inquiry: Inquiry, fault: str) -> Diagnosis:
+    """It was done once, and what it stands for is lost, or more of it is wanted now."""
+    state, cause = State.INTERRUPTED, Cause.RESULT_LOST
+    told = fault or "it was done, and more, or something else, is wanted of it now"
+    return Diagnosis(state, cause, told, progress(inquiry), [inquiry.again()])
 
 
 def never_submitted(inquiry: Inquiry) -> Diagnosis:
@@ -76,49 +85,53 @@ def never_submitted(inquiry: Inquiry) -> Diagnosis:
         whose = f" on {hidden.elsewhere}, which cannot be asked from here," if hidden.elsewhere else whose
         told = f"its job {hidden.job or hidden.name}{whose} was submitted, and may be in the queue: nobody can see now"
         evidence += [("squeue", shortened(inquiry.look.silence))] if inquiry.look.silence else []
-        return Diagnosis("queued", "queue not known", told, evidence, [f"in a minute: {why(inquiry.work)}"])
+        return Diagnosis(
+            State.QUEUED, Cause.QUEUE_UNKNOWN, told, evidence, [f"in a minute: {why(inquiry.work)}"]
+        )
     row, newest = inquiry.accounted, inquiry.submissions[0].job if inquiry.submissions else None
     grids = sorted({grid.name for grid, _ in inquiry.slots})
     if row and not row.began:
         by = f"was cancelled by {row.by}" if row.by else "left the queue"
         told = f"its job {row.id} {by} before it could start: somebody ended it, or what it waited for has failed"
-        return Diagnosis("new", "never started", told, evidence, [inquiry.again()])
+        cancelled = row.state == "CANCELLED"
+        state = State.CANCELLED if cancelled else State.INTERRUPTED
+        cause = Cause.CANCELLED if cancelled else Cause.NEVER_STARTED
+        return Diagnosis(state, cause, told, evidence, [inquiry.again()])
     if event := next((one for one in inquiry.events if cancels(one, newest)), None):
         told = f"its job {newest} was cancelled by {user_name(str(event.get('uid')))} before it could start"
-        return Diagnosis("new", "never started", told, evidence, [inquiry.again()])
+        return Diagnosis(State.CANCELLED, Cause.CANCELLED, told, evidence, [inquiry.again()])
     if grids:
         told = f"no slot of grid {', '.join(grids)} is left that could take it"
         return Diagnosis(
-            "new", "no slot left", told, evidence, [f"python launch.py missing {grids[0]} --submit"]
+            State.NEW, Cause.NOT_SUBMITTED, told, evidence, [f"python launch.py missing {grids[0]} --submit"]
         )
     if inquiry.submissions:
         told = f"its job {inquiry.submissions[0].job} has left the queue, and left neither a log nor a word"
-        return Diagnosis("new", "never started", told, evidence, [inquiry.again()])
+        return Diagnosis(State.INTERRUPTED, Cause.NEVER_STARTED, told, evidence, [inquiry.again()])
     told = "no job was ever submitted for it"
-    return Diagnosis("new", "not submitted", told, evidence, ["the launch command of its recipe"])
+    return Diagnosis(State.NEW, Cause.NOT_SUBMITTED, told, evidence, ["the launch command of its recipe"])
 
 
 def _starting(inquiry: Inquiry, submission: Submission, job: QueuedJob) -> Diagnosis:
     """Its job runs, and has not taken it up: it makes its environment, or a slot works on something else."""
     evidence = [("queue", f"job {job.id}, {job.state}, since {job.start}"), *_asked(submission)]
     if (busy := find_pattern(job.state, BUSY)) and not submission.cells:
-        state = "starting" if job.state in ("CONFIGURING", "POWER_UP_NODE") else busy.meaning.cause
         return Diagnosis(
-            state, busy.meaning.cause, busy.told(), evidence, _advice(inquiry, busy, submission, job)
+            State.RUNNING, busy.meaning.cause, busy.told(), evidence, _advice(inquiry, busy, submission, job)
         )
     if submission.cells:
-        return Diagnosis("queued", "waits for a slot", _slots(inquiry), [*evidence, *_parents(inquiry)], [])
+        return Diagnosis(State.QUEUED, Cause.SLOT, _slots(inquiry), [*evidence, *_parents(inquiry)], [])
     log = inquiry.attempt.log if inquiry.attempt else inquiry.run.slurm
     name = short_name(inquiry.work)
     stuck = _stuck(inquiry, job)
     if stuck:
         return Diagnosis(
-            "starting", *stuck, [*evidence, ("log", str(log))], [f"scancel {job.id}; {inquiry.again()}"]
+            State.RUNNING, *stuck, [*evidence, ("log", str(log))], [f"scancel {job.id}; {inquiry.again()}"]
         )
     told = "its job has begun, and makes its environment or loads modules"
     return Diagnosis(
-        "starting",
-        "starting",
+        State.RUNNING,
+        Cause.STARTING,
         told,
         [*evidence, ("log", str(log))],
         [f"python launch.py logs {name} --follow"],
@@ -134,7 +147,7 @@ def suspended(inquiry: Inquiry) -> tuple[str, str] | None:
     return (f"job {job}, {row.state}", busy.told()) if row and busy and still else None
 
 
-def _stuck(inquiry: Inquiry, job: QueuedJob) -> tuple[str, str] | None:
+def _stuck(inquiry: Inquiry, job: QueuedJob) -> tuple[Cause, str] | None:
     """Cause and words, where its job has held nodes for so long that it will hardly begin any more."""
     attempt = inquiry.attempt
     if attempt is None:
@@ -152,27 +165,22 @@ def _stuck(inquiry: Inquiry, job: QueuedJob) -> tuple[str, str] | None:
     if silent_s < LONG_S:
         return None
     return (
-        "silent",
+        Cause.SILENT,
         f"{lasted} nothing works on it, and its log has said nothing for {human_time(silent_s / 60)}",
     )
-
-
-def _needs(inquiry: Inquiry) -> list[RunFolder]:
-    """What must be done before."""
-    return [inquiry.run] if isinstance(inquiry.work, CellFolder) else needs_of(inquiry.run)
 
 
 def _parents(inquiry: Inquiry) -> list[tuple[str, str]]:
     """How far the runs are that must be done before."""
     rows = []
-    for parent in _needs(inquiry):
+    for parent in needs(inquiry):
         if not parent.is_done():
             about = Inquiry(parent, inquiry.look)
-            state, pace = parent.state(inquiry.look.job_is_alive), about.pace
+            state, pace = parents_of(inquiry)[parent.path.name].state, about.pace
             far = (
                 f", step {pace.step} of {pace.total}, about {human_time(pace.left_min)} left" if pace else ""
             )
-            held = [] if state == "running" else about.rows[:1]
+            held = [] if state is State.RUNNING else about.rows[:1]
             queue = "".join(f", job {job.id} {job}" for _, job in held)
             rows.append(("waits for", f"{parent.path.name}: {state}{far}{queue}"))
     return rows

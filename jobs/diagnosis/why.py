@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cluster.logs.read import LogPart
 from cluster.quantities import human_time
 from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.run.state import Cause, State
 from cluster.slurm.queue import Look
+from jobs.board.state import SILENT_S, Standing
 from jobs.diagnosis.attempts import short_name, why
 from jobs.diagnosis.clues import best_clue
 from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago, progress, shortened
@@ -23,12 +26,13 @@ from jobs.diagnosis.failures import (
     who,
 )
 from jobs.diagnosis.pace import moment
-from jobs.diagnosis.waiting import SILENT_S, never_submitted, parent_failed, suspended, waiting
+from jobs.diagnosis.standing import standing_of
+from jobs.diagnosis.waiting import never_submitted, not_whole, parent_failed, suspended, waiting
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-MARKS = {"done": "green", "running": "green", "queued": "yellow", "starting": "yellow", "new": "yellow"}
+MARKS = {State.DONE: "green", State.RUNNING: "green", State.QUEUED: "yellow", State.NEW: "yellow"}
 
 
 def show_why(work: RunFolder | CellFolder) -> None:
@@ -41,7 +45,14 @@ def show_why(work: RunFolder | CellFolder) -> None:
 def diagnose(work: RunFolder | CellFolder, look: Look | None = None) -> Diagnosis:
     """What has become of some work; asks squeue (unless `look` has) and sacct once at most."""
     inquiry = Inquiry(work, look)
-    if work.is_done():
+    stands = standing_of(inquiry)
+    found = _diagnosed(inquiry, stands)
+    return replace(found, state=stands.state)
+
+
+def _diagnosed(inquiry: Inquiry, stands: Standing) -> Diagnosis:
+    work = inquiry.work
+    if stands.state is State.DONE:
         return _done(inquiry)
     if inquiry.holder:
         return _running(inquiry)
@@ -52,6 +63,8 @@ def diagnose(work: RunFolder | CellFolder, look: Look | None = None) -> Diagnosi
     blocked = parent_failed(inquiry)
     if blocked:
         return blocked
+    if stands.cause == Cause.RESULT_LOST or work.is_done():
+        return not_whole(inquiry, stands.note)
     began = inquiry.attempt or (inquiry.accounted and inquiry.accounted.began)
     return stopped(inquiry) if began else slot_broke(inquiry) or never_submitted(inquiry)
 
@@ -89,12 +102,16 @@ def _done(inquiry: Inquiry) -> Diagnosis:
             if cells
             else ""
         )
-        return Diagnosis("done", "nothing is wrong", f"it is done{open_cells}", evidence, [])
+        return Diagnosis(State.DONE, Cause.NOTHING, f"it is done{open_cells}", evidence, [])
     first = failed(Inquiry(broken[0], inquiry.look))
     told = f"it is trained, but {len(broken)} of {len(cells)} shares of its evaluation have failed, first: {first.told}"
     evidence += [("share", cell.path.parent.name + "/" + cell.path.name) for cell in broken[:5]]
     return Diagnosis(
-        "evaluation failed", first.cause, told, [*evidence, *first.evidence], [why(broken[0]), *first.advice]
+        State.DONE,
+        Cause.EVALUATION_FAILED,
+        told,
+        [*evidence, *first.evidence],
+        [why(broken[0]), *first.advice],
     )
 
 
@@ -113,12 +130,14 @@ def _running(inquiry: Inquiry) -> Diagnosis:
     name = short_name(work)
     if still := suspended(inquiry):
         evidence.append(("queue", still[0]))
-        return Diagnosis("suspended", "suspended", still[1], evidence, [f"scontrol show job {holder.job}"])
+        return Diagnosis(
+            State.RUNNING, Cause.SUSPENDED, still[1], evidence, [f"scontrol show job {holder.job}"]
+        )
     if silence < SILENT_S:
         told = "it runs" + (f", about {human_time(inquiry.pace.left_min)} are left" if inquiry.pace else "")
         short, advice = _time_left(inquiry)
-        cause = "its time will not do" if short else "nothing is wrong"
-        return Diagnosis("running", cause, told, [*evidence, *short], advice)
+        cause = Cause.SHORT if short else Cause.NOTHING
+        return Diagnosis(State.RUNNING, cause, told, [*evidence, *short], advice)
     attempt = inquiry.attempt
     found = stalled(inquiry, attempt) if attempt else []
     evidence += suspect_rows(found)
@@ -133,7 +152,7 @@ def _running(inquiry: Inquiry) -> Diagnosis:
         f"python launch.py logs {name}: whether it still loads or prepares data",
         f"if it hangs: {stop}; {inquiry.again()}",
     ]
-    return Diagnosis("silent", "silent", told, evidence, advice)
+    return Diagnosis(State.RUNNING, Cause.SILENT, told, evidence, advice)
 
 
 def _time_left(inquiry: Inquiry) -> tuple[list[tuple[str, str]], list[str]]:

@@ -17,6 +17,7 @@ from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
+from cluster.run.state import OPEN, STOPPED, State
 from cluster.slurm.queue import Look, cancel, still_queued
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.script import SIGNAL_S, signal_seconds
@@ -250,7 +251,7 @@ class GridQueue:
 
     def _conclude_here(self) -> int:
         left = self.look()
-        lost = left.of("failed", "blocked", "interrupted", "new", "running")
+        lost = left.of(*STOPPED, *OPEN, State.BLOCKED, State.RUNNING)
         for cell in lost:
             reason = _held(cell) or cell.cause() or "waits for a run that has failed"
             print(f"not done: {cell.name}: {reason}", file=sys.stderr)
@@ -268,10 +269,10 @@ def withdraw(folder: GridFolder, found: Reconciled) -> None:
     """Take back what nobody wants any more: waiting cells are passed over, running ones and empty arrays cancelled."""
     unwanted = {cell.name for cell in found.unwanted}
     before = unless_damaged(folder.withdrawn) or set()
-    folder.withdraw(unwanted | (before - set(found.states)))
+    folder.withdraw(unwanted | (before - set(found.stands)))
     if not unwanted:
         return
-    wanted = set(found.states)
+    wanted = set(found.stands)
     for array in found.arrays:
         assert array.submission.job
         if wanted.isdisjoint(array.cells):

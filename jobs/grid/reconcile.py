@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from cluster.files import DamagedFile
 from cluster.job.race import alternatives
 from cluster.logs.failure import failure_of
 from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder, all_grids
-from cluster.run.lease import IsAlive
 from cluster.run.run_folder import RunFolder
-from cluster.slurm.queue import Look
+from cluster.run.state import OPEN, STOPPED, Cause, State
+from cluster.slurm.queue import Look, ended
 from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import REMEDY, InFlight, Submission, Unseen, recorded
+from jobs.board.evaluation_progress import cell_standings
+from jobs.board.state import Standing, World
 from jobs.cell.cell import Cell, Worklist
-
-State = Literal["done", "running", "queued", "interrupted", "failed", "blocked", "new"]
-STATES: tuple[State, ...] = ("done", "running", "queued", "interrupted", "failed", "blocked", "new")
-OPEN: tuple[State, ...] = ("interrupted", "new")
-"""States in which a cell waits for somebody to queue it."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,10 @@ class Reconciled:
     """Every cell that a grid wants, and how far it is."""
 
     cells: tuple[Cell, ...]
-    states: Mapping[str, State]
+    stands: Mapping[str, Standing]
     """By the cell's name."""
+    taken: frozenset[str] = frozenset()
+    """Names of cells that are to be queued now. What waits for a run that has failed is not, unless that is too."""
     arrays: tuple[LiveArray, ...] = ()
     """Of the grid, in the queue."""
     elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -53,29 +52,34 @@ class Reconciled:
     """At the queue."""
     unwanted: tuple[Cell, ...] = ()
     """Cells that arrays in the queue would still go through, and nobody wants."""
-    again: frozenset[str] = frozenset()
-    """Names of cells that have failed by what may be over, and are taken up again."""
     asked: bool = False
     """The user has said that what the failed cells need is changed."""
 
+    def state(self, cell: Cell) -> State:
+        """How far a cell is."""
+        return self.stands[cell.name].state
+
     def of(self, *states: State) -> list[Cell]:
         """The cells in these states, in order."""
-        return [cell for cell in self.cells if self.states[cell.name] in states]
+        return [cell for cell in self.cells if self.state(cell) in states]
 
     def missing(self) -> list[Cell]:
-        """What is to be queued now. What waits for a run that has failed is not."""
-        return self.of(*OPEN)
+        """What is to be queued now, in order."""
+        return [cell for cell in self.cells if cell.name in self.taken]
+
+    def left(self) -> list[Cell]:
+        """What has stopped, and is not to be queued now, in order."""
+        return [cell for cell in self.of(*STOPPED) if cell.name not in self.taken]
 
     def counts(self) -> Counter[State]:
         """How many cells are in each state."""
-        return Counter(self.states[cell.name] for cell in self.cells)
+        return Counter(self.state(cell) for cell in self.cells)
 
 
 def forgiven(found: Reconciled) -> Reconciled:
-    """A grid as it is when what has failed is taken up again, and so what waits for it."""
-    again: dict[State, State] = {"failed": "interrupted", "blocked": "new"}
-    states = {name: again.get(state, state) for name, state in found.states.items()}
-    return replace(found, states=states, asked=True)
+    """A grid as it is when all that has stopped is taken up again, and so what waits for it."""
+    taken = {cell.name for cell in found.of(*OPEN, *STOPPED, State.BLOCKED)}
+    return replace(found, taken=found.taken | taken, asked=True)
 
 
 def reconcile(folder: GridFolder, cells: Sequence[Cell], look: Look) -> Reconciled:
@@ -90,17 +94,60 @@ def reconcile(folder: GridFolder, cells: Sequence[Cell], look: Look) -> Reconcil
     arrays = live_arrays(folder, look)
     elsewhere = _elsewhere(folder, cells, look) if look.jobs else {}
     covered = {name: cell for array in arrays for name, cell in array.cells.items()}
-    wanted = {cell.name: cell for cell in cells}
-    ours = {name for array in arrays for name in _covering(array, wanted)}
-    again = {cell.name: cell.run for cell in cells if _passing(cell)}
-    trained = {cell.run for cell in cells if cell.job == "train" and cell.name in again}
-    queued = (ours | elsewhere.keys()) - again.keys()  # slots pass over what has failed
-    states = {cell.name: _state(cell, again, trained, queued, look.job_is_alive) for cell in cells}
-    over = (unless_damaged(folder.withdrawn) or set()) | set(states)
+    stands = _stands(cells, arrays, elsewhere, look)
+    over = (unless_damaged(folder.withdrawn) or set()) | set(stands)
     unwanted = [cell for name, cell in covered.items() if name not in over and not cell.done()]
-    return Reconciled(
-        tuple(cells), states, tuple(arrays), elsewhere, records, look, tuple(unwanted), frozenset(again)
-    )
+    taken = frozenset(_taken(cells, stands, look))
+    return Reconciled(tuple(cells), stands, taken, tuple(arrays), elsewhere, records, look, tuple(unwanted))
+
+
+def _stands(
+    cells: Sequence[Cell], arrays: Sequence[LiveArray], elsewhere: Mapping[str, Sequence[str]], look: Look
+) -> dict[str, Standing]:
+    """Where each cell stands, as the board has it (`jobs.board.state`)."""
+    wanted, world = {cell.name: cell for cell in cells}, World(look, time.time())
+    rows: dict[str, list[QueuedJob]] = {}
+    for array in arrays:
+        for name in _covering(array, wanted):
+            rows.setdefault(name, []).extend(array.jobs)
+    for name, jobs in elsewhere.items():
+        rows.setdefault(name, []).extend(row for job in jobs for row in look.jobs if row.holds(job))
+    world.arrays = rows
+    stands = cell_standings(cells, world)
+    if world.asked:
+        known = ended(world.asked) or ()
+        world.ended = {key: job for job in known for key in (job.id, job.job)}
+        stands = cell_standings(cells, world)
+    return stands
+
+
+def _taken(cells: Sequence[Cell], stands: Mapping[str, Standing], look: Look) -> Iterator[str]:
+    """Names of the cells that the same command queues: what is open, what stopped by what may be over (`failure_of`),
+    and what was blocked by that."""
+    again = {
+        cell.name for cell in cells if stands[cell.name].state in STOPPED and passing(stands[cell.name], cell)
+    }
+    runs = {cell.run for cell in cells if cell.job == "train" and cell.name in again}
+    for cell in cells:
+        state = stands[cell.name].state
+        unasked = look.time is None and stands[cell.name].cause == Cause.QUEUE_UNKNOWN
+        if state in OPEN or cell.name in again or unasked:
+            yield cell.name
+        elif state is State.BLOCKED:
+            stopped = {need for need in (*cell.needs, *cell.behind) if _stopped(need, stands)}
+            if stopped and stopped <= runs:
+                yield cell.name
+
+
+def _stopped(run: str, stands: Mapping[str, Standing]) -> bool:
+    known = stands.get(Path(run).name)
+    return known is not None and known.state in STOPPED
+
+
+def passing(stands: Standing, cell: Cell) -> bool:
+    """Whether the same command takes up a cell that has stopped: its cause may be over, or somebody cancelled it."""
+    failure = failure_of(cell.folder)
+    return failure.passing if failure else stands.state is State.CANCELLED
 
 
 def _elsewhere(folder: GridFolder, cells: Sequence[Cell], look: Look) -> dict[str, tuple[str, ...]]:
@@ -160,31 +207,3 @@ def live_arrays(folder: GridFolder, look: Look, wanted: Container[str] | None = 
 
 def _cells(path: Path) -> dict[str, Cell]:
     return {cell.name: cell for cell in Worklist.read(path).cells} if path.is_file() else {}
-
-
-def _passing(cell: Cell) -> bool:
-    """Whether it has failed by what may be over."""
-    failure = failure_of(cell.folder)
-    return failure is not None and failure.passing
-
-
-def _state(
-    cell: Cell,
-    again: Container[str],
-    trained: Container[str],
-    covered: Container[str],
-    alive: IsAlive,
-) -> State:
-    """How far a cell is.
-
-    Args:
-        cell: it.
-        again: names of cells that are taken up again after a failure.
-        trained: folders of the runs among them.
-        covered: names of cells that something in the queue goes through.
-        alive: asks about a job.
-    """
-    found: State = cell.state(alive, trained)
-    if found == "failed" and cell.name in again:
-        found = "interrupted"
-    return "queued" if found in OPEN and cell.name in covered else found

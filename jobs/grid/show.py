@@ -9,9 +9,11 @@ from pathlib import Path
 from cluster.logs.failure import failure_of
 from cluster.logs.pending_reasons import standstill
 from cluster.run.grid_folder import GridFolder
+from cluster.run.state import STOPPED, State
+from jobs.board.state import Standing
 from jobs.cell.cell import Cell
 from jobs.grid.desired import DesiredGrid
-from jobs.grid.reconcile import STATES, Reconciled
+from jobs.grid.reconcile import Reconciled
 from jobs.recipe.meter import many
 from layalign.tabular import Table
 
@@ -33,7 +35,7 @@ def show_plan(wanted: DesiredGrid, found: Reconciled) -> None:
         headings = ("point", *(["seed"] if seeds else []), "stage 1", "stage 2", *grid.benchmarks)
         shares, rows = _shares(found), []
         for one in wanted.points:
-            stages = {plan.config.stage: found.states[plan.run.path.name] for plan in one.trained}
+            stages = {plan.config.stage: found.stands[plan.run.path.name].said for plan in one.trained}
             answered = [
                 _share(shares.get((str(one.evaluated.run.path), name), Counter())) for name in grid.benchmarks
             ]
@@ -44,7 +46,7 @@ def show_plan(wanted: DesiredGrid, found: Reconciled) -> None:
     if shared:
         print(f"  trained once: {len(shared)} runs that serve {sum(map(len, shared))} points")
     counts = found.counts()
-    print("  cells: " + ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]))
+    print("  cells: " + ", ".join(f"{counts[state]} {state}" for state in State if counts[state]))
     if found.unwanted:
         names = ", ".join(cell.name for cell in found.unwanted[:4]) + (
             ", ..." if len(found.unwanted) > 4 else ""
@@ -54,13 +56,13 @@ def show_plan(wanted: DesiredGrid, found: Reconciled) -> None:
 
 def tell_failed(folder: GridFolder, found: Reconciled) -> None:
     """Which failed cells are taken up again, and which are not before something is changed, and how then."""
-    again = [cell for cell in found.missing() if cell.name in found.again]
+    again = [cell for cell in found.of(*STOPPED) if cell.name in found.taken]
     if again and not found.asked:
         print(f"taken up again: {many(len(again), 'cell')} that failed by what may be over now")
-    failed = found.of("failed")
+    failed = found.left()
     for cell in failed[:SHOWN]:
-        failure = failure_of(cell.folder)
-        print(f"failed: {cell.name}: {failure.told() if failure else 'a moment ago'}")
+        failure, stands = failure_of(cell.folder), found.stands[cell.name]
+        print(f"{stands.state}: {cell.name}: {failure.told() if failure else stands.note}")
     if failed:
         more = f"and {len(failed) - SHOWN} more; " if len(failed) > SHOWN else ""
         print(
@@ -80,28 +82,28 @@ def tell_standstill(found: Reconciled) -> None:
             )
 
 
-def _shares(found: Reconciled) -> dict[tuple[str, str], Counter[str]]:
-    shares: dict[tuple[str, str], Counter[str]] = {}
+def _shares(found: Reconciled) -> dict[tuple[str, str], Counter[State]]:
+    shares: dict[tuple[str, str], Counter[State]] = {}
     for cell in found.cells:
         if cell.job == "evaluate":
-            shares.setdefault((cell.run, cell.benchmark), Counter())[found.states[cell.name]] += 1
+            shares.setdefault((cell.run, cell.benchmark), Counter())[found.state(cell)] += 1
     return shares
 
 
-def _share(counts: Counter[str]) -> str:
+def _share(counts: Counter[State]) -> str:
     """`7/10 done, 2 running`."""
     total = sum(counts.values())
     if len(counts) == 1:
         return next(iter(counts))
-    rest = [f"{counts[state]} {state}" for state in STATES[1:] if counts[state]]
-    return f"{counts['done']}/{total} done, " + ", ".join(rest)
+    rest = [f"{counts[state]} {state}" for state in State if state is not State.DONE and counts[state]]
+    return f"{counts[State.DONE]}/{total} done, " + ", ".join(rest)
 
 
-def cells_csv(rows: Iterable[tuple[str, Cell, str]]) -> str:
-    """Cells as CSV: the grid, the cell and its state of each."""
-    headings = ("grid", "state", "job", "run", "benchmark", "language", "shard", "items", "reason")
+def cells_csv(rows: Iterable[tuple[str, Cell, Standing]]) -> str:
+    """Cells as CSV: the grid, the cell and where it stands of each."""
+    headings = ("grid", "state", "job", "run", "benchmark", "language", "shard", "items", "cause", "reason")
     lines = []
-    for grid, cell, state in rows:
+    for grid, cell, stands in rows:
         what = (cell.job, Path(cell.run).name, cell.benchmark, cell.language, cell.shard, cell.items)
-        lines.append((grid, state, *what, cell.cause()))
+        lines.append((grid, stands.state, *what, stands.cause, cell.cause()))
     return Table.of(headings, lines).csv()

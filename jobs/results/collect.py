@@ -9,6 +9,7 @@ from typing import Any
 
 from cluster.files import read_jsonl
 from cluster.run.run_folder import RunFolder
+from jobs.board.status import standings
 from jobs.cell.answers import Record, answers_of, asked_in
 from jobs.cell.cell import Cell
 from jobs.cell.whole import limited
@@ -198,14 +199,18 @@ def _trainings(points: Iterable[Point]) -> tuple[Training, ...]:
 
 def _missing(points: Iterable[Point], wanted: Collection[Cell]) -> tuple[Missing, ...]:
     """Cells that are not done, each once, under the first point that wants it."""
-    found: dict[Cell, Missing] = {}
+    left: dict[Cell, Point] = {}
     for point in points:
         for cell in point.cells:
-            if cell in wanted and cell not in found and not _whole(cell):
-                there = len(answers_of([cell])) if cell.job == "evaluate" else 0
-                state = "damaged" if cell.done() else cell.state()
-                found[cell] = Missing(point.label, point.seed, cell, state, there)
-    return tuple(found.values())
+            if cell in wanted and not _whole(cell):
+                left.setdefault(cell, point)
+    stands = standings(list(left))
+    found = []
+    for cell, point in left.items():
+        there = len(answers_of([cell])) if cell.job == "evaluate" else 0
+        state = "damaged" if cell.done() else stands[cell.name].said
+        found.append(Missing(point.label, point.seed, cell, state, there))
+    return tuple(found)
 
 
 def _whole(cell: Cell) -> bool:

@@ -67,7 +67,7 @@ SCENARIOS = (  # of stage 1 and stage 2
     ("cancelled", "new"),
     ("new", "new"),
 )
-EXPECTED = {"evaluated": "done", "answering": "done", "waiting": "queued"}
+EXPECTED = {"evaluated": "done", "answering": "done", "waiting": "queued", "lost": "interrupted"}
 """State of a run that was submitted alone, where it is not named as its scenario."""
 UNTOUCHED = ("new", "queued", "waiting", "cancelled", "blocked")
 """Scenarios in which a grid's run has no folder yet."""
@@ -141,7 +141,6 @@ class _Maker:
             state = EXPECTED.get(ending, ending)
             if grid and state in (
                 "new",
-                "lost",
                 "interrupted",
                 "cancelled",
             ):  # a slot of the array will take it up

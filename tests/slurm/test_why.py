@@ -97,7 +97,7 @@ def test_a_rank_that_takes_too_much_memory(sandbox, tmp_path, template):
     with clients_of(sandbox):
         found = why.diagnose(run)
         (row,) = consumption(run, Records.of([run]))
-    assert found.cause == "out of host memory", found
+    assert found.cause == "out of memory", found
     assert "task 1 on node" in found.told
     assert "OUT_OF_MEMORY" in evidence(found)
     assert "--more-mem" in found.advice[0]

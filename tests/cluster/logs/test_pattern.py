@@ -59,7 +59,7 @@ def test_what_is_no_sign_is_not_taken_for_one(line):
 
 def test_a_cause_goes_before_what_follows_from_it():
     text = "ncclRemoteError: remote process exited\nstd::bad_alloc\n"
-    assert find_pattern(text, PATTERNS).meaning.cause == "out of host memory"
+    assert find_pattern(text, PATTERNS).meaning.cause == "out of memory"
 
 
 def test_the_same_words_of_the_hub_and_of_the_nodes_are_told_apart():
@@ -71,7 +71,7 @@ def test_the_same_words_of_the_hub_and_of_the_nodes_are_told_apart():
 
 def test_advice_that_takes_an_unknown_fact_is_left_out():
     finding = find_pattern(
-        "it broke", [log_pattern("broken", "broke", "{what} it broke ({how})", "scancel {job}", "wait")]
+        "it broke", [log_pattern("crashed", "broke", "{what} it broke ({how})", "scancel {job}", "wait")]
     )
     assert finding.told() == "it broke"
     assert finding.advice({"job": ""}) == ["wait"]

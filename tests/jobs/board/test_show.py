@@ -19,10 +19,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from cluster.run.state import State
 from cluster.slurm.queue import Look
 from jobs.board.drawing import Board, Fold, fold
 from jobs.board.lines import age, clip, clock, fit, left
-from jobs.board.rows import STATES, GridLine, Row, Status
+from jobs.board.rows import GridLine, Row, Status
 from jobs.board.show import PATIENT, picture
 from tests.jobs.synthetic import make_runs
 
@@ -52,7 +53,7 @@ RUNNING = Row(
 def rows(**counts):
     return [
         Row(run=f"{state}{n}", title=f"{state}{n}", state=state)
-        for state in STATES
+        for state in State
         for n in range(counts.get(state, 0))
     ]
 
@@ -149,9 +150,9 @@ def test_a_grid_is_a_bar_in_which_every_state_is_seen():
     board = Board(status(grids=(grid,)), NOW)
     name, _, *bar = board._grid(grid, 120)
     assert name == ("abl", "bold")
-    lengths = {style: len(part) for part, style in bar[:8]}
+    lengths = {style: len(part) for part, style in bar[:7]}
     assert (lengths["green"], lengths["red"], lengths["cyan"]) == (15, 1, 1)
-    assert sum(len(part) for part, _ in bar[:8]) == 30
+    assert sum(len(part) for part, _ in bar[:7]) == 30
     line = text(status(grids=(grid,)), 120)[2]
     assert line.endswith("500/1,000 cells  ✗ 1  ● 9  ○ 490  1,234 GPU-h")
 
@@ -165,19 +166,24 @@ def shape(shown):
 
 def test_what_fits_is_shown_whole():
     every = rows(failed=2, running=3, done=4)
-    assert fold(every, 9, STATES) == every
-    assert fold(every, None, STATES) == every
+    assert fold(every, 9, tuple(State)) == every
+    assert fold(every, None, tuple(State)) == every
 
 
 def test_what_is_done_goes_first_and_one_line_says_how_many():
     every = rows(failed=2, running=3, done=40)
-    assert shape(fold(every, 9, STATES)) == [*["failed"] * 2, *["running"] * 3, *["done"] * 3, ("done", 37)]
-    assert shape(fold(every, 6, STATES)) == [*["failed"] * 2, *["running"] * 3, ("done", 40)]
+    assert shape(fold(every, 9, tuple(State))) == [
+        *["failed"] * 2,
+        *["running"] * 3,
+        *["done"] * 3,
+        ("done", 37),
+    ]
+    assert shape(fold(every, 6, tuple(State))) == [*["failed"] * 2, *["running"] * 3, ("done", 40)]
 
 
 def test_the_rest_keeps_two_rows_and_failed_and_running_share_what_is_left():
     every = rows(failed=30, running=90, queued=200, new=50, done=400)
-    shown = fold(every, 30, STATES)
+    shown = fold(every, 30, tuple(State))
     assert len(shown) == 30
     assert shape(shown) == [
         *(*["failed"] * 10, ("failed", 20)),
@@ -186,16 +192,14 @@ def test_the_rest_keeps_two_rows_and_failed_and_running_share_what_is_left():
         *("new", "new", ("new", 48)),
         ("done", 400),
     ]
-    few = shape(fold(rows(failed=30, running=4, done=9), 20, STATES))
+    few = shape(fold(rows(failed=30, running=4, done=9), 20, tuple(State)))
     assert few == [*["failed"] * 14, ("failed", 16), *["running"] * 4, ("done", 9)]
 
 
 def test_every_row_is_shown_or_counted_whatever_the_room():
-    every = rows(
-        failed=7, lost=1, running=5, interrupted=2, blocked=9, queued=40, new=3, cancelled=2, done=60
-    )
+    every = rows(failed=7, running=5, interrupted=2, blocked=9, queued=40, new=3, cancelled=2, done=60)
     for room in range(140):
-        shown = fold(every, room, STATES)
+        shown = fold(every, room, tuple(State))
         assert sum(row.count if isinstance(row, Fold) else 1 for row in shown) == len(every)
         assert all(row.count > 1 for row in shown if isinstance(row, Fold))
         if room > 27:

@@ -136,7 +136,7 @@ def test_every_run_is_in_the_state_that_it_was_made_in(made, asked):
     found = {name: row.state for name, row in trainings(board(made.root)).items()}
     assert found == made.states
     assert set(made.states.values()) == {
-        *("done", "running", "queued", "new", "failed", "lost", "blocked", "interrupted", "cancelled")
+        *("done", "running", "queued", "new", "failed", "blocked", "interrupted", "cancelled")
     }
 
 
@@ -182,7 +182,7 @@ def test_grids_are_summed_up_cell_by_cell(made, asked):
         cells = Worklist.read(folder.path / folder.read_wanted()["list"]).cells
         assert line.cells == len(cells)
         assert line.states["done"] == sum(cell.done() for cell in cells)
-        assert line.states["failed"] == sum(cell.state() == "failed" for cell in cells)
+        assert line.states["failed"] == sum(cell.folder.failed.exists() and not cell.done() for cell in cells)
         assert line.gpu_hours > 100
     names = [cell.name for cell in cells]
     assert [name.partition(" ")[0] for name in names] == [Path(cell.run).name for cell in cells]
@@ -229,8 +229,8 @@ def test_names_may_be_parts_of_names_of_grids_and_of_labels(made, asked):
 
 
 def test_states_can_be_chosen(made, asked):
-    rows = board(made.root, states=("failed", "lost")).rows
-    assert {row.state for row in rows} == {"failed", "lost"}
+    rows = board(made.root, states=("failed", "interrupted")).rows
+    assert {row.state for row in rows} == {"failed", "interrupted"}
     with pytest.raises(ClusterError, match="there is no state 'runing'; did you mean running"):
         Wishes(states=("runing",))
 
@@ -241,7 +241,6 @@ def test_what_needs_attention_comes_first_and_what_is_done_last(made, asked):
         order,
         key=[
             "failed",
-            "lost",
             "running",
             "interrupted",
             "blocked",
@@ -289,7 +288,7 @@ def test_a_job_submitted_after_the_last_look_is_not_lost(case, slurm):
 def test_an_id_that_is_another_jobs_on_another_cluster_is_not_ours(case, slurm):
     queue(slurm, ("12", "RUNNING", "None", "N/A"), name="somebody-else")
     slurm.set("accounting", "12_0\tNODE_FAIL\t1:0\tmath-s1\tx\n")
-    assert case.submitted().row().state == "lost"
+    assert case.submitted().row().state == "interrupted"
 
 
 def test_a_job_of_somebody_else_is_not_lost_because_squeue_does_not_show_it(case, slurm):
@@ -323,7 +322,7 @@ def test_a_job_of_somebody_else_is_not_lost_because_squeue_does_not_show_it(case
         ("12_0", "LAUNCH_FAILED", "None", ("queued", "could not be started")),
         ("12_0", "EXPEDITING", "None", ("queued", "being looked at")),
         ("12_0", "RUNNING", "None", ("running", "gets ready on its nodes")),
-        *(("12_0", state, "None", ("lost", GONE)) for state in OVER),
+        *(("12_0", state, "None", ("interrupted", GONE)) for state in OVER),
     ],
 )
 def test_every_state_and_reason_is_told_as_what_it_is(case, slurm, element, state, reason, expected):
@@ -396,7 +395,7 @@ def test_a_job_of_another_cluster_is_neither_lost_nor_found_here(case, slurm, mo
         os.utime(path, (silent, silent))
     assert case.row().state == "interrupted"
     case.submitted(days=31)
-    assert case.row().state == "lost"
+    assert case.row().state == "interrupted"
 
 
 def test_where_there_is_no_accounting_a_cancel_is_told_by_its_event(case, slurm):
@@ -404,11 +403,11 @@ def test_where_there_is_no_accounting_a_cancel_is_told_by_its_event(case, slurm)
     case.submitted().event("cancelled", jobs=["12"], uid=os.getuid())
     assert (case.row().state, case.row().note) == ("cancelled", "job 12: cancelled by you")
     other = Case(case.run.root, "math-s2-00000002").submitted("16").event("cancelled", jobs=["15"], uid=7)
-    assert other.row().state == "lost"
+    assert other.row().state == "interrupted"
     begun = Case(case.run.root, "math-s1-00000003").submitted("20").started("20_0", hours=3)
-    assert begun.row().state == "lost"
+    assert begun.row().state == "interrupted"
     assert begun.event("cancelled", jobs=["20"], uid=os.getuid()).row().state == "cancelled"
-    assert begun.started("20_1").row().state == "lost"  # a start after it is another one
+    assert begun.started("20_1").row().state == "interrupted"  # a start after it is another one
 
 
 @pytest.mark.parametrize(
@@ -426,7 +425,7 @@ def test_where_there_is_no_accounting_a_cancel_is_told_by_its_event(case, slurm)
 def test_accounting_is_believed_of_our_own_job_and_of_one_that_is_over(case, slurm, row, note):
     slurm.set("accounting", f"{row}\n")
     row = case.submitted().started().row()
-    assert (row.state, row.note) == ("lost", note.replace("12 ", "12_0 ") if note == GONE else note)
+    assert (row.state, row.note) == ("interrupted", note.replace("12 ", "12_0 ") if note == GONE else note)
 
 
 def test_a_run_at_work_whose_job_is_suspended_says_so(case, slurm):
@@ -496,9 +495,15 @@ def test_a_run_that_nothing_will_go_on_with_is_interrupted(case):
 @pytest.mark.parametrize(
     ("accounting", "state", "note"),
     [
-        ("12_0\tNODE_FAIL\t1:0\tmath-s1\tx\n", "lost", "job 12_0: NODE_FAIL, exit 1:0"),
-        ("12_0\tCANCELLED by 7\t0:0\tmath-s1\tx\n", "cancelled", "job 12_0: CANCELLED"),
-        ("", "lost", "job 12_0 is not in the queue, and accounting does not know it"),
+        ("12_0\tNODE_FAIL\t1:0\tmath-s1\tx\n", "interrupted: node failure", "job 12_0: NODE_FAIL, exit 1:0"),
+        ("12_0\tCANCELLED by 7\t0:0\tmath-s1\tx\n", "cancelled: cancelled", "job 12_0: CANCELLED"),
+        (
+            "12_0\tOUT_OF_MEMORY\t0:125\tmath-s1\tx\n",
+            "failed: out of memory",
+            "job 12_0: OUT_OF_MEMORY, exit 0:125",
+        ),
+        ("12_0\tFAILED\t0:9\tmath-s1\tx\n", "interrupted: killed", "job 12_0: FAILED, exit 0:9"),
+        ("", "interrupted: unsure", "job 12_0 is not in the queue, and accounting does not know it"),
     ],
 )
 def test_a_run_whose_job_went_without_a_word_is_lost_and_accounting_is_asked_how(
@@ -506,7 +511,7 @@ def test_a_run_whose_job_went_without_a_word_is_lost_and_accounting_is_asked_how
 ):
     slurm.set("accounting", accounting)
     row = case.submitted().started().held().beat(seconds=7200, step=5, loss=0.1).row()
-    assert (row.state, row.note) == (state, note)
+    assert (f"{row.state}: {row.cause}", row.note) == (state, note)
     assert [line.split()[-1] for line in slurm.lines("asked")][1:] == ["--jobs=12_0"]
 
 

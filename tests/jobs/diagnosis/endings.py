@@ -65,7 +65,7 @@ ADVICE_OF = {
         *("model or data not in the cache", "no internet", "damaged file", "too many requests"),
         "no access to the model",
     },
-    r"--more-mem|--mem\b": {"out of host memory", "too little shared memory", "killed"},
+    r"--more-mem|--mem\b": {"out of memory", "too little shared memory", "killed"},
     r"micro_batch=|batch_size=": {"out of GPU memory"},
     r"launch\.py clean|diskusage": {"disk quota exceeded", "no space left", "output file not written"},
     r"SOCKET_IFNAME": {"no network between nodes"},

@@ -17,10 +17,10 @@ from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue import Look
 from cluster.slurm.queued_job import OVER
 from cluster.slurm.submission import Submission
+from jobs.board.state import SILENT_S
 from jobs.diagnosis import why
 from jobs.diagnosis.attempts import needs_of
 from jobs.diagnosis.evidence import Diagnosis
-from jobs.diagnosis.waiting import SILENT_S
 from tests.jobs.stories import START, Story, ago
 from tests.jobs.synthetic import make_runs
 
@@ -84,7 +84,7 @@ def test_host_memory_with_what_it_asked_for_and_used(story, slurm):
         f"out of memory: job 14_0\n  next: {SAME}\n", 40
     )
     found = why.diagnose(story.run)
-    assert found.cause == "out of host memory"
+    assert found.cause == "out of memory"
     assert "task 3 on ng2" in found.told
     assert "rank 3 on ng2" in told(found)
     assert "64.5 of 64.0 GB of memory" in told(found)
@@ -178,7 +178,7 @@ def test_a_cause_elsewhere_goes_before_a_time_out(story):
 def test_a_failure_whose_logs_are_gone_is_told_from_what_is_written_down(story):
     story.started().failed(f"KeyError: 'labels'\n  next: {SAME}\n", rank=0, job="14_0")
     found = why.diagnose(story.run)
-    assert (found.cause, found.told) == ("failed", "KeyError: 'labels'")
+    assert (found.cause, found.told) == ("an exception", "KeyError: 'labels'")
     assert found.advice == [SAME]
 
 
@@ -287,7 +287,8 @@ def test_a_reason_of_the_queue(story, slurm, reason, cause, helps):
     start = datetime.now() + timedelta(hours=2, minutes=5)
     story.submitted().queued(slurm, "14_[0-2%1]", "PENDING", reason, f"{start:%Y-%m-%dT%H:%M:%S}")
     found = why.diagnose(story.run)
-    assert (found.state, found.cause) == ("queued", cause)
+    never = reason in ("InvalidAccount", "PartitionTimeLimit", "QOSMaxGRESPerJob")
+    assert (found.state, found.cause) == ("blocked" if never else "queued", cause)
     assert helps in told(found)
     assert reason in told(found)
     assert "in 2 h" in told(found)
@@ -300,10 +301,10 @@ def test_a_reason_of_the_queue(story, slurm, reason, cause, helps):
     [
         ("SPECIAL_EXIT", ("queued", "held"), "scontrol release 14"),
         ("REQUEUE_HOLD", ("queued", "held"), "scontrol release 14"),
-        ("CONFIGURING", ("starting", "nodes boot"), "it starts by itself"),
-        ("SUSPENDED", ("suspended", "suspended"), "scontrol show job 14"),
-        ("COMPLETING", ("ends", "ends"), "it is being ended"),
-        ("RUNNING", ("starting", "starting"), "logs"),
+        ("CONFIGURING", ("running", "nodes boot"), "it starts by itself"),
+        ("SUSPENDED", ("running", "suspended"), "scontrol show job 14"),
+        ("COMPLETING", ("running", "ends"), "it is being ended"),
+        ("RUNNING", ("running", "starting"), "logs"),
     ],
 )
 def test_a_state_of_the_queue(story, slurm, state, expected, helps):
@@ -317,7 +318,7 @@ def test_a_state_of_the_queue(story, slurm, state, expected, helps):
 def test_a_worker_whose_job_is_suspended_is_not_silent(story, slurm):
     story.submitted().started(90).held("14_0", 2 * SILENT_S / 60).queued(slurm, "14_0", "SUSPENDED", "None")
     found = why.diagnose(story.run)
-    assert (found.state, found.cause) == ("suspended", "suspended")
+    assert (found.state, found.cause) == ("running", "suspended")
 
 
 def test_what_it_waits_for(story, slurm):
@@ -346,7 +347,7 @@ def test_a_job_that_was_cancelled_before_it_began(story, slurm):
         "14|CANCELLED|0:0|0|720|||00:00:00|1|1||None assigned|2026-11-25T08:00:00|2026-11-25T08:00:00|\n",
     )
     found = why.diagnose(story.submitted().run)
-    assert found.cause == "never started"
+    assert (found.state, found.cause) == ("cancelled", "cancelled")
     assert "before it could start" in found.told
 
 
@@ -393,7 +394,7 @@ def test_a_cell_of_a_grid_waits_for_a_slot(story, slurm):
     found = why.diagnose(second.run)
     assert found.cause == "waits for a slot"
     assert "grid ablations: 1 slots run and 5 wait" in found.told
-    assert f"waits for: {story.folder}: new" in told(found)
+    assert f"waits for: {story.folder}: queued" in told(found)
     assert [run.path for run in needs_of(second.run)] == [story.run.path]
     slurm.set("queue")
     assert "launch.py missing ablations --submit" in why.diagnose(second.run).advice[0]
@@ -422,7 +423,7 @@ def test_silence_names_the_node_whose_log_stopped_first(story, slurm):
     story.submitted().started(90).held("14_0", 2 * SILENT_S / 60).queued(slurm, "14_0", "RUNNING", "None")
     story.printed(dict.fromkeys(range(4), "step 7\n"), minutes={0: 1, 1: 1, 2: 19, 3: 1})
     found = why.diagnose(story.run)
-    assert (found.state, found.cause) == ("silent", "silent")
+    assert (found.state, found.cause) == ("running", "silent")
     assert "20 min" in found.told
     assert "rank 2 on ng2 is missing" in found.told
     assert "scancel 14_0" in found.advice[-1]
@@ -442,7 +443,8 @@ def test_of_a_run_that_is_done_the_share_of_its_evaluation_that_failed(story):
     write_json_atomic(good.done, {"time": ago(9), "items": 250, "max_new_tokens": 512})
     story.failed("OutOfMemoryError: CUDA out of memory.\n  next: less\n", 5, bad)
     found = why.diagnose(story.run)
-    assert (found.state, found.cause) == ("evaluation failed", "out of GPU memory")
+    assert (found.state, found.cause) == ("done", "evaluation failed")
+    assert "the GPU's memory is full" in found.told
     assert "1 of 2 shares" in found.told
     assert found.advice[0] == f"python launch.py why {story.folder}/mgsm/sw-0"
     alone = why.diagnose(bad)
@@ -473,7 +475,7 @@ def test_runs_in_every_state_are_told_of(tmp_path, slurm):
     look = Look.attempt()
     causes = {
         "gpu memory": "out of GPU memory",
-        "host memory": "out of host memory",
+        "host memory": "out of memory",
         "nccl time-out": "collective time-out",
         "missing file": "missing file",
         "disk quota": "disk quota exceeded",
@@ -481,14 +483,13 @@ def test_runs_in_every_state_are_told_of(tmp_path, slurm):
         "not a number": "diverged",
     }
     states = {
-        "done": {"done", "evaluation failed"},
+        "done": {"done"},
         "queued": {"queued"},
         "running": {"running"},
         "failed": {"failed"},
         "blocked": {"blocked"},
         "interrupted": {"interrupted"},
-        "lost": {"interrupted", "new"},
-        "cancelled": {"interrupted", "new"},
+        "cancelled": {"cancelled", "interrupted"},
         "new": {"new", "blocked"},
     }
     for name, state in made.states.items():
@@ -538,7 +539,7 @@ def test_a_cell_whose_array_broke_before_it_took_up_anything_says_why(said, told
     assert found.advice[0] == "python launch.py missing ablations --submit"
     assert ("log", str(log)) in found.evidence
     log.write_text(f"{said}\n== another-s1-00000009\nstep 1/2\n")
-    assert why.diagnose(story.run).cause == "no slot left", "a slot that worked broke over something else"
+    assert why.diagnose(story.run).cause == "not submitted", "a slot that worked broke over something else"
 
 
 # Whose job, and who ended it.
@@ -566,7 +567,7 @@ def test_a_job_that_accounting_has_as_running_is_not_told_to_have_ended_so(story
 def test_where_there_is_no_accounting_a_cancel_is_told_by_its_event(story, slurm):
     story.submitted().event("cancelled", 5, jobs=["14"], uid=os.getuid())
     found = why.diagnose(story.run)
-    assert (found.state, found.cause) == ("new", "never started")
+    assert (found.state, found.cause) == ("cancelled", "cancelled")
     assert found.told == "its job 14 was cancelled by you before it could start"
     story.started(job="14_0").printed({0: "step 7\n"}).event("cancelled", 5, jobs=["14"], uid=os.getuid())
     assert why.diagnose(story.run).cause == "cancelled"

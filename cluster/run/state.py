@@ -1,0 +1,127 @@
+"""The words for what has become of some work: its state, and the cause beside it; docs/GLOSSARY.md explains each.
+
+Every command says these words and no others. What events and `FAILED` keep on disk is of `cluster.job.slurm_messages`;
+`cluster.logs.failure` tells its cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """How far a run, a cell or a share of an evaluation is; in the order of the board."""
+
+    FAILED = "failed"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    BLOCKED = "blocked"
+    QUEUED = "queued"
+    NEW = "new"
+    CANCELLED = "cancelled"
+    DONE = "done"
+
+
+STOPPED: Collection[State] = (State.FAILED, State.CANCELLED)
+"""What waits for such a run is blocked: nothing but `retry`, or a change, takes it up."""
+OPEN: Collection[State] = (State.INTERRUPTED, State.NEW)
+"""Waits for somebody to queue it."""
+
+
+class Cause(StrEnum):
+    """Why it stopped, waits, or what is the matter with it, in a few words."""
+
+    NOTHING = "nothing is wrong"
+    # It stopped, or could not begin.
+    UNKNOWN = "unsure"
+    EXCEPTION = "an exception"
+    CANCELLED = "cancelled"
+    OUT_OF_MEMORY = "out of memory"
+    OUT_OF_GPU_MEMORY = "out of GPU memory"
+    SHARED_MEMORY = "too little shared memory"
+    LOCKED_MEMORY = "locked memory"
+    WALLTIME = "walltime"
+    DEADLINE = "deadline"
+    PREEMPTION = "preemption"
+    NODE_FAILURE = "node failure"
+    TOLD_TO_STOP = "told to stop"
+    REVOKED = "revoked"
+    KILLED = "killed"
+    CRASHED = "crashed"
+    SILENT = "silent"
+    NOT_STARTED = "could not be started"
+    NEVER_STARTED = "never started"
+    NO_OUTPUT = "output file not written"
+    WRONG_ENVIRONMENT = "wrong environment"
+    NO_PROGRESS = "no progress"
+    DIVERGED = "diverged"
+    RESULT_LOST = "result lost"
+    EVALUATION_FAILED = "evaluation failed"
+    ANOTHER_WORKER = "another worker"
+    OPEN_FILES = "too many open files"
+    PROCESSES = "too many processes"
+    QUOTA = "disk quota exceeded"
+    NO_SPACE = "no space left"
+    MISSING_FILE = "missing file"
+    DAMAGED_FILE = "damaged file"
+    NO_PERMISSION = "no permission"
+    FILE_SYSTEM = "file system trouble"
+    NO_ACCESS = "no access to the model"
+    NOT_CACHED = "model or data not in the cache"
+    HUB = "hub out of order"
+    REQUESTS = "too many requests"
+    NO_INTERNET = "no internet"
+    PORT = "port in use"
+    NODES_APART = "no network between nodes"
+    NETWORK = "network failure"
+    NOT_MET = "processes did not meet"
+    LOST_PROCESS = "lost another process"
+    COLLECTIVE = "collective time-out"
+    NCCL = "NCCL error"
+    GPU_BINDING = "wrong GPU binding"
+    GPU_BUSY = "GPU busy"
+    GPU_BROKEN = "broken GPU"
+    INDEX = "index out of range"
+    CUDA = "CUDA error"
+    # It waits.
+    NOT_SUBMITTED = "not submitted"
+    PARENT = "parent failed"
+    QUEUE_UNKNOWN = "queue not known"
+    SLOT = "waits for a slot"
+    HELD = "held"
+    NEVER = "can never start"
+    RESERVATION = "reservation is gone"
+    IMPOSSIBLE = "impossible request"
+    TOO_LONG = "time too long"
+    TOO_LARGE = "too large"
+    ACCOUNT = "account refused"
+    QOS = "QOS refused"
+    TURN = "waits its turn"
+    ROOM = "waits for room"
+    DEPENDENCY = "waits for another job"
+    UNIT = "waits for the unit before"
+    LATER = "begins later"
+    MAINTENANCE = "maintenance"
+    NODES = "nodes not available"
+    POWER = "nodes without power"
+    PARTITION = "partition closed"
+    SUBMITTED = "too many jobs submitted"
+    JOBS = "too many jobs running"
+    GROUP = "the group's limit"
+    QOS_FULL = "the QOS is full"
+    LIMIT = "your limit"
+    SITE = "a rule of the site"
+    LICENCE = "waits for a licence"
+    BUFFER = "waits for a burst buffer"
+    LOOKED_AT = "being looked at"
+    WAITS = "waits"
+    # It has nodes.
+    STARTING = "starting"
+    BOOTING = "nodes boot"
+    SUSPENDED = "suspended"
+    ENDING = "ends"
+    MOVED = "moved"
+    SIGNALLED = "being signalled"
+    RESIZED = "being resized"
+    SHORT = "its time will not do"
