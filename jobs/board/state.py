@@ -274,6 +274,8 @@ def _ended(signs: Signs) -> Standing:
     """Of work whose last start has ended, or was no job."""
     if not signs.story.end:
         return Standing(State.INTERRUPTED, Cause.UNKNOWN, "its process is gone")
+    if signs.story.end["event"] == "finished":
+        return Standing(State.INTERRUPTED, Cause.RESULT_LOST, "it was done, and is not what is wanted now")
     cause = _cause_of_event(signs.story.end)
     again = signs.story.last.get("event") == "retried"
     return Standing(State.INTERRUPTED if again else _state_after(cause), cause, told(signs.story.end))

@@ -102,7 +102,7 @@ class Inquiry:
         """What accounting says of the jobs that worked on it; None where it is silent."""
         jobs = [event["job"].partition("_")[0] for event in self.events if event.get("submission")]
         own = [submission.job for submission in self.submissions if submission.job and not submission.cells]
-        rows = usage([*own, *jobs]) if self.submissions else None
+        rows = usage([*own, *jobs]) if own or jobs else None
         return None if rows is None else own_rows(rows, self.submissions)
 
     @cached_property
