@@ -76,7 +76,7 @@ COMMANDS = {
         "grid_commands",
         "RetryRequest",
         options.retry_options,
-        "queue again what has failed",
+        "queue again what has stopped, and what waits for it",
         ("mini-ablations --dry-run", "--failed --more-mem --dry-run"),
     ),
     "cancel": Command(

@@ -11,10 +11,11 @@ from cluster.files import write_atomic
 from cluster.profile.load import SlurmProfile
 from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
-from cluster.run.run_folder import RunFolder
+from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.state import OPEN, STOPPED, State
 from jobs.board.state import Standing
-from jobs.cell.cell import Cell, Worklist
+from jobs.board.status import Collector, Wishes
+from jobs.cell.cell import Cell, Worklist, wanted_cells
 from jobs.cell.mending import mend
 from jobs.cli.json_output import print_json
 from jobs.cli.requests import AblateRequest, CancelRequest, MissingRequest, PipelineRequest, RetryRequest
@@ -23,15 +24,17 @@ from jobs.grid.cancel import cancel_all
 from jobs.grid.desired import DesiredGrid, desired_grid, obstacles
 from jobs.grid.grid_file import Grid, Point, load_grid
 from jobs.grid.queue import GridQueue, last_submission
-from jobs.grid.reconcile import Reconciled, forgiven
+from jobs.grid.reconcile import Reconciled, forgiven, limited_to
 from jobs.grid.show import cells_csv, show_plan
-from jobs.launch.retry import MORE, retry_run
+from jobs.launch.retry import MORE
 from jobs.recipe.context import Context, How, Where, context_again, context_of
 from jobs.recipe.describe import refused
 from jobs.recipe.names import Names
 from jobs.recipe.plan import load_recipe
 from layalign.config import resolve
 
+TAKEN = (*STOPPED, State.INTERRUPTED, State.BLOCKED)
+"""States of what `retry --failed` queues again."""
 ONE_MACHINE = ("local", "sandbox")
 """Profiles under which a grid's miniature twin is run."""
 
@@ -127,39 +130,77 @@ def missing_command(request: MissingRequest) -> int:
 
 
 def retry_command(request: RetryRequest) -> int:
-    """Queue again what has failed, with more memory if asked."""
+    """Queue again what has stopped, and what waits for it: runs, shares of evaluations, grids."""
+    from jobs.launch.again import retry_runs, with_kin
+
     where, how, known = request.where, request.how, Names(request.where.root())
     options = replace(request.options, more_memory=MORE if request.more_mem else 1.0)
-    status = 0
-    for found in known.each(request.names) if request.names else _broken(known):
-        if isinstance(found, GridFolder):
-            done = unless_damaged(
-                lambda grid: _retry_grid(*_looked(grid, where, how, options, mended=True)), found
-            )
-        else:
-            if request.names and request.options != ArrayOptions():
-                raise ClusterError(
-                    f"{found.title} is no grid: leave out --throttle, --slots, --answer-gpu and --per-gpu"
-                )
-            done = unless_damaged(retry_run, found, where, how, request.more_mem)
+    wanted = [known.find(name) for name in request.names] if request.names else _stopped(known)
+    status, own = 0, list[RunFolder]()
+    for found in {one.path: one for one in wanted}.values():
+        if isinstance(found, RunFolder) and found.submission.exists():
+            own.append(found)
+            continue
+        grid = found if isinstance(found, GridFolder) else _grid_of(known, found)
+        only = None if isinstance(found, GridFolder) else found
+        done = unless_damaged(
+            lambda grid, only: _retry_grid(*_looked(grid, where, how, options, mended=True), only), grid, only
+        )
         status = (MISTAKE if done is None else done) or status
-    return status
+    if own and request.names and request.options != ArrayOptions():
+        raise ClusterError(
+            f"{own[0].title} is no grid: leave out --throttle, --slots, --answer-gpu and --per-gpu"
+        )
+    behind = with_kin(run for run in own if not run.is_done())
+    done = unless_damaged(retry_runs, own, where, how, request.more_mem) if own else 0
+    for run in behind if done == 0 else ():
+        for grid in _grids_behind(known, run):
+            done = _retry_grid(*_looked(grid, where, how, options, mended=True), run, quiet=True) or done
+    return (MISTAKE if done is None else done) or status
 
 
-def _broken(known: Names) -> list[RunFolder | GridFolder]:
-    """What may have failed cells, or has failed: every grid, and runs that were queued by themselves."""
-    runs = [run for run in known.runs if run.failed.exists() and run.submission.exists()]
+def _grids_behind(known: Names, run: RunFolder) -> list[GridFolder]:
+    """Grids with cells, such as shares of evaluations, that need a run which is none of their cells."""
+    cells = {grid.name: unless_damaged(wanted_cells, grid) or () for grid in known.grids.values()}
+    return [
+        grid
+        for grid in known.grids.values()
+        if any(str(run.path) in (*cell.needs, *cell.behind) for cell in cells[grid.name])
+        and all(cell.folder.path != run.path for cell in cells[grid.name])
+    ]
+
+
+def _stopped(known: Names) -> list[RunFolder | GridFolder]:
+    """What may have stopped cells, or has stopped: every grid, and runs that were queued by themselves."""
+    rows = Collector(known.root, Wishes()).collect().rows
+    stopped = {row.run for row in rows if not row.share and row.state in TAKEN}
+    runs = [run for run in known.runs if run.path.name in stopped and run.submission.exists()]
     return [*known.grids.values(), *runs]
 
 
-def _retry_grid(queue: GridQueue, found: Reconciled) -> int:
-    """Forgive the failed cells of a grid, and queue them with what waits for them."""
+def _grid_of(known: Names, work: RunFolder | CellFolder) -> GridFolder:
+    """The grid that wants a training, or a share of an evaluation, which was never in a queue by itself."""
+    for grid in known.grids.values():
+        if any(cell.folder.path == work.path for cell in unless_damaged(wanted_cells, grid) or ()):
+            return grid
+    began = "the train command" if isinstance(work, RunFolder) else "the evaluate command"
+    raise ClusterError(f"{work.title} was never in a queue, and no grid wants it: give {began} that began it")
+
+
+def _retry_grid(
+    queue: GridQueue, found: Reconciled, only: RunFolder | CellFolder | None, quiet: bool = False
+) -> int:
+    """Queue what has stopped of a grid, or of one of its cells, with what waits for it; `quiet` where nothing has."""
     forgiving = forgiven(found)
+    if only:
+        forgiving = limited_to(forgiving, only.path)
+    if not forgiving.missing() and quiet:
+        return 0
     if not forgiving.missing():
-        counts = ", ".join(f"{count} {state}" for state, count in found.counts().items())
+        counts = ", ".join(f"{count} {state}" for state, count in forgiving.counts().items())
         print(f"{queue.folder.title}: nothing has stopped that could go on: {counts}")
         return 0
-    for cell in found.of(*STOPPED):
+    for cell in forgiving.of(*STOPPED):
         stands = found.stands[cell.name]
         print(f"{cell.name}: {cell.folder.reason() or stands.note}")
     return _go_on(queue, forgiving)

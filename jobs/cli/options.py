@@ -270,9 +270,9 @@ def cancel_options(parser: argparse.ArgumentParser) -> None:
 
 
 def retry_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="runs or grids")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="runs, cells or grids")
     _array_options(parser)
-    parser.add_argument("--failed", action="store_true", help="everything that has failed")
+    parser.add_argument("--failed", action="store_true", help="everything that has stopped and may go on")
     parser.add_argument("--more-mem", action="store_true", help="ask for half as much memory again")
 
 

@@ -131,7 +131,7 @@ class MissingRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class RetryRequest:
-    """Queue again what has failed."""
+    """Queue again what has stopped."""
 
     where: Where
     how: How
@@ -145,7 +145,7 @@ class RetryRequest:
     def __post_init__(self) -> None:
         if not (self.names or self.failed):
             raise ClusterError(
-                "retry what? name runs or grids, or give --failed for everything that has failed"
+                "retry what? name runs, cells or grids, or give --failed for everything that has stopped"
             )
 
 

@@ -12,7 +12,8 @@ from cluster.errors import INTERRUPTED, ClusterError
 from cluster.job.unit import terms
 from cluster.launch.submit import CHECKPOINT_BYTES, PreparedJob, ask_controller, prepare_job, submit_slurm
 from cluster.profile.load import SlurmProfile
-from cluster.profile.resources import gpu_hours
+from cluster.profile.resources import difference, gpu_hours
+from cluster.profile.rules import Accounts
 from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
@@ -84,6 +85,8 @@ class GridQueue:
         tell_standstill(found)
         arrays = plan_arrays(found, self.wanted.runs, self.profile, queue.accounts, self.options)
         show_arrays(arrays, self.profile)
+        for text in self._changes(found, arrays, queue.accounts):
+            print(text)
         for text in dict.fromkeys(note for array in arrays if (note := self._uneven(array))):
             print(text)
         if refused([*queue.obstacles, *obstacles] if arrays else []) and not self.how.dry_run:
@@ -103,6 +106,19 @@ class GridQueue:
             return 0
         print(f"watch: python launch.py watch --grid {self.folder.name}, or {WATCH}")
         return 0
+
+    def _changes(
+        self, found: Reconciled, arrays: Sequence[SlotArray], accounts: Accounts | None
+    ) -> list[str]:
+        """What is asked for instead of what it would be without `--more-mem`."""
+        if self.options.more_memory == 1:
+            return []
+        plain = replace(self.options, more_memory=1.0)
+        before = plan_arrays(found, self.wanted.runs, self.profile, accounts, plain)
+        pairs = (
+            (array.name, difference(old.resources, array.resources)) for old, array in zip(before, arrays)
+        )
+        return [f"  {name}: {told}" for name, told in dict(pairs).items() if told]
 
     def _uneven(self, array: SlotArray) -> str | None:
         """What becomes of the batch of a training on processes that do not divide it."""

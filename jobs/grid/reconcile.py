@@ -82,6 +82,25 @@ def forgiven(found: Reconciled) -> Reconciled:
     return replace(found, taken=found.taken | taken, asked=True)
 
 
+def limited_to(found: Reconciled, path: Path) -> Reconciled:
+    """A grid less all that neither is one of its cells or runs, nor needs it, nor is needed by it.
+
+    Args:
+        found: the grid.
+        path: folder of the cell, or of the run.
+    """
+    meant = [cell for cell in found.cells if cell.folder.path == path]
+    needed = {need for cell in meant for need in (*cell.needs, *cell.behind)}
+    near = [
+        cell
+        for cell in found.cells
+        if cell in meant
+        or (cell.job == "train" and cell.run in needed)
+        or str(path) in (*cell.needs, *cell.behind)
+    ]
+    return replace(found, cells=tuple(near), unwanted=())
+
+
 def reconcile(folder: GridFolder, cells: Sequence[Cell], look: Look) -> Reconciled:
     """Compare what is wanted with what is there.
 

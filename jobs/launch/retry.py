@@ -1,33 +1,22 @@
-"""The chain of units that trains a run, as it is first submitted, and again."""
+"""The chain of units that trains a run, and why one is not submitted, or not again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import ClusterError
-from cluster.job.race import ends_of, submission_state_of_run
 from cluster.job.unit import terms
-from cluster.launch.submit import PreparedJob, ask_controller, prepare_job, signal_of, submit_slurm
+from cluster.launch.submit import PreparedJob, prepare_job, signal_of
 from cluster.logs.failure import failure_of
 from cluster.logs.pending_reasons import never_starts, standstill
-from cluster.profile.load import SlurmProfile, slurm_only
-from cluster.profile.resources import Resources, difference, more_memory, resources_again, summary
-from cluster.records import unless_damaged
-from cluster.run.grid_folder import all_grids
-from cluster.run.run_folder import FOLDER, RunFolder
+from cluster.profile.load import SlurmProfile
+from cluster.profile.resources import Resources
+from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
 from cluster.slurm.queue import job_is_alive
-from cluster.slurm.queue_cache import forget
-from cluster.slurm.submission import Submission, SubmissionState, recorded
-from jobs.cell.cell import wanted_cells
-from jobs.recipe.context import How, Where, context_again
-from jobs.recipe.describe import agreed
-from jobs.recipe.weights import check_signature
+from cluster.slurm.submission import Submission, SubmissionState
 from jobs.work.call import JobCall
-from layalign.config import RunConfig
 
 MORE = 1.5
 """Times the memory that `--more-mem` asks for."""
@@ -139,95 +128,3 @@ def still_standing(standing: SubmissionState) -> str:
         return ""
     row, finding = stands
     return f"\n  but {finding.told()}: {'; or '.join(finding.advice({'job': row.job}))}"
-
-
-def _parent_of(submission: Submission) -> RunFolder | None:
-    """The run whose bridge a training starts from, as its submission was told."""
-    bridge = Path(submission.told.get("parent") or "")
-    return RunFolder(bridge.parent) if FOLDER.fullmatch(bridge.parent.name) else None
-
-
-def _prepared_again(
-    run: RunFolder, submission: Submission, profile: SlurmProfile, resources: Resources
-) -> PreparedJob:
-    """The same training, behind what the queue holds of its parent now.
-
-    Raises:
-        ClusterError: that is not done, and nothing in the queue will bring it about.
-    """
-    parent, waits = _parent_of(submission), ""
-    if parent and not parent.is_done():
-        waits = "?".join(f"afterok:{end}" for end in ends_of(parent))
-        if not waits and not parent.is_done():
-            raise ClusterError(lost_parent(run, parent))
-    config = run.read_config()
-    check_signature(run, RunConfig.from_dict(config), submission.told.get("parent"))
-    told = {"run": str(run.path), "config": config, **submission.told}
-    return prepared_training(run, told, profile, resources, waits or None)
-
-
-def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) -> int:
-    """Queue the training of a run again as it was submitted.
-
-    Args:
-        run: the run.
-        where: what is said here counts more than what the submission said.
-        how: show, ask about, or submit.
-        more_mem: ask for half as much memory again.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        ClusterError: it was never in a queue, or it is there still.
-    """
-    if run.is_done():
-        print(f"already done: {run.path}")
-        return 0
-    context = context_again(where, how, recorded(run.submission))
-    standing = submission_state_of_run(run)
-    if standing is None:
-        raise ClusterError(f"{run.title} was never in a queue by itself: give {_instead(run)}")
-    if standing.alive:
-        idle = f"{run.title} is in the queue: {standing}; there is nothing to retry{still_standing(standing)}"
-        raise ClusterError(never_to_start(run, standing) or idle)
-    if context.overrides:
-        raise ClusterError(
-            f"-o {context.overrides[0]} changes the recipe, and with it the run: give it to train; retry may change "
-            "what a job asks for (--mem, --time, --gpus, ...)"
-        )
-    profile, before = slurm_only(context.profile), standing.submission.resources
-    resources = resources_again(before, profile, where.typed())
-    if more_mem:
-        resources = more_memory(resources, profile, MORE)
-    if run.failed.exists():
-        print(f"{run.path.name}: {run.reason()}")
-    told = standing.submission.told
-    if context.data and context.data_named:
-        told = {**told, "data": str(context.data)}
-    submission = replace(standing.submission, told=told)
-    prepared = _prepared_again(run, submission, profile, resources)
-    if how.dry_run:
-        print(prepared.text)
-        return 0
-    if how.test_only:
-        print(f"{run.path.name}: {ask_controller(prepared)}")
-        return 0
-    change = difference(before, resources)
-    if not agreed(f"submit {run.path.name} again, {change or 'with the same request'}", how.yes):
-        return 0
-    prepared = _prepared_again(run, submission, profile, resources)  # the queue may have changed meanwhile
-    run.forgive(asked=True)
-    queued = submit_slurm(prepared)
-    forget(run.root)
-    print(f"queued: job {queued.job} {queued.name}{f', {change}' if change else ''}: {run.path}")
-    print(summary(resources, profile))
-    return 0
-
-
-def _instead(run: RunFolder) -> str:
-    """The command that queues a run again which was never queued by itself."""
-    for grid in all_grids(run.root):
-        if run.path in {Path(cell.run) for cell in unless_damaged(wanted_cells, grid) or ()}:
-            return f"retry {grid.name}, the grid that it belongs to"
-    return "the train command that began it"

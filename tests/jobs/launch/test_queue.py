@@ -487,7 +487,7 @@ def test_stage_2_is_not_queued_as_if_a_stage_1_that_vanished_were_done(go, slurm
     assert Submission.read(runs(tmp_path)[2].submission).dependency is None
 
 
-def test_retry_waits_for_what_the_run_starts_from_or_is_refused(go, slurm, tmp_path, capsys):
+def test_retry_waits_for_what_the_run_starts_from_or_takes_it_along(go, slurm, tmp_path, capsys):
     go("train", "--stage", "all")
     one, two = (runs(tmp_path)[stage] for stage in (1, 2))
 
@@ -500,8 +500,9 @@ def test_retry_waits_for_what_the_run_starts_from_or_is_refused(go, slurm, tmp_p
     assert Submission.read(two.submission).dependency == "afterok:7"
     leave(slurm, "7", "9")
     status, printed = retry()
-    assert (status, len(slurm.lines("calls"))) == (2, 3)
-    assert f"starts from run {one.path.name}, which is not done" in printed
+    assert (status, len(slurm.lines("calls"))) == (0, 5), printed
+    assert Submission.read(two.submission).dependency == f"afterok:{Submission.read(one.submission).job}"
+    leave(slurm, "10", "11")
     one.finish()
     assert retry()[0] == 0
     assert Submission.read(two.submission).dependency is None
