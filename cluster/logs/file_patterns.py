@@ -119,7 +119,7 @@ FILE_SIGNS = (
         r"Stale (?:NFS )?file handle|Input/output error|[Tt]ransport endpoint"
         r"|\[Errno (?:5|61|107|108|110|112|116|117|121)\]|Remote I/O error|os error (?:5|107|108|116)\b",
         "the cluster's file system failed under the job",
-        RETRY + " once it is well again (see the cluster's status page)",
+        RETRY + ": once it is well again, as the status page of the cluster tells",
         passing=True,
     ),
 )

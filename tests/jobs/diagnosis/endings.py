@@ -223,7 +223,7 @@ def _accounting(rows: Mapping[str, Any], ending: Ending) -> list[str]:
         }  # fmt: skip
         if not began:
             row |= {"NodeList": "None assigned", "Start": "None"}
-        lines.append("|".join(row[field] for field in FIELDS) + "\n")
+        lines.append("|".join(row[field] for field in FIELDS if field in row) + "\n")
     return lines
 
 
