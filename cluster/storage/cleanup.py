@@ -1,7 +1,8 @@
 """What is safe to delete below the folder of all runs, and its deletion.
 
 Never a bridge, a result, a config or a record of what happened; nothing of a run that is running, queued or
-interrupted. What a job in the queue may need is only offered where squeue has answered.
+interrupted (runs that were given up: `cluster.storage.abandoned`). What a job in the queue may need is only offered
+where squeue has answered.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from cluster.records import unless_damaged
 from cluster.run.grid_folder import GRIDS, GridFolder
 from cluster.run.run_folder import FOLDER, RunFolder
 from cluster.run.snapshot import UNPACKED, code_folder
+from cluster.run.state import STOPPED, State
 from cluster.run.work_folder import WorkFolder
 from cluster.slurm.queue import Look
 from cluster.slurm.submission import Submission
@@ -67,12 +69,12 @@ def removable_of_run(run: RunFolder, look: Look, inits: frozenset[Path] | None) 
     submissions = [one for record in records_of(run) if (one := Submission.read(record))]
     state = run.state(look.job_is_alive)
     held = run.lease(job_is_alive=look.job_is_alive).living_holder()
-    if state not in ("done", "failed") or held or any(one.may_be_queued(look) for one in submissions):
+    if state not in (State.DONE, *STOPPED) or held or any(one.may_be_queued(look) for one in submissions):
         return
     spared = [run.checkpoints]
-    done = state == "done" and _handed_on(run) and run.checkpoints.exists() and not run.damage()
+    done = state is State.DONE and _handed_on(run) and run.checkpoints.exists() and not run.damage()
     if done and inits is not None and not any(_is_below(init, run.checkpoints) for init in inits):
-        yield from _waste(
+        yield from waste(
             "checkpoints", "the run is done, its bridge is there", run.path.name, [run.checkpoints]
         )
     drafted = [path for path in run.path.glob(f".{run.bridge.name}-[0-9]*") if _is_old(path)]
@@ -90,7 +92,7 @@ def removable_of_grid(grid: GridFolder) -> Iterator[Removable]:
     submissions = [Submission.read(record) for record in grid.records()]
     named = {one.cells for one in submissions if one} | {(grid.read_wanted() or {}).get("list")}
     lists = [path for path in grid.work_lists() if path.name not in named and _is_old(path)]
-    yield from _waste("work lists", "no job and no plan refers to them", grid.name, lists)
+    yield from waste("work lists", "no job and no plan refers to them", grid.name, lists)
     yield from _left_over(grid.name, _unfinished(grid.path, []))
     yield from _leases(grid.name, grid)
 
@@ -108,12 +110,12 @@ def removable_of_root(
     """
     own = (record for run in runs for record in records_of(run))
     records = [*own, *(path for grid in grids for path in grid.records())]
-    yield from _waste(
+    yield from waste(
         "code", "no job that may be queued runs it", "", unless_damaged(_code, root, records, look) or []
     )
     for path in root.glob("*.replaced-*"):
         if _is_replaced(path, look):
-            yield from _waste("replaced runs", "made anew since; older than a day", path.name, [path])
+            yield from waste("replaced runs", "made anew since; older than a day", path.name, [path])
     given_up = [one.path for one in import_folders(root) if one.abandoned() and _is_old(one.path)]
     drafts = [path for place in (root, root / GRIDS, code_folder(root)) for path in _drafts(place)]
     yield from _left_over("", [*given_up, *root.glob(f"{GONE}*"), *drafts])
@@ -159,7 +161,15 @@ def _drafts(folder: Path) -> list[Path]:
     return [path for path in folder.glob(".*.tmp") if UNFINISHED.fullmatch(path.name) and _is_old(path)]
 
 
-def _waste(what: str, why: str, of: str, paths: Iterable[Path]) -> Iterator[Removable]:
+def waste(what: str, why: str, of: str, paths: Iterable[Path]) -> Iterator[Removable]:
+    """Files and folders of one kind, measured; links are left.
+
+    Args:
+        what: their kind.
+        why: why they are safe to delete.
+        of: the run or grid that they belong to; empty is their own names.
+        paths: theirs.
+    """
     for path in sorted(paths):
         if path.is_symlink() or not path.exists():
             continue
@@ -168,13 +178,13 @@ def _waste(what: str, why: str, of: str, paths: Iterable[Path]) -> Iterator[Remo
 
 
 def _left_over(of: str, paths: Iterable[Path]) -> Iterator[Removable]:
-    yield from _waste("unfinished files", "whoever wrote them was stopped", of, paths)
+    yield from waste("unfinished files", "whoever wrote them was stopped", of, paths)
 
 
 def _leases(of: str, folder: WorkFolder) -> Iterator[Removable]:
     """All but the latest, which alone counts."""
     former = sorted(folder.leases.glob("[0-9]*.json"))[:-1]
-    yield from _waste("former leases", "a later one counts", of, [path for path in former if _is_old(path)])
+    yield from waste("former leases", "a later one counts", of, [path for path in former if _is_old(path)])
 
 
 def _unfinished(folder: Path, spared: Sequence[Path]) -> Iterator[Path]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cluster.job.race import records_of
 from cluster.records import unless_damaged
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import all_runs
 from cluster.slurm.queue import Look
+from cluster.slurm.submission import readable
+from cluster.storage.abandoned import removable_runs
 from cluster.storage.cleanup import (
     Removable,
     inits_of,
@@ -20,6 +24,9 @@ from cluster.storage.cleanup import (
     removable_of_run,
     remove,
 )
+from jobs.board.status import SANDBOX
+from jobs.cell.cell import wanted_cells
+from jobs.diagnosis.evidence import enter_sandbox
 from jobs.recipe.describe import agreed, each, tell_errors
 from jobs.recipe.meter import human_size, many
 from jobs.recipe.names import chosen
@@ -40,7 +47,7 @@ def clean(root: Path, names: Sequence[str], yes: bool) -> int:
     Returns:
         The exit status.
     """
-    look = Look.attempt()
+    look = look_of(root)
     removable = removable_of(root, names, look)
     if look.silence and has_submitted(root):
         print(f"what was submitted is left alone: {look.silence}")
@@ -55,7 +62,7 @@ def clean(root: Path, names: Sequence[str], yes: bool) -> int:
         return 0
     if not yes:  # time has passed: something may have begun
         shown = {one.path for one in removable}
-        removable = [one for one in removable_of(root, names, Look.attempt()) if one.path in shown]
+        removable = [one for one in removable_of(root, names, look_of(root)) if one.path in shown]
     errors = each(removable, remove)
     gone = [one for one in removable if not os.path.lexists(one.path)]
     print(f"deleted: {sum_of(gone)}")
@@ -69,7 +76,23 @@ def removable_of(root: Path, names: Sequence[str], look: Look) -> list[Removable
     inits = unless_damaged(inits_of, every)
     found = [one for run in runs for one in unless_damaged(_listed, removable_of_run, run, look, inits) or ()]
     found += [one for grid in grids for one in unless_damaged(_listed, removable_of_grid, grid) or ()]
+    known = [unless_damaged(wanted_cells, grid) for grid in all_grids(root)]
+    wanted = {Path(path) for cells in known for cell in cells or () for path in (cell.run, *cell.needs)}
+    whole = list(removable_runs(runs, every, look, wanted)) if None not in known else []
+    gone = {one.path for one in whole}
+    found = [*(one for one in found if gone.isdisjoint(one.path.parents)), *whole]
     return found if names else [*found, *removable_of_root(root, every, grids, look)]
+
+
+def look_of(root: Path) -> Look:
+    """The queue that these runs are in; that of a sandbox which is down is gone with it."""
+    own = (record for run in all_runs(root) for record in records_of(run) if record.exists())
+    submitted = readable([*own, *(record for grid in all_grids(root) for record in grid.records())])
+    enter_sandbox(submitted)
+    thrown_away = bool(submitted) and {one.profile for one in submitted} == {SANDBOX}
+    if thrown_away and "SLURM_CONF" not in os.environ:
+        return Look(time=time.time())
+    return Look.attempt()
 
 
 def _listed(find: Callable[..., Iterator[Removable]], *about: Any) -> list[Removable]:

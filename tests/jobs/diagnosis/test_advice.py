@@ -48,7 +48,12 @@ def real(root, tmp_path, slurm):
     """A training that was really submitted, as `Story` numbers its job."""
     recipe = empty_recipe(tmp_path, name="math")
     words = ["--recipe", str(recipe), "--data", str(tmp_path / "data"), "--runs", str(root)]
-    assert launch.main(["train", *words, "--cluster", "narval", "--account", "def-prof", "--units", "3", "--stage", "1"]) == 0
+    assert (
+        launch.main(
+            ["train", *words, "--cluster", "narval", "--account", "def-prof", "--units", "3", "--stage", "1"]
+        )
+        == 0
+    )
     return next(iter(sorted(root.glob("math-layalign-s1-*"))))
 
 

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cluster.run.run_folder import all_runs
+from cluster.run.grid_folder import GridFolder
+from cluster.run.run_folder import RunFolder, all_runs
 from tests.cluster.slurm.test_submission import row, submitted
 from tests.jobs.finished import ROOT, answer, go, make, make_grid, recipe, surroundings, tree, write  # noqa: F401
 from tests.jobs.synthetic import make_runs
@@ -141,3 +144,43 @@ def test_clean_of_runs_in_every_state_takes_nothing_that_is_needed(go, slurm, tm
 def test_commands_load_nothing_heavy():
     rooms = ("keep", "cleaning", "transfer", "carrying")
     assert not modules_after(f"import {', '.join(f'jobs.keeping.{name}' for name in rooms)}") & HEAVY
+
+
+def test_clean_offers_runs_that_failed_with_nothing_saved_and_runs_that_never_began(
+    go, make, slurm, tmp_path
+):
+    done = make()
+    failed, kept, new, young = (
+        RunFolder.at(done.root, name, 1, f"0000000{n}") for n, name in enumerate("abcd")
+    )
+    for run in (failed, kept, new, young):
+        run.create({"name": run.name})
+    failed.fail("KeyError: 'labels'\n")
+    kept.fail("KeyError: 'labels'\n")
+    write(kept.checkpoints / "step-00000002" / "bridge.safetensors", b"w")
+    os.utime(new.path, (time.time() - 3600,) * 2)
+    printed = go("clean", "--yes")[1]
+    assert "failed runs" in printed
+    assert "runs that never began" in printed
+    assert [run.path.exists() for run in (failed, kept, new, young, done)] == [False, True, False, True, True]
+
+
+def test_clean_leaves_what_is_queued_what_a_grid_wants_and_what_another_run_starts_from(go, make, slurm):
+    done = make()
+    queued, wanted, parent, child = (
+        RunFolder.at(done.root, name, 1 + (name == "d"), f"0000000{n}") for n, name in enumerate("abcd")
+    )
+    for run in (queued, wanted, parent):
+        run.create({"name": run.name})
+        run.fail("KeyError: 'labels'\n")
+    submitted("7").write(queued.submission)
+    child.create({"name": "d"})
+    write(child.checkpoints / "step-00000002" / "bridge.safetensors", b"w")
+    replace(submitted("8"), told={"parent": str(parent.bridge)}).write(child.submission)
+    grid = GridFolder(done.root, "g")
+    grid.create()
+    listed = grid.write_list({"cells": [{"job": "train", "run": str(wanted.path), "needs": []}], "runs": {}})
+    grid.wanted.write_text(json.dumps({"name": "g", "points": [], "list": listed.name}))
+    slurm.set("queue", row("7") + "\n")
+    go("clean", "--yes")
+    assert all(run.path.exists() for run in (queued, wanted, parent, child))
