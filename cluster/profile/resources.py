@@ -95,7 +95,7 @@ def plan_resources(
     account = find_account(profile, accounts)
     check_nodes(profile, kind, nodes, account)
     hours = _first(hours, profile.hours)
-    time_min = find_time(profile, _first(time, profile.time), hours)
+    time_min = find_time(profile, kind, _first(time, profile.time), hours)
     return Resources(
         nodes=nodes,
         tasks_per_node=per_node,

@@ -28,7 +28,9 @@ SHORT = {
 
 def _cluster_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--cluster", metavar="NAME", help="where to run (default: the cluster detected, else local)"
+        "--cluster",
+        metavar="NAME|PATH",
+        help="where to run: a name, or a YAML file (default: the cluster detected, else local)",
     )
     parser.add_argument(
         "-o",
@@ -125,12 +127,15 @@ def env_options(parser: argparse.ArgumentParser) -> None:
 def doctor_options(parser: argparse.ArgumentParser) -> None:
     _cluster_options(parser)
     parser.add_argument("--compute", action="store_true", help="also run a one-minute job")
+    parser.add_argument(
+        "--write", type=_path, metavar="FILE", help="write a profile of the Slurm here, for --cluster FILE"
+    )
     _json(parser)
 
 
 def sandbox_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("up", "down", "status"), metavar="up|down|status")
-    parser.add_argument("--like", metavar="NAME", help="cluster to imitate (default: sandbox)")
+    parser.add_argument("--like", metavar="NAME|PATH", help="cluster to imitate (default: sandbox)")
     parser.add_argument("--nodes", type=_items, metavar="N", help="nodes of each kind (default: 4)")
     parser.add_argument(
         "--no-accounting", action="store_true", help="without accounts, limits, QOS and sacct"
