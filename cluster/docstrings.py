@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
+
+WIDTH = 110
+"""Of a file to begin from."""
 
 
 def sentence(text: str) -> str:
@@ -31,3 +35,15 @@ def _texts_in(node: ast.ClassDef) -> Iterable[tuple[str, str]]:
             value = after.value if isinstance(after, ast.Expr) else None
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 yield field.target.id, value.value
+
+
+def commented(indent: str, line: str, told: str) -> list[str]:
+    """A line of YAML with what is told of it, beside it or, where that is long, above."""
+    beside = f"{indent}{line} # {told}" if told else f"{indent}{line}"
+    return [beside] if len(beside) <= WIDTH else [*comment(indent, told), f"{indent}{line}"]
+
+
+def comment(indent: str, told: str) -> list[str]:
+    """Lines of YAML that only tell."""
+    begin = f"{indent}# "
+    return textwrap.wrap(told, WIDTH, initial_indent=begin, subsequent_indent=begin)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from cluster.docstrings import field_texts, sentence
+from cluster.docstrings import comment, commented, field_texts, sentence
 from cluster.profile.facts import Area, NodeKind
 from cluster.profile.load import SlurmProfile
 
-WIDTH = 110
 WISHES = ("account",)
 """What a user wants, as far as a new file names it."""
 
@@ -29,7 +27,8 @@ def profile_yaml(profile: SlurmProfile, head: str, notes: Mapping[str, str]) -> 
     """
     lines = [f"# {line}".rstrip() for line in head.splitlines()]
     for name in ("executor", "title", "login", *WISHES):
-        lines += _line("", name, getattr(profile, name), _told(type(profile), name, name, notes))
+        told = _told(type(profile), name, name, notes)
+        lines += commented("", f"{name}: {_scalar(getattr(profile, name))}", told)
     for name, section in profile.sections().items():
         lines += ["", f"{name}:", *_section(section, name, "  ", notes)]
     return "\n".join(lines) + "\n"
@@ -40,16 +39,16 @@ def _section(value: Any, path: str, indent: str, notes: Mapping[str, str]) -> It
         inner, key = getattr(value, field.name), f"{path}.{field.name}"
         told = _told(type(value), field.name, key, notes)
         if inner and isinstance(inner, tuple) and is_dataclass(inner[0]):
-            yield from _comment(indent, told)
+            yield from comment(indent, told)
             yield f"{indent}{field.name}:"
             for at, one in enumerate(inner):
                 yield from _item(one, f"{key}[{at}]", indent, notes)
         elif isinstance(inner, Area):
-            yield from _comment(indent, told)
+            yield from comment(indent, told)
             shown = ", ".join(f"{one.name}: {_scalar(getattr(inner, one.name))}" for one in fields(inner))
             yield f"{indent}{field.name}: {{{shown}}}"
         elif not (isinstance(value, NodeKind) and inner in (None, ()) and field.name in ("note", "slices")):
-            yield from _line(indent, field.name, inner, told)
+            yield from commented(indent, f"{field.name}: {_scalar(inner)}", told)
 
 
 def _item(value: Any, path: str, indent: str, notes: Mapping[str, str]) -> Iterator[str]:
@@ -60,18 +59,6 @@ def _item(value: Any, path: str, indent: str, notes: Mapping[str, str]) -> Itera
     yield from lines[:first]
     yield f"{indent}  - {lines[first].strip()}"
     yield from lines[first + 1 :]
-
-
-def _line(indent: str, name: str, value: Any, told: str) -> list[str]:
-    """A key with what is told of it, beside it or, where that is long, above."""
-    line = f"{indent}{name}: {_scalar(value)}"
-    beside = f"{line} # {told}" if told else line
-    return [beside] if len(beside) <= WIDTH else [*_comment(indent, told), line]
-
-
-def _comment(indent: str, told: str) -> list[str]:
-    begin = f"{indent}# "
-    return textwrap.wrap(told, WIDTH, initial_indent=begin, subsequent_indent=begin)
 
 
 def _told(cls: type, name: str, key: str, notes: Mapping[str, str]) -> str:

@@ -44,8 +44,8 @@ SCRATCH, PROJECT = ("SCRATCH", "WORK", "WORKDIR"), ("PROJECT", "PROJECTS")
 
 
 HEAD = """\
-What a cluster is, as its Slurm told on {day}: for --cluster {file}
-`unknown` is what Slurm does not tell. A key that is wrong is refused with the line and the nearest that is right;
+What a cluster is, {told}: for --cluster {file}
+`unknown` is what nobody has said. A key that is wrong is refused with the line and the nearest that is right;
 `python launch.py doctor --cluster {file}` compares this with the cluster."""
 
 
@@ -60,13 +60,41 @@ def write_own_profile(path: Path, environ: Mapping[str, str]) -> SlurmProfile:
         ClusterError: no Slurm answers, or the file is there already or cannot be a cluster's.
     """
     refuse_name(path)
-    profile, notes = profile_of_slurm(path.stem, ask_slurm(), environ, date.today())
-    write_new(path, profile_yaml(profile, HEAD.format(day=date.today(), file=path.name), notes))
+    slurm = ask_slurm()
+    source = f"Slurm {slurm.config.get('SLURM_VERSION', '')} of the cluster"
+    profile, notes = profile_of_slurm(path.stem, slurm, environ, source, date.today())
+    head = HEAD.format(told=f"as its Slurm told on {date.today()}", file=path.name)
+    write_new(path, profile_yaml(profile, head, notes))
+    return profile
+
+
+def write_profile_by_hand(path: Path, shape: Shape, environ: Mapping[str, str]) -> SlurmProfile:
+    """Write a profile of a cluster that cannot be asked from here, into a new file.
+
+    Args:
+        path: of the file; its name is that of the cluster.
+        shape: of its nodes, in the partition that jobs name; an empty name is none.
+        environ: of the user.
+
+    Raises:
+        ClusterError: the file is there already or cannot be a cluster's.
+    """
+    refuse_name(path)
+    slurm = Slurm(config={}, shapes=(shape,), partitions={}, accounts=None)
+    profile, notes = profile_of_slurm(path.stem, slurm, environ, "by hand", date.today())
+    notes |= dict.fromkeys(("account", "hardware.kinds[0].cores", "hardware.memory"), "")
+    notes |= {
+        "limits.array": "MaxArraySize of scontrol show config",
+        "continuation.requeue": "JobRequeue of scontrol show config",
+        "continuation.preemption": "yes if jobs of others may push a running one out",
+        "accounts.needed": "yes where a job must be charged to an account",
+    }
+    write_new(path, profile_yaml(profile, HEAD.format(told="by hand", file=path.name), notes))
     return profile
 
 
 def profile_of_slurm(
-    name: str, slurm: Slurm, environ: Mapping[str, str], today: date
+    name: str, slurm: Slurm, environ: Mapping[str, str], source: str, today: date
 ) -> tuple[SlurmProfile, dict[str, str]]:
     """The profile of a cluster, and notes on where its values are from and what was left out, by key.
 
@@ -74,14 +102,15 @@ def profile_of_slurm(
         name: what to call it.
         slurm: what it tells of itself.
         environ: of the user.
-        today: day of the facts.
+        source: of the facts.
+        today: their day.
 
     Raises:
         ClusterError: it has no node in a partition that is open to the user.
     """
     notes: dict[str, str] = {}
     kinds = _kinds(slurm, notes)
-    read = {"source": f"Slurm {slurm.config.get('SLURM_VERSION', '')} of the cluster", "checked": str(today)}
+    read = {"source": source, "checked": str(today)}
     longest = max(kind.longest or YEAR_MIN for kind in kinds)
     kinds = tuple(replace(kind, longest=None) if kind.longest == longest else kind for kind in kinds)
     if longest == YEAR_MIN:
@@ -183,7 +212,7 @@ def _kind(
         cores_per_gpu=each,
         mem_per_gpu_mb=share,
         local_disk_gb=None,
-        partition=best.name,
+        partition=best.name or None,
         longest=best.longest_min or YEAR_MIN,
     )
 

@@ -68,7 +68,7 @@ def _entries(kind: str, runs: Path) -> Iterable[Entry]:
         "readers": _readers,
         "benchmarks": _benchmarks,
         "languages": _languages,
-        "keys": _keys,
+        "keys": recipe_keys,
         "runs": lambda: _runs(runs),
     }
     return found[kind]()
@@ -143,7 +143,7 @@ def _runs(root: Path) -> Iterable[Entry]:
     yield from (Entry(name=run.path.name, told=f"run, {run.state()}") for run in all_runs(root))
 
 
-def _keys() -> Iterable[Entry]:
+def recipe_keys() -> Iterable[Entry]:
     """Every key of a recipe, in the order of `layalign.config`."""
     from layalign.config import RunConfig
 

@@ -9,6 +9,8 @@ from typing import Any
 
 KINDS = ("recipes", "grids", "models", "readers", "benchmarks", "languages", "clusters", "keys", "runs")
 """Of what there is."""
+INIT = ("recipe", "grid", "cluster")
+"""Files that can be begun."""
 SHELLS = ("bash", "zsh", "fish")
 SLURM = "Slurm"
 """Title of a group of options."""
@@ -317,6 +319,18 @@ def results_options(parser: argparse.ArgumentParser) -> None:
         "--out", type=_path, metavar="FOLDER", help="where to write CSV, Markdown, LaTeX and HTML"
     )
     _json(parser)
+
+
+def init_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", choices=INIT, metavar="KIND", help=", ".join(INIT))
+    parser.add_argument(
+        "path",
+        nargs="?",
+        type=_path,
+        metavar="PATH",
+        help="file to write (default: KIND.yaml in this folder)",
+    )
+    parser.add_argument("--yes", action="store_true", help="ask nothing: take the defaults")
 
 
 def list_options(parser: argparse.ArgumentParser) -> None:

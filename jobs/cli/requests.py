@@ -343,6 +343,17 @@ class ListRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InitRequest:
+    """Write a file to begin from."""
+
+    kind: Literal["recipe", "grid", "cluster"]
+    path: Path | None = None
+    """None is that of the kind in this folder."""
+    yes: bool = False
+    """Ask nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompletionRequest:
     """Print what a shell needs to complete what is typed."""
 

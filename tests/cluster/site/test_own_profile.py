@@ -61,7 +61,7 @@ def written(profile, notes):
 
 
 def test_gpus_partitions_and_limits_are_those_of_the_cluster():
-    profile = written(*profile_of_slurm("weird", slurm(), {}, DAY))
+    profile = written(*profile_of_slurm("weird", slurm(), {}, "Slurm", DAY))
     v100, a100 = profile.hardware.kinds
     assert (v100.gpu, v100.gpus, v100.cores, v100.mem_mb, v100.count) == ("V100-SXM2", 8, 32, 256000, 3)
     assert (v100.partition, v100.longest, v100.cores_per_gpu) == ("gpu-long", None, 4)
@@ -74,7 +74,7 @@ def test_gpus_partitions_and_limits_are_those_of_the_cluster():
 
 
 def test_jobs_can_be_planned_with_it():
-    profile = written(*profile_of_slurm("weird", slurm(), {}, DAY))
+    profile = written(*profile_of_slurm("weird", slurm(), {}, "Slurm", DAY))
     resources = plan_resources(profile, 8, accounts=lambda: ["prof"])
     assert (resources.nodes, resources.gpus_per_node, resources.gpu) == (1, 8, "V100-SXM2")
     assert partition_of(profile, "nvidia_a100-sxm4-80gb") == "deep_learning@x"
@@ -84,7 +84,7 @@ def test_jobs_can_be_planned_with_it():
 
 def test_the_doctor_finds_no_difference(tmp_path):
     open_to_us = slurm(sinfo="\n".join(SINFO.splitlines()[:3]))
-    profile = written(*profile_of_slurm("weird", open_to_us, {}, DAY))
+    profile = written(*profile_of_slurm("weird", open_to_us, {}, "Slurm", DAY))
     live = Live(config=open_to_us.config, shapes=open_to_us.shapes, accounts=("prof",))
     found = compare(profile, live, {"HOME": str(tmp_path)})
     assert [one for one in found if one.mark == "differs"] == []
@@ -108,26 +108,28 @@ def test_the_doctor_finds_no_difference(tmp_path):
     ],
 )
 def test_sites_of_all_shapes(change, key, value):
-    found = written(*profile_of_slurm("weird", slurm(**change), {}, DAY))
+    found = written(*profile_of_slurm("weird", slurm(**change), {}, "Slurm", DAY))
     for part in key.split("."):
         found = getattr(found, part)
     assert found == value
 
 
 def test_gpus_without_a_word_are_asked_for_by_number():
-    profile = written(*profile_of_slurm("weird", slurm(sinfo="4|64|128000|gpu:4|cpu*|1-00:00:00\n"), {}, DAY))
+    profile = written(
+        *profile_of_slurm("weird", slurm(sinfo="4|64|128000|gpu:4|cpu*|1-00:00:00\n"), {}, "Slurm", DAY)
+    )
     (kind,) = profile.hardware.kinds
     assert (kind.gpu, kind.gpus, profile.hardware.typed) == ("gpu", 4, False)
 
 
 def test_nothing_open_to_the_user_is_told():
     with pytest.raises(ClusterError, match=r"no partition of this Slurm is open to you \(closed\)"):
-        profile_of_slurm("weird", slurm(sinfo=SINFO.splitlines()[3]), {}, DAY)
+        profile_of_slurm("weird", slurm(sinfo=SINFO.splitlines()[3]), {}, "Slurm", DAY)
 
 
 def test_storage_is_where_the_sites_variables_say(tmp_path):
     environ = {"HOME": str(tmp_path), "WORK": str(tmp_path), "SCRATCH": str(tmp_path / "nowhere")}
-    profile, _ = profile_of_slurm("weird", slurm(), environ, DAY)
+    profile, _ = profile_of_slurm("weird", slurm(), environ, "Slurm", DAY)
     assert (profile.storage.scratch.path, profile.storage.project.path) == ("$WORK", "$HOME")
 
 
