@@ -179,13 +179,11 @@ def _kinds(slurm: Slurm, notes: dict[str, str]) -> tuple[NodeKind, ...]:
 def _kind(
     slurm: Slurm, word: str | None, shapes: Sequence[Shape], at: int, notes: dict[str, str]
 ) -> NodeKind:
-    """Nodes with one word of GPU: the most common shape of those with most of them, in the longest partition."""
+    """Nodes with one word of GPU: the most common shape of those with most of them, in the partition that fits."""
     gpus = (lambda one: one.gpus[word]) if word is not None else (lambda one: one.cores)
     whole = max(shapes, key=lambda one: (gpus(one), one.nodes))
     alike = [one for one in shapes if (gpus(one), one.cores) == (gpus(whole), whole.cores)]
-    best = max(
-        (_partition(slurm, one) for one in alike), key=lambda one: (one.longest_min or YEAR_MIN, one.default)
-    )
+    best = max((_partition(slurm, one) for one in alike), key=lambda one: _fitness(slurm, one, word))
     others = sorted({one.partition for one in alike} - {best.name})
     if others:
         limits = {name: slurm.partitions[name].longest_min for name in others if name in slurm.partitions}
@@ -193,7 +191,9 @@ def _kind(
             f"{name} ({human_time(limits[name] or YEAR_MIN)})" if limits.get(name) else name
             for name in others
         ]
-        notes[f"hardware.kinds[{at}].partition"] = f"the one with the longest time; also {', '.join(told)}"
+        notes[f"hardware.kinds[{at}].partition"] = (
+            f"of those with these nodes alone that with the longest time; also {', '.join(told)}"
+        )
     each = max(1, whole.cores // (sum(whole.gpus.values()) or whole.cores))
     least_mb = min(one.mem_mb for one in alike)
     share = int(least_mb * USABLE) // (sum(whole.gpus.values()) or whole.cores)
@@ -215,6 +215,13 @@ def _kind(
         partition=best.name or None,
         longest=best.longest_min or YEAR_MIN,
     )
+
+
+def _fitness(slurm: Slurm, partition: Partition, word: str | None) -> tuple[bool, int, bool]:
+    """What makes a partition the one to name: nothing but these nodes in it, the longest time, the default."""
+    shapes = [one for one in slurm.shapes if one.partition == partition.name]
+    alone = word is not None and all(word in one.gpus for one in shapes)
+    return alone, partition.longest_min or YEAR_MIN, partition.default
 
 
 def _partition(slurm: Slurm, shape: Shape) -> Partition:

@@ -14,6 +14,9 @@ from layalign.evaluation.health import FAULTS_NOTE, old_answers
 from layalign.evaluation.scoring import STRICT_VERSION
 from layalign.evaluation.table import AVERAGES, heading
 
+NAMED = 3
+"""Methods and seeds that a note names; more are counted."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -184,11 +187,12 @@ def _gaps(sheet: Sheet) -> list[str]:
             if answered.part:
                 alike.setdefault(f"asked a part: {answered.part}", []).append(who)
     every = sum(len(method.answered) for method in sheet.methods)
-    told = {
-        text: "all methods and seeds" if len(who) == every > 1 else "; ".join(who)
-        for text, who in alike.items()
-    }
-    return notes + [f"{who}: {text}" for text, who in told.items()]
+    for text, those in alike.items():
+        several = (
+            f"{len(those)} of {every} methods and seeds" if len(those) < every else "all methods and seeds"
+        )
+        notes.append(f"{several if len(those) > NAMED else '; '.join(those)}: {text}")
+    return notes
 
 
 def _unlike(sheet: Sheet) -> list[str]:

@@ -5,6 +5,7 @@ python -m tests.jobs.synthetic_results FOLDER    makes the ablations of the pape
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import random
@@ -16,6 +17,7 @@ from typing import Any
 from cluster.files import write_json_atomic
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
+from jobs.cell.asked import TEXTS, Asked, AskedItem
 from jobs.cell.cell import Cell, Worklist
 from jobs.recipe.plan import load_recipe, plan_run
 from jobs.results.paper import paper_row
@@ -93,9 +95,24 @@ def write_cell(cell: Cell, records: Sequence[Mapping[str, Any]], tree: Mapping[s
     (folder.path / "answers.jsonl").write_text("".join(lines))
     start = {"time": "2026-11-20T10:00:00.000+00:00", **tree, "device": "cuda:0", "host": "ng10101"}
     folder.starts.write_text(json.dumps(start) + "\n")
+    ask(cell, records)
     if len(records) >= cell.items:
         told = {"time": "2026-11-20T11:00:00.000+00:00", "items": cell.items, "seconds": 300.0}
         write_json_atomic(folder.done, {**told, "max_new_tokens": cell.max_new_tokens})
+
+
+def ask(cell: Cell, records: Sequence[dict[str, Any]]) -> None:
+    """Keep what a cell asked, and let the answers say so."""
+    every = [
+        (f"{cell.benchmark}-{cell.language}-{number + 1:04d}", float(number % 90 + 7))
+        for number in range(250)
+    ]
+    question = {id_: hashlib.sha256(id_.encode()).hexdigest()[:12] for id_, _ in every}
+    items = tuple(AskedItem(id_, question[id_], gold) for id_, gold in every)
+    texts = {
+        id_: f"{WORDS.get(cell.language, cell.language)} ({id_}): {gold - 3:g} + 3 = ?" for id_, gold in every
+    }
+    Asked("mgsm.tsv", "c" * 12, 250, items, dict(list(texts.items())[:TEXTS])).write(cell.folder)
 
 
 def write_training(
