@@ -75,7 +75,7 @@ article thead th{border-bottom:1px solid var(--rule);color:var(--soft);font-weig
 .scroll th:first-child,.scroll td:first-child{position:sticky;left:0;background:var(--paper);white-space:normal;
 min-width:92px;max-width:112px;z-index:1}.scroll td.avg,.scroll th.avg{background:none}
 .sortable tbody tr.paper th,.sortable tbody tr.difference th{padding-left:10px}
-.notes{padding-left:14px}section>figure>svg{min-width:640px}svg text{font-size:13px}
+.notes{padding-left:14px}svg text{font-size:13px}
 article{padding:8px 10px}article .text thead{display:none}article tr{display:block;padding:4px 0;
 border-top:1px solid var(--rule)}article td,article td:last-child{display:inline-block;width:auto;padding:1px 8px 1px 0}
 article td:last-child{display:block;width:100%}article td:first-child{position:static;font-weight:600;max-width:none}}

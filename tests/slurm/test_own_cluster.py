@@ -54,7 +54,7 @@ def test_a_cluster_of_any_shape_is_written_used_and_remembered(invented, world, 
         "nvidia_a100-sxm4-80gb": (4, "deep-learn.x", 20),
     }
     assert (profile.accounts.needed, profile.limits.array, profile.walltime.longest) == (False, 1001, 60)
-    assert "differs" not in go("doctor", "--cluster", "there.yaml", "--compute")
+    assert "differs" not in go("doctor", "--cluster", "there.yaml")
     assert "is there already" in go("doctor", "--write", "there.yaml", status=2)
 
     recipe = write_recipe(world, tmp_path, epochs=1)
