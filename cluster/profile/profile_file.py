@@ -16,6 +16,8 @@ from cluster.errors import ClusterError
 from cluster.profile.schema import WrongKey, line_of, mapping_of, read_text
 
 SUFFIXES = (".yaml", ".yml")
+OURS = {"local": "this machine", "sandbox": "the throwaway Slurm of this machine"}
+"""Names of clusters that commands know by their name."""
 SECTION = "cluster."
 """What keys of a profile begin with in overrides and messages."""
 
@@ -70,6 +72,10 @@ class ProfileFile:
 
 def refuse_name(path: Path) -> None:
     """Refuse (`ClusterError`) a file whose name no cluster can have."""
+    if path.stem in OURS:
+        raise ClusterError(
+            f"{path}: the file names the cluster, and {path.stem} means {OURS[path.stem]}; rename it"
+        )
     if path.suffix not in SUFFIXES or not re.fullmatch(r"\w[\w.-]*", path.stem, re.ASCII):
         raise ClusterError(
             f"{path}: the file names the cluster, so it must be NAME.yaml, with letters, digits, _, . and - alone "

@@ -43,7 +43,8 @@ class Finding:
 def where(cluster: Cluster, key: str) -> str:
     """Where a key of a profile stands: `cluster/profiles/narval.yaml:43`."""
     path = PROFILES / f"{cluster}.yaml"
-    file = ProfileFile.read(path) if isinstance(cluster, str) and path.is_file() else cluster
+    known = isinstance(cluster, str) and path.is_file()
+    file = ProfileFile(str(path), path.read_text(encoding="utf-8")) if known else cluster
     if isinstance(file, str):
         return f"{key} in your own profiles"
     name = str(path.relative_to(ROOT)) if file is not cluster else file.path

@@ -11,6 +11,7 @@ from cluster.profile.load import PROFILES, load_profile
 from cluster.run.run_folder import all_runs
 from cluster.sandbox import sandbox as slurm
 from cluster.sandbox.shape import shape_of
+from cluster.slurm.submission import Submission
 from tests.slurm.conftest import Sandbox, new_root
 from tests.world import launch, write_recipe
 
@@ -63,18 +64,24 @@ def test_a_cluster_of_any_shape_is_written_used_and_remembered(invented, world, 
     assert "at most 20 min" in go(*train, "30m", status=2)
     assert "queued: job" in go(*train, "10m")
     (run,) = all_runs(tmp_path / "runs")
-    job = str(run.submission.job)
+
+    def submission() -> Submission:
+        found = Submission.read(run.submission)
+        assert found is not None
+        return found
+
+    job = submission().job
     assert invented.job(job)["Partition"] == "deep-learn.x"
     invented.run("scancel", job)
     (tmp_path / "there.yaml").rename(tmp_path / "gone.yaml")
     invented.wait(job, "CANCELLED")
     assert run.path.name.rpartition("-")[0] in go("status")
     assert "queued: job" in go("retry", run.path.name, "--yes")
-    again = str(run.submission.job)
+    again = submission().job
     assert again != job
     assert invented.job(again)["Partition"] == "deep-learn.x"
     end = time.monotonic() + 300
     while not run.is_done():
         assert time.monotonic() < end, go("why", run.path.name)
         time.sleep(1)
-    assert "there.yaml" in run.submission.file.path
+    assert submission().file.path == str(tmp_path / "there.yaml")

@@ -118,6 +118,17 @@ def test_a_mistake_in_the_users_profiles_has_a_line_too(tmp_path):
         ("ours.yaml", b"like: narvl\n", "there is no such cluster"),
         ("my cluster.yaml", TEXT.encode(), "rename it"),
         (".yaml", TEXT.encode(), "rename it"),
+        ("sandbox.yaml", TEXT.encode(), "means the throwaway Slurm of this machine; rename it"),
+        ("ours.yaml", b"? [a]\n: b\n", "ours.yaml"),
+        ("ours.yaml", b"? {a: b}\n: b\n", "ours.yaml"),
+        ("ours.yaml", b"like: [narval]\n", "it must be the name of one cluster"),
+        ("ours.yaml", b"like: narval\nwalltime: 3\n", "it must be a section"),
+        ("ours.yaml", b"like: narval\nhardware: {kinds: {a: 1}}\n", "it must be a list"),
+        ("ours.yaml", b"like: narval\nhardware: {kinds: [1]}\n", "it must be a section"),
+        ("ours.yaml", b"a: *b\n", "is no YAML"),
+        ("ours.yaml", b"a: &a [*a]\nexecutor: slurm\n", "is no YAML"),
+        ("ours.yaml", b"executor: slrm\n", "executor is 'slrm': it must be one of local, slurm"),
+        ("ours.yaml", b"executor: slurm\nfile: x\n", "unknown key file"),
     ],
 )
 def test_what_is_no_profile_is_refused(tmp_path, name, content, told):
