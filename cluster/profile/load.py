@@ -31,6 +31,7 @@ from cluster.profile.facts import (
     Storage,
     Walltime,
 )
+from cluster.profile.overrides import nested
 from cluster.profile.profile_file import (
     SECTION,
     SUFFIXES,
@@ -41,7 +42,7 @@ from cluster.profile.profile_file import (
     user_profiles,
     word_of,
 )
-from cluster.profile.schema import MADE, WrongKey, build, merge, nearest, read_mapping, read_yaml
+from cluster.profile.schema import MADE, WrongKey, build, merge, nearest, read_mapping
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 WISHES = (
@@ -186,10 +187,9 @@ def _named(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
     known = profile_names(environ)
     if name not in known:
         _refuse_retired(name)
-        near = nearest(name, known)
-        hint = f"did you mean {near}? " if near else ""
         own = next((path for suffix in SUFFIXES if (path := Path(name + suffix)).is_file()), None)
-        hint = f"did you mean --cluster {own}? " if own else hint
+        near = f"--cluster {own}" if own else nearest(name, known)
+        hint = f"did you mean {near}? " if near else ""
         raise ClusterError(f"there is no cluster {name!r}; {hint}The clusters are: {', '.join(known)}")
     values, file = _values(name, user), user_file(environ)
     if file and name in user:
@@ -205,7 +205,7 @@ def _finished(
     if values.get("executor") == "slurm" and environ.get("SBATCH_ACCOUNT"):
         values.setdefault("account", environ["SBATCH_ACCOUNT"])
     for override in overrides:
-        values = merge(values, _override(override))
+        values = merge(values, nested(override))
     return _checked(name, values)
 
 
@@ -220,13 +220,6 @@ def slurm_only(profile: Profile) -> SlurmProfile:
             f"{profile.name} is this machine, which has no Slurm: name a cluster with --cluster"
         )
     return profile
-
-
-def split_overrides(overrides: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The overrides of the cluster's profile, and those of the recipe."""
-    every = list(overrides)
-    ours = [override for override in every if override.startswith(SECTION)]
-    return ours, [override for override in every if override not in ours]
 
 
 def _values(name: str, user: Mapping[str, Any], heirs: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -254,17 +247,6 @@ def _values(name: str, user: Mapping[str, Any], heirs: tuple[str, ...] = ()) -> 
             f"the name of another cluster ({', '.join(sorted(p.stem for p in PROFILES.glob('*.yaml')))})"
         )
     return dict(own)
-
-
-def _override(text: str) -> dict[str, Any]:
-    """`cluster.storage.scratch.path=/x` as nested sections."""
-    key, equals, value = text.removeprefix(SECTION).partition("=")
-    if not equals:
-        raise ClusterError(f"override {text!r} is not of the form cluster.key=value, e.g. cluster.tasks=2")
-    parsed: Any = read_yaml(value, text) if value.strip()[:1] in ("[", "{") else value.strip()
-    for part in reversed(key.strip().split(".")):
-        parsed = {part: parsed}
-    return parsed
 
 
 def _checked(name: str, values: Mapping[str, Any]) -> Profile | SlurmProfile:

@@ -11,8 +11,9 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.hub.cache import use_storage
-from cluster.profile.load import SECTION, Profile, SlurmProfile, detect, load_profile, split_overrides
-from cluster.profile.profile_file import Cluster
+from cluster.profile.load import Profile, SlurmProfile, detect, load_profile
+from cluster.profile.overrides import split_overrides
+from cluster.profile.profile_file import SECTION, Cluster
 from cluster.run.run_folder import runs_root
 from cluster.slurm.submission import Submission
 from layalign.mini import is_mini

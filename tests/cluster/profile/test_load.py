@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.profile.load import PROFILES, SlurmProfile, detect, load_profile, profile_names, split_overrides
+from cluster.profile.load import PROFILES, SlurmProfile, detect, load_profile, profile_names
+from cluster.profile.overrides import split_overrides
 
 CLUSTERS = tuple(sorted({path.stem for path in PROFILES.glob("*.yaml")} - {"local"}))
 """All that have a queue."""
