@@ -76,14 +76,14 @@ class Profile:
     """Where it was read from, if `--cluster` named a file."""
 
     @property
-    def cluster(self) -> Cluster:
+    def origin(self) -> Cluster:
         """What it can be loaded by again."""
         return self.file or self.name
 
     @property
     def word(self) -> str:
         """How it is typed after `--cluster`."""
-        return shlex.quote(word_of(self.cluster))
+        return shlex.quote(word_of(self.origin))
 
     def threads(self) -> int:
         """CPU threads for each process."""

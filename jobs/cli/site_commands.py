@@ -79,7 +79,7 @@ def doctor_command(request: DoctorRequest) -> int:
 
         print_json(documents.doctor_document(profile.name, findings))
     else:
-        print(*(finding.line(profile.cluster) for finding in findings), sep="\n")
+        print(*(finding.line(profile.origin) for finding in findings), sep="\n")
     return FAILED if any(finding.mark == "differs" for finding in findings) else 0
 
 

@@ -148,7 +148,7 @@ class Inquiry:
             "run": short_name(self.work),
             "again": self.again(),
             "again_with_more_memory": "" if self.again() == LAUNCH else f"{self.again()} --more-mem",
-            "cluster": shlex.quote(word_of(submission.cluster)) if submission else "",
+            "cluster": shlex.quote(word_of(submission.origin)) if submission else "",
             "smaller": f"{name}={size // 2}" if isinstance(size, int) and size > 1 else "",
             "half_lr": f"{float(lr) / 2:g}" if lr else "",
             "half_save": str(save // 2) if isinstance(save, int) and save > 1 else "",

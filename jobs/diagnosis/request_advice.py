@@ -60,7 +60,7 @@ def advice_lines(rows: Sequence[ResourceUse]) -> list[str]:
 
 def advice(row: ResourceUse) -> Iterator[Advice]:
     """What to change for a run of this kind."""
-    profile = _profile(row.cluster)
+    profile = _profile(row.origin)
     if profile:
         yield from _memory(row, profile)
         yield from _time(row, profile)

@@ -30,7 +30,7 @@ class ResourceUse:
     """train or evaluate"""
     state: str
     starts: int
-    cluster: Cluster | None
+    origin: Cluster | None
     resources: Resources | None
     """None on this machine."""
     tasks: int
@@ -142,7 +142,7 @@ def _sum(run: RunFolder, kind: str, state: str, works: Sequence[WorkFolder], rec
         kind=kind,
         state=state,
         starts=len(spans),
-        cluster=submission.cluster if submission else None,
+        origin=submission.origin if submission else None,
         resources=resources,
         tasks=tasks,
         gpu=bool(resources.gpu) if resources else any("cuda" in str(start.get("device")) for start in starts),

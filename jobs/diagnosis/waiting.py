@@ -216,7 +216,7 @@ def _bracketed(text: str, submission: Submission) -> str:
     """Advice to ask for less time, with the next shorter one; nothing where there is none."""
     if not text.startswith("a shorter --time with"):
         return text
-    shorter = [one for one in brackets_of(submission.cluster) if one < submission.resources.time_min]
+    shorter = [one for one in brackets_of(submission.origin) if one < submission.resources.time_min]
     return (
         text.replace("a shorter --time", f"--time {human_time(shorter[-1]).replace(' ', '')}")
         if shorter

@@ -71,7 +71,7 @@ def _submitted_to(found: Sequence[RunFolder | GridFolder]) -> Cluster | None:
     for one in found:
         records = one.records() if isinstance(one, GridFolder) else records_of(one)
         if known := readable(records):
-            return known[-1].cluster
+            return known[-1].origin
     return None
 
 

@@ -158,7 +158,7 @@ def context_again(where: Where, how: How, submission: Submission | None) -> Cont
         ClusterError: as `context_of`.
     """
     if submission and not where.cluster:
-        where = replace(where, cluster=submission.cluster)
+        where = replace(where, cluster=submission.origin)
     context = context_of(where, how)
     profile = context.profile
     if not (submission and isinstance(profile, SlurmProfile)):

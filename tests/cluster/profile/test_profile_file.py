@@ -49,9 +49,9 @@ def test_what_was_read_is_loaded_again_though_the_file_is_gone(ours):
     path = ours()
     profile = load_profile(str(path), (), {})
     path.unlink()
-    again = load_profile(profile.cluster, (), {})
+    again = load_profile(profile.origin, (), {})
     assert again == profile
-    assert load_profile("narval").cluster == "narval"
+    assert load_profile("narval").origin == "narval"
 
 
 @pytest.mark.parametrize(
