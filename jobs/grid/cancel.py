@@ -65,7 +65,6 @@ def _word(job: QueuedJob) -> str:
     return job.job if "[" in job.id else job.id
 
 
-def _submitted_to(found: Sequence[RunFolder | GridFolder]) -> str | None:
 def _submitted_to(found: Sequence[RunFolder | GridFolder]) -> Cluster | None:
     """The cluster that runs and grids were submitted to: the first that one names."""
     for one in found:
