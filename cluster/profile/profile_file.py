@@ -46,6 +46,11 @@ class ProfileFile:
         refuse_name(path)
         return cls(str(path), read_text(path))
 
+    def latest(self) -> ProfileFile:
+        """The file as it is now, or this where it has gone: what a user has mended counts, as in a named profile."""
+        path = Path(self.path)
+        return ProfileFile.read(path) if path.is_file() else self
+
     def mapping(self) -> dict[str, Any]:
         """What it holds.
 

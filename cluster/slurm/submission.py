@@ -121,8 +121,8 @@ class Submission:
 
     @property
     def origin(self) -> Cluster:
-        """What its profile can be loaded by, wherever a file has gone meanwhile."""
-        return self.file or self.profile
+        """What its profile can be loaded by, though a file has gone meanwhile."""
+        return self.file.latest() if self.file else self.profile
 
     @property
     def last(self) -> str | None:

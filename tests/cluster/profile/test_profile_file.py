@@ -54,6 +54,15 @@ def test_what_was_read_is_loaded_again_though_the_file_is_gone(ours):
     assert load_profile("narval").origin == "narval"
 
 
+def test_what_was_mended_in_a_file_counts(ours):
+    path = ours()
+    before = load_profile(str(path), (), {}).file
+    path.write_text(TEXT.replace("longest: 60", "longest: 90"))
+    assert load_profile(before.latest(), (), {}).walltime.longest == 90
+    path.unlink()
+    assert before.latest() == before
+
+
 @pytest.mark.parametrize(
     ("change", "at", "told"),
     [
