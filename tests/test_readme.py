@@ -24,6 +24,7 @@ TYPED = ("python ", "make ", ". ", "sh ", "git ", "mkdir ")
 ELSEWHERE = {
     "make test": "runs these very tests",
     "python launch.py demo --seeds 0 1 2": "three times `make demo`; tests/jobs/cli/test_demo.py",
+    "python launch.py cancel RUN": "tests/jobs/test_damage.py: needs a Slurm",
     "git clone URL layalign && cd layalign": "needs a network",
     "sh envs/bootstrap": "tests/cluster/site/test_login.py, tests/envs",
     "python launch.py env --cluster narval --build": "tests/envs: needs a wheelhouse",
@@ -87,8 +88,7 @@ ON_ONE_MACHINE = [
     ("logs RUN --errors", 0, "no process of "),
     ("efficiency", 0, "in all"),
     ("results RUN RUN --benchmark mgsm --rule official --out FOLDER", 2, "mgsm"),
-    ("retry RUN --dry-run", 2, ""),
-    ("cancel RUN", 0, "nothing of it"),
+    ("retry RUN --dry-run", 0, "already done"),
     ("clean", 0, "nothing"),
     ("keep --to FOLDER", 0, "copied and read back"),
     ("export RUN --to run.tar", 0, "run.tar"),

@@ -13,6 +13,7 @@ from typing import Any
 from cluster.docstrings import comment, commented
 from cluster.errors import ClusterError
 from cluster.files import write_new
+from cluster.profile.profile_file import SUFFIXES, refuse_name
 from jobs.cli.list_command import recipe_keys
 from jobs.cli.requests import InitRequest
 
@@ -26,6 +27,10 @@ def init_command(request: InitRequest) -> int:
     path = request.path or Path(f"{request.kind}.yaml").absolute()
     if os.path.lexists(path):
         raise ClusterError(f"{path} is there already, and stays as it is: name another file, or move it away")
+    if path.suffix not in SUFFIXES:
+        raise ClusterError(f"{path}: the name must end in {SUFFIXES[0]}, so that commands know it for a file")
+    if request.kind == "cluster":
+        refuse_name(path)
     ask = _default if request.yes or not sys.stdin.isatty() else _asked
     try:
         {"recipe": _recipe, "grid": _grid, "cluster": _cluster}[request.kind](path, ask)

@@ -61,6 +61,15 @@ def test_nothing_is_written_over(go, here, kind):
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    "words", [("recipe", "ours"), ("grid", "ours.txt"), ("cluster", "my own.yaml"), ("grid", ".")]
+)
+def test_a_name_that_no_command_would_take_is_refused_before_a_question(go, here, answers, words):
+    answers()
+    status, printed = go("init", *words)
+    assert (status, [path for path in here.iterdir() if path.is_file()]) == (2, []), printed
+
+
 @pytest.mark.parametrize("kind", NEXT)
 def test_a_path_of_ones_own_is_taken(go, here, kind):
     assert go("init", kind, "new folder/there.yaml", "--yes")[0] == 0
