@@ -74,6 +74,17 @@ def create_atomic(path: Path, content: str | bytes) -> bool:
     return True
 
 
+def write_new(path: Path, text: str) -> None:
+    """Write a file for a user to change, which nothing may overwrite.
+
+    Raises:
+        ClusterError: there is something of this name already.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.lexists(path) or not create_atomic(path, text):
+        raise ClusterError(f"{path} is there already, and stays as it is: name another file, or move it away")
+
+
 def sync_folder(folder: Path) -> None:
     """Put the names in a folder on disk: a rename is only durable after this."""
     _to_disk(folder)

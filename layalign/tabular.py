@@ -10,6 +10,7 @@ import html
 import io
 import json
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -112,7 +113,7 @@ class Table:
         return f'<table class="text"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
     def screen(self, gap: int | None = None) -> ScreenTable:
-        """The table for a terminal, the notes below it.
+        """The table for a terminal, less the notes.
 
         Args:
             gap: blanks between columns; None is one, and a line below the headings.
@@ -126,8 +127,7 @@ class Table:
         else:
             table = ScreenTable(box=None, padding=(0, gap, 0, 0), pad_edge=False)
         table.title = Text(self.title, style="table.title") if self.title else None
-        table.caption = Text("\n".join(self.notes)) if self.notes else None
-        table.title_justify = table.caption_justify = "left"
+        table.title_justify = "left"
         for column in self.columns:
             table.add_column(
                 Text(column.heading),
@@ -145,11 +145,29 @@ class Table:
         return table
 
     def show(self, console: Console) -> None:
-        """Print it; one that is wider than the screen wraps there, as no number may be lost."""
+        """Print it with the notes below; one that is wider than the screen wraps there, as no number may be lost."""
         table = self.screen()
-        least = console.measure(table, options=console.options.update(width=10 * console.width)).minimum
+        least = self.least_width(console)
         table.width = least if least > console.width else None
         console.print(table, crop=False)
+        for note in self.notes:
+            console.print(
+                "\n".join(_wrapped(note, console.width)), markup=False, highlight=False, style="dim"
+            )
+
+    def least_width(self, console: Console) -> int:
+        """Characters of a line that it needs on a terminal."""
+        wide = console.options.update(width=10 * console.width)
+        return console.measure(self.screen(), options=wide).minimum
+
+
+def _wrapped(note: str, width: int) -> list[str]:
+    """A note as lines of a terminal; an interval and a p stay whole."""
+    whole = re.sub(
+        r"\[[^\[\]]{,20}\]|p [=<] \S+", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), note
+    )
+    lines = textwrap.wrap(whole, max(width, 20), subsequent_indent="  ", break_on_hyphens=False)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def comments(mark: str, lines: Iterable[str]) -> str:

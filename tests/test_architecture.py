@@ -49,7 +49,7 @@ def test_what_a_page_names_exists(page):
 
 def test_the_walks_are_a_page_each():
     walks = (ROOT / "docs/ARCHITECTURE.md").read_text().split("\n## ")[1:]
-    assert [len(walk.splitlines()) < 60 for walk in walks] == [True] * 3
+    assert [len(walk.splitlines()) < 60 for walk in walks if not walk.startswith("Map")] == [True] * 3
 
 
 @pytest.mark.parametrize(("title", "words"), [("States", State), ("Causes", Cause)])

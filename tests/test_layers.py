@@ -66,7 +66,17 @@ GROUND = {
         "strict",
         "tabular",
     },
-    "cluster": {"commands", "errors", "files", "full_disk", "provenance", "quantities", "quota", "records"},
+    "cluster": {
+        "commands",
+        "docstrings",
+        "errors",
+        "files",
+        "full_disk",
+        "provenance",
+        "quantities",
+        "quota",
+        "records",
+    },
     "jobs": set(),
 }
 """Files that stand in no room below their house: what every room of it may need."""

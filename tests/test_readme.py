@@ -1,7 +1,8 @@
-"""What the README shows is run: each command of its blocks, in its order, with the words that a reader fills in."""
+"""What README and pages show is run: each command, in order, with the words that a reader fills in."""
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -14,25 +15,80 @@ import pytest
 from cluster.sandbox import sandbox as slurm
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+PAGES = ("README.md", "docs/FIRST_HOUR.md", "docs/GUIDE.md", "docs/YOUR_OWN.md", "docs/TROUBLE.md")
+"""What a user reads, the README first."""
+TEXT = {page: (ROOT / page).read_text() for page in PAGES}
 RUN = "mini-layalign-s2"
-SUITE = {"make test"}
-"""What runs these very tests."""
+TYPED = ("python ", "make ", ". ", "sh ", "git ", "mkdir ")
+"""How the lines of a block begin that a reader types."""
+ELSEWHERE = {
+    "make test": "runs these very tests",
+    "python launch.py demo --seeds 0 1 2": "three times `make demo`; tests/jobs/cli/test_demo.py",
+    "python launch.py cancel RUN": "tests/jobs/test_damage.py: needs a Slurm",
+    "git clone URL layalign && cd layalign": "needs a network",
+    "sh envs/bootstrap": "tests/cluster/site/test_login.py, tests/envs",
+    "python launch.py env --cluster narval --build": "tests/envs: needs a wheelhouse",
+    "python launch.py doctor --write ours.yaml": "tests/slurm/test_own_cluster.py",
+    "python launch.py doctor --write there.yaml": "tests/slurm/test_own_cluster.py",
+    "python launch.py doctor --cluster there.yaml": "tests/slurm/test_own_cluster.py",
+    "python launch.py sandbox up --like there.yaml": "tests/slurm/test_own_cluster.py",
+}
+"""What these tests do not run, and why or where it is."""
 ANYWHERE = [
+    (". .venv/bin/activate", 0, ""),
+    ("python launch.py --help", 0, "usage"),
     ("train --stage all --recipe math --dry-run", 2, "prefetch"),
     ("train --cluster narval --stage all --account def-prof --time 3h --hours 9 --dry-run", 2, "sbatch gets"),
     ("ablate --grid ablations.yaml --cluster narval --account def-prof", 2, "needs the data folder"),
     ("prefetch --grid encoders", 2, "could not be fetched"),
+    ("prefetch --recipe math", 2, "could not be fetched"),
+    ("doctor", 2, "has no Slurm"),
+    ("env --cluster narval", 0, "LAYALIGN_MODULES"),
+    ("list", 0, "recipes"),
+    ("list keys", 0, "training.lr"),
+    ("list readers", 0, "jsonl"),
+    ("list clusters", 0, "narval"),
 ]
-"""Words after `launch.py`, exit status, and something it prints: without models, data, network and Slurm."""
+"""Words after `launch.py`, or a whole line; exit status; something it prints: without models, data, network, Slurm."""
+QUESTIONS = 'printf \'{"question": "Tatu na %s?", "answer": "%s", "language": "sw"}\\n\' 1 4 2 5'
+YOUR_OWN = [
+    ("init recipe ours.yaml --yes", 0, "wrote ours.yaml"),
+    ("train --stage all --recipe ours.yaml --dry-run", 0, "stage 2 of ours"),
+    (f"mkdir -p data; {QUESTIONS} > data/ours.jsonl", 0, ""),
+    (
+        "train --stage 2 --recipe ours.yaml --data data --dry-run -o training.init=none data.reader=jsonl "
+        "data.path=ours.jsonl data.columns=[question,answer] data.languages=[sw] data.dev=0",
+        0,
+        "sw 2",
+    ),
+    ("list languages", 0, "am "),
+    ("train --stage all --recipe ours.yaml --dry-run -o data.languages=[Amharic,Hausa]", 0, "2 languages"),
+    ("list models", 0, "qwen2"),
+    (
+        "train --stage all --recipe math --dry-run -o model.decoder=Qwen/Qwen2.5-0.5B",
+        2,
+        "model Qwen/Qwen2.5-0.5B",
+    ),
+    ("mkdir -p data/mgsm; printf 'Tatu na moja ni ngapi?\\t%s\\n' 4 4 > data/mgsm/mgsm_sw.tsv", 0, ""),
+    (
+        "evaluate --recipe ours.yaml --benchmark mgsm --languages sw --data data --dry-run -o model.method=llm",
+        0,
+        "(mgsm)",
+    ),
+    ("init cluster there.yaml --yes", 0, "wrote there.yaml"),
+    ("train --stage all --recipe ours.yaml --cluster there.yaml --dry-run", 0, "--gpus-per-node=a100:1"),
+]
+"""One after another, in an empty folder."""
 ON_ONE_MACHINE = [
     ("train --stage all --recipe mini", 0, "done: "),
     ("evaluate --run mini-layalign --benchmark mini", 0, "results: "),
     ("status", 0, "mini-layalign"),
+    ("results", 0, "mini (strict)"),
     ("why RUN", 0, "mini-layalign"),
     ("logs RUN --errors", 0, "no process of "),
     ("efficiency", 0, "in all"),
     ("results RUN RUN --benchmark mgsm --rule official --out FOLDER", 2, "mgsm"),
+    ("retry RUN --dry-run", 0, "already done"),
     ("clean", 0, "nothing"),
     ("keep --to FOLDER", 0, "copied and read back"),
     ("export RUN --to run.tar", 0, "run.tar"),
@@ -40,31 +96,58 @@ ON_ONE_MACHINE = [
 ]
 ON_A_SANDBOX = [
     ("sandbox up", 0, "node1"),
-    ("train --cluster sandbox --stage all --recipe mini", 0, "queued: job"),
     ("ablate --grid ablations --cluster sandbox --throttle 2 --yes", 0, "queued: job"),
     ("watch --grid mini-ablations", 0, "mini-ablations"),
     ("pipeline --recipe mini --cluster sandbox --yes", 0, "mini"),
+    ("watch --grid mini-layalign", 0, "mini-layalign"),
     ("missing", 0, "mini-ablations"),
     ("missing --submit", 0, ""),
     ("cancel mini-ablations --cluster sandbox", 2, "add --yes"),
     ("retry --failed --more-mem", 0, ""),
     ("results mini-ablations", 0, "LayAlign"),
+    ("results mini-layalign", 0, "mini-layalign"),
     ("sandbox down", 0, "removed"),
 ]
+TRIED = [*ANYWHERE, *YOUR_OWN, *ON_ONE_MACHINE, *ON_A_SANDBOX]
 
 
-def blocks(kind: str = "") -> list[str]:
-    return [text for found, text in re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL) if found == kind]
+def blocks(page: str, kind: str = "") -> list[str]:
+    return [text for found, text in re.findall(r"```(\w*)\n(.*?)```", TEXT[page], re.DOTALL) if found == kind]
 
 
-def commands() -> list[str]:
-    """Lines of the README's blocks that a reader types, without their comments."""
-    lines = [line.partition("  #")[0].strip() for text in blocks() for line in text.splitlines()]
-    return [line for line in lines if line.startswith(("python ", "make ", ". "))]
+def commands(*pages: str) -> list[str]:
+    """What a reader types: lines of the pages' blocks, without their comments, and `python launch.py ...` in a text."""
+    found = []
+    for page in pages or PAGES:
+        lines = [re.split(r" {2,}#", line)[0].strip() for text in blocks(page) for line in text.splitlines()]
+        found += [line for line in lines if line.startswith(TYPED)]
+        prose = re.sub(r"```.*?```", "", TEXT[page], flags=re.DOTALL)
+        found += [" ".join(text.split()) for text in re.findall(r"`(python launch\.py [^`]+)`", prose)]
+    return list(dict.fromkeys(found))
+
+
+def whole(words: str) -> str:
+    """A line as it is typed."""
+    return words if words.startswith(TYPED) else f"python launch.py {words}"
+
+
+@functools.cache
+def checkout(folder: Path) -> Path:
+    """The checkout as a folder in which a line can write."""
+    place = folder / "layalign"
+    place.mkdir(exist_ok=True)
+    for path in ROOT.iterdir():
+        if (
+            not path.name.startswith(".git")
+            and path.name not in ("runs", "data")
+            and not (place / path.name).exists()
+        ):
+            (place / path.name).symlink_to(path)
+    return place
 
 
 def shell(command: str, folder: Path) -> tuple[int, str]:
-    """Run a line as it stands, in the checkout, with all that it writes in `folder`."""
+    """Run a line as it stands, in a checkout, with all that it writes in `folder`."""
     verb = next((word for word in command.split()[2:] if word.isalpha()), "")
     filled = {"RUN": RUN, "FOLDER": str(folder / f"{verb}-to")}
     for word, value in filled.items():
@@ -81,8 +164,8 @@ def shell(command: str, folder: Path) -> tuple[int, str]:
         "HF_ENDPOINT": "http://127.0.0.1:9",  # nothing is downloaded
     }
     ran = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False,
+        ["bash", "-c", command], cwd=checkout(folder), env=environ, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, check=False,
     )  # fmt: skip
     return ran.returncode, ran.stdout + ran.stderr
 
@@ -92,32 +175,46 @@ def sandbox(folder: Path) -> str:
 
 
 def run_all(expected, folder: Path) -> None:
-    shown = commands()
     for words, status, text in expected:
-        line = f"python launch.py {words}"
-        assert line in shown, f"the README shows no {line}"
-        got, printed = shell(line, folder)
-        assert (got, text in printed) == (status, True), f"{line}\n{printed}"
+        got, printed = shell(whole(words), folder)
+        assert (got, text in printed) == (status, True), f"{whole(words)}\n{printed}"
 
 
-def test_every_command_of_the_readme_is_run_by_a_test():
-    tried = {f"python launch.py {words}" for words, _, _ in [*ANYWHERE, *ON_ONE_MACHINE, *ON_A_SANDBOX]}
-    others = {line for line in commands() if not line.startswith("python ")}
-    assert others == {*SUITE, "make demo", next(line for line in others if "squeue" in line)}
-    assert set(commands()) == tried | others
+def test_every_command_of_the_pages_is_run_by_a_test():
+    tried = {whole(words) for words, _, _ in TRIED} | set(ELSEWHERE) | {"make demo"}
+    watched = {line for line in commands() if "squeue" in line}
+    assert len(watched) == 1
+    assert set(commands()) == tried | watched
 
 
 def test_what_is_shown_without_models_tells_what_is_missing(tmp_path):
     run_all(ANYWHERE, tmp_path)
 
 
-def test_the_readme_begins_with_a_command_within_one_screen():
-    assert (
-        README.splitlines().index(
-            "make demo    # both stages of three methods in a miniature world, their table and plots"
+def test_what_is_your_own_is_tried_in_the_order_of_the_page(tmp_path):
+    lines = [whole(words) for words, _, _ in YOUR_OWN]
+    assert [line for line in commands("docs/YOUR_OWN.md") if line in lines] == lines
+    run_all(YOUR_OWN, tmp_path)
+
+
+def test_the_readme_is_one_screen_that_begins_with_a_command():
+    lines = TEXT["README.md"].splitlines()
+    assert len(lines) <= 50
+    assert next(at for at, line in enumerate(lines) if line.startswith("make demo")) < 30
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_of_the_pages_lead_somewhere(page):
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([\w-]+))?\)", TEXT[page]):
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), target
+        heads = (
+            [line.lstrip("# ").lower() for line in path.read_text().splitlines() if line[:1] == "#"]
+            if anchor
+            else []
         )
-        < 24
-    )
+        slugs = {re.sub(r"[^\w -]", "", head).replace(" ", "-") for head in heads}
+        assert not anchor or anchor in slugs, f"{target}#{anchor}"
 
 
 @pytest.mark.slow
@@ -128,7 +225,7 @@ def test_what_is_shown_for_one_machine_works(tmp_path):
     assert "layalign" in printed
     run_all(ON_ONE_MACHINE, tmp_path)
     (bridge,) = (tmp_path / "runs").glob("mini-layalign-s2-*/bridge")
-    (code,) = blocks("python")
+    (code,) = blocks("docs/FIRST_HOUR.md", "python")
     code = re.sub(r'"runs/mini-layalign-s2-\w+/bridge"', repr(str(bridge)), code)
     told, printed = shell(f"python -c {shlex.quote(code)}", tmp_path)
     assert told == 0, printed
@@ -143,10 +240,10 @@ def test_what_is_shown_for_a_sandbox_works(tmp_path):
         pytest.skip(f"no Slurm to test on: {lacking}")
     watched = next(line for line in commands() if "squeue" in line)
     try:
-        run_all(ON_A_SANDBOX[:-2], tmp_path)
+        run_all(ON_A_SANDBOX[:-3], tmp_path)
         assert "mini" in shell(watched, tmp_path)[1]
         wait_until_idle(watched, tmp_path)
-        run_all(ON_A_SANDBOX[-2:], tmp_path)
+        run_all(ON_A_SANDBOX[-3:], tmp_path)
     finally:
         shell("python launch.py sandbox down", tmp_path)
 

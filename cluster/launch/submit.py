@@ -281,6 +281,7 @@ def _intent(prepared: PreparedJob, path: Path) -> Submission:
         told=dict(prepared.told),
         uid=os.getuid(),
         cluster=client.this_cluster(),
+        file=prepared.profile.file,
     )
 
 

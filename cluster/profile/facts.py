@@ -57,7 +57,9 @@ class NodeKind:
     gpus: int | None
     """GPUs of a node."""
     gpu_memory_gb: int | None
+    """Memory of one GPU."""
     cores: int
+    """CPU cores of a node, as Slurm counts them."""
     mem_mb: int
     """Memory of a node that jobs can have; where a page gives only the nominal size, that."""
     cores_per_gpu: int | None
@@ -70,6 +72,10 @@ class NodeKind:
     """Numbers of GPUs that a job may take of a node; None is any."""
     synonyms: tuple[str, ...] = ()
     slices: tuple[Slice, ...] = ()
+    partition: str | None = None
+    """To be named in a job for these nodes; None is that of all hardware."""
+    longest: int | None = None
+    """Longest time of a job on these nodes, where that is less than elsewhere on the cluster."""
     note: str | None = None
 
     @property
@@ -101,8 +107,9 @@ class Walltime(Section):
     brackets: tuple[int, ...] | None
     """Longest times of the site's partitions, rising: a shorter job may run in more places."""
     shortest: int | None
-    """Of a job, tests included."""
+    """Shortest time of a job, tests included."""
     longest: int
+    """Longest time of a job, in minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +117,7 @@ class Limits(Section):
     jobs: int | None
     """Jobs of one user, waiting and running; every element of an array counts."""
     running: int | None
+    """Jobs of one user that run at once."""
     array: int | None
     """`MaxArraySize` of the controller."""
     nodes: int | None
@@ -122,6 +130,8 @@ class Limits(Section):
 class Accounts(Section):
     prefix: str | None
     """How every account that may be used begins."""
+    needed: bool = True
+    """Jobs are charged to an account; `no` where Slurm keeps no accounts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +139,7 @@ class Network(Section):
     """What compute nodes reach of the world."""
 
     internet: Literal["yes", "no", "proxy"]
-    """`proxy`: listed sites only, through a proxy that is on by default."""
+    """What compute nodes reach; `proxy`: listed sites only, through a proxy that is on by default."""
     wandb: Literal["online", "offline"]
     """What jobs are told as `WANDB_MODE`."""
     proxy_module: str | None
@@ -171,8 +181,11 @@ class Area:
 @dataclass(frozen=True, kw_only=True)
 class Storage(Section):
     home: Area
+    """Path, quota in GB and in files, days after which files are deleted; variables stay as they are."""
     project: Area
+    """Storage that lasts, where `launch.py keep` copies to."""
     scratch: Area
+    """Where caches of models and data lie."""
     local: Literal["disk", "memory"]
     """What `$SLURM_TMPDIR` is made of."""
 
@@ -198,6 +211,9 @@ class Continuation(Section):
 class Software(Section):
     modules: tuple[str, ...]
     """What `module load` takes, in order; before the virtual environment is entered."""
+    environment: str | None = None
+    """Folder of a virtual environment that compute nodes see, which jobs use as it is; None is made by
+    `launch.py env --build` from the Alliance's wheelhouse."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,13 +5,16 @@ changes what it names, and clusters of the user's own, which can inherit:
 
     narval: {account: def-prof, mail: me@example.org}
     ours: {like: narval, account: prof, walltime: {longest: 2880}}
+
+A file of one cluster, `--cluster ours.yaml`, has the same keys and stands for itself.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,10 +31,20 @@ from cluster.profile.facts import (
     Storage,
     Walltime,
 )
-from cluster.profile.schema import build, merge, nearest, read_mapping, read_yaml
+from cluster.profile.overrides import nested
+from cluster.profile.profile_file import (
+    SECTION,
+    SUFFIXES,
+    Cluster,
+    ProfileFile,
+    is_file_name,
+    user_file,
+    user_profiles,
+    word_of,
+)
+from cluster.profile.schema import MADE, WrongKey, build, merge, nearest, read_mapping
 
 PROFILES = Path(__file__).parents[1] / "profiles"
-SECTION = "cluster."
 WISHES = (
     "account",
     "mail",
@@ -59,6 +72,18 @@ class Profile:
     """Processes of one job on this machine."""
     cpus: int | None = None
     """CPU cores of one job on this machine; None is all that the launcher may use."""
+    file: ProfileFile | None = field(default=None, metadata={MADE: True}, repr=False)
+    """Where it was read from, if `--cluster` named a file."""
+
+    @property
+    def origin(self) -> Cluster:
+        """What it can be loaded by again."""
+        return self.file or self.name
+
+    @property
+    def word(self) -> str:
+        """How it is typed after `--cluster`."""
+        return shlex.quote(word_of(self.origin))
 
     def threads(self) -> int:
         """CPU threads for each process."""
@@ -83,6 +108,7 @@ class SlurmProfile(Profile):
     replaces: tuple[Retired, ...] = ()
 
     account: str | None = None
+    """Whom jobs are charged to."""
     mail: str | None = None
     time: str | None = None
     """Of one unit: 3h, 12:00:00, 1-12:00:00, or minutes."""
@@ -109,7 +135,7 @@ class SlurmProfile(Profile):
 
 def profile_names(environ: Mapping[str, str] = os.environ) -> list[str]:
     """The clusters that have a profile, the user's own among them."""
-    return sorted({path.stem for path in PROFILES.glob("*.yaml")} | set(_user_profiles(environ)))
+    return sorted({path.stem for path in PROFILES.glob("*.yaml")} | set(user_profiles(environ)))
 
 
 def is_shipped(name: str) -> bool:
@@ -132,25 +158,54 @@ def detect(environ: Mapping[str, str]) -> str:
 
 
 def load_profile(
-    name: str, overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ
+    cluster: Cluster, overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ
 ) -> Profile | SlurmProfile:
     """The profile of a cluster with the user's file and overrides such as `cluster.account=def-prof` over it.
 
+    Args:
+        cluster: its name, the path of a file, or a file that was read before.
+        overrides: keys of the profile with `cluster.` before them.
+        environ: of the user.
+
     Raises:
-        ClusterError: no such cluster, an unknown key (the nearest is named), or a wrong value.
+        ClusterError: no such cluster or file, an unknown key (the nearest is named), or a wrong value; with file and
+            line where one of the user's is to blame.
     """
-    user = _user_profiles(environ)
+    if isinstance(cluster, str) and is_file_name(cluster):
+        cluster = ProfileFile.read(Path(cluster))
+    if isinstance(cluster, str):
+        return _finished(cluster, _named(cluster, environ), overrides, environ)
+    values = _values(cluster.path, {**user_profiles(environ), cluster.path: cluster.mapping()})
+    with cluster.blamed():
+        _checked(cluster.name, values)
+    return replace(_finished(cluster.name, values, overrides, environ), file=cluster)
+
+
+def _named(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The keys of the profile of this name."""
+    user = user_profiles(environ)
     known = profile_names(environ)
     if name not in known:
         _refuse_retired(name)
-        near = nearest(name, known)
+        own = next((path for suffix in SUFFIXES if (path := Path(name + suffix)).is_file()), None)
+        near = f"--cluster {own}" if own else nearest(name, known)
         hint = f"did you mean {near}? " if near else ""
         raise ClusterError(f"there is no cluster {name!r}; {hint}The clusters are: {', '.join(known)}")
-    values = _values(name, user)
+    values, file = _values(name, user), user_file(environ)
+    if file and name in user:
+        with file.blamed(f"{name}."):
+            _checked(name, values)
+    return values
+
+
+def _finished(
+    name: str, values: dict[str, Any], overrides: Iterable[str], environ: Mapping[str, str]
+) -> Profile | SlurmProfile:
+    """A profile with what was typed over it."""
     if values.get("executor") == "slurm" and environ.get("SBATCH_ACCOUNT"):
         values.setdefault("account", environ["SBATCH_ACCOUNT"])
     for override in overrides:
-        values = merge(values, _override(override))
+        values = merge(values, nested(override))
     return _checked(name, values)
 
 
@@ -167,26 +222,14 @@ def slurm_only(profile: Profile) -> SlurmProfile:
     return profile
 
 
-def split_overrides(overrides: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The overrides of the cluster's profile, and those of the recipe."""
-    every = list(overrides)
-    ours = [override for override in every if override.startswith(SECTION)]
-    return ours, [override for override in every if override not in ours]
-
-
-def _user_profiles(environ: Mapping[str, str]) -> dict[str, Any]:
-    given = environ.get("LAYALIGN_PROFILES")
-    config = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home(), ".config")
-    path = Path(given) if given else Path(config, "layalign", "profiles.yaml")
-    return read_mapping(path) if given or path.exists() else {}
-
-
 def _values(name: str, user: Mapping[str, Any], heirs: tuple[str, ...] = ()) -> dict[str, Any]:
     """The keys of a profile as text: what it inherits, and the user's section over it."""
     ours = user.get(name) or {}
     if not isinstance(ours, dict):
         raise ClusterError(f"your profile {name!r} must be a section of `key: value` lines, not {ours!r}")
     like, own = ours.get("like"), {key: value for key, value in ours.items() if key != "like"}
+    if not isinstance(like, str | None):
+        raise ClusterError(f"your profile {name!r} is like {like!r}: it must be the name of one cluster")
     if like in (*heirs, name):
         raise ClusterError(f"your profile {name!r} is like {like!r}, which is like {name!r}: end the circle")
     if like:
@@ -206,34 +249,26 @@ def _values(name: str, user: Mapping[str, Any], heirs: tuple[str, ...] = ()) -> 
     return dict(own)
 
 
-def _override(text: str) -> dict[str, Any]:
-    """`cluster.storage.scratch.path=/x` as nested sections."""
-    key, equals, value = text.removeprefix(SECTION).partition("=")
-    if not equals:
-        raise ClusterError(f"override {text!r} is not of the form cluster.key=value, e.g. cluster.tasks=2")
-    parsed: Any = read_yaml(value, text) if value.strip()[:1] in ("[", "{") else value.strip()
-    for part in reversed(key.strip().split(".")):
-        parsed = {part: parsed}
-    return parsed
-
-
 def _checked(name: str, values: Mapping[str, Any]) -> Profile | SlurmProfile:
     if "name" in values:
-        raise ClusterError(f"{SECTION}name is no setting: choose the cluster by --cluster {values['name']}")
+        told = f"{SECTION}name is no setting: choose the cluster by --cluster {values['name']}"
+        raise WrongKey(f"{SECTION}name", told)
     if values.get("executor") == "slurm":
         for key in ("tasks", "cpus"):
             if key in values:
-                raise ClusterError(
+                raise WrongKey(
+                    f"{SECTION}{key}",
                     f"{SECTION}{key} is for processes on this machine; on {name} each GPU has one process: "
-                    "ask for --gpus, and for cluster.cpus_per_task"
+                    "ask for --gpus, and for cluster.cpus_per_task",
                 )
         profile: SlurmProfile = build(SlurmProfile, {"name": name, **values}, SECTION)
         _check_facts(profile)
         return profile
     for key in WISHES:
         if key in values:
-            raise ClusterError(
-                f"{SECTION}{key} is for a queue, and {name} has none: name a cluster by --cluster"
+            raise WrongKey(
+                f"{SECTION}{key}",
+                f"{SECTION}{key} is for a queue, and {name} has none: name a cluster by --cluster",
             )
     return build(Profile, {"name": name, **values}, SECTION)
 
@@ -242,19 +277,22 @@ def _check_facts(profile: SlurmProfile) -> None:
     """What the types alone do not say of a profile."""
     brackets = profile.walltime.brackets or ()
     if not profile.hardware.kinds:
-        raise ClusterError(
-            f"{SECTION}hardware.kinds is empty: {profile.name} needs at least one kind of node"
+        raise WrongKey(
+            f"{SECTION}hardware.kinds",
+            f"{SECTION}hardware.kinds is empty: {profile.name} needs at least one kind of node",
         )
     if list(brackets) != sorted(set(brackets)) or any(one > profile.walltime.longest for one in brackets):
-        raise ClusterError(
+        raise WrongKey(
+            f"{SECTION}walltime.brackets",
             f"{SECTION}walltime.brackets is {list(brackets)}: minutes, rising, none above walltime.longest "
-            f"({profile.walltime.longest})"
+            f"({profile.walltime.longest})",
         )
     if profile.continuation.mode == "requeue" and not profile.continuation.requeue:
-        raise ClusterError(
+        raise WrongKey(
+            f"{SECTION}continuation.mode",
             f"{SECTION}continuation.mode is requeue, but {profile.name} is not known to allow it: take chain, or set "
             f"{SECTION}continuation.requeue=yes where `scontrol show config` says JobRequeue = 1 "
-            f"{profile.continuation.cite()}"
+            f"{profile.continuation.cite()}",
         )
 
 

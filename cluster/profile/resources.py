@@ -95,7 +95,7 @@ def plan_resources(
     account = find_account(profile, accounts)
     check_nodes(profile, kind, nodes, account)
     hours = _first(hours, profile.hours)
-    time_min = find_time(profile, _first(time, profile.time), hours)
+    time_min = find_time(profile, kind, _first(time, profile.time), hours)
     return Resources(
         nodes=nodes,
         tasks_per_node=per_node,
@@ -211,11 +211,12 @@ def summary(resources: Resources, profile: SlurmProfile) -> str:
     units = f"{resources.units} units of {human_time(resources.time_min)}, one after another"
     kind = "GPU-hours" if resources.gpu else "task-hours"
     cost = round(gpu_hours(resources), 1)
+    charged = resources.account or ("your only account" if profile.accounts.needed else "no account")
     rows = {
         "where": profile.title,
         "what": f"{resources.nodes} node{'s' * (resources.nodes > 1)}, on each {each}{cores} cores, {memory}",
         "tasks": f"{resources.tasks}, with {resources.cpus_per_task} cores each",
         "how long": (units if resources.units > 1 else human_time(resources.time_min)) + open_to,
-        "cost": f"at most {cost:g} {kind}, charged to {resources.account or 'your only account'}",
+        "cost": f"at most {cost:g} {kind}, charged to {charged}",
     }
     return "\n".join(f"  {key:<12} {value}" for key, value in rows.items())

@@ -53,6 +53,11 @@ def find_kind(profile: SlurmProfile, word: str | None) -> tuple[NodeKind, Slice 
     return kind, next((part for part in kind.slices if part.word == name), None)
 
 
+def partition_of(profile: SlurmProfile, gpu: str | None) -> str | None:
+    """The partition that a job with this GPU names; None leaves it to the scheduler."""
+    return find_kind(profile, gpu)[0].partition or profile.hardware.partition
+
+
 def _like(word: str, words: list[str]) -> str:
     """The same slice under its name here, the GPU that it is a slice of, or what looks like it."""
     same = [one for one in words if "_" in one and one.rpartition("_")[2] == word.rpartition("_")[2]]
@@ -165,17 +170,19 @@ def find_memory(
     return asked
 
 
-def find_time(profile: SlurmProfile, text: str | None, hours: float | None) -> int:
+def find_time(profile: SlurmProfile, kind: NodeKind, text: str | None, hours: float | None) -> int:
     rules = profile.walltime
+    longest = min(kind.longest or rules.longest, rules.longest)
+    on = profile.name if longest == rules.longest else f"{profile.name} with {kind.gpu or kind.model}"
     if text is None:
         whole = math.ceil(hours * 60 + OVERHEAD_MIN) if hours else DAY_MIN
-        minutes = max(min(bracket(profile, whole) or whole, DAY_MIN, rules.longest), rules.shortest or 1)
+        minutes = max(min(bracket(profile, whole) or whole, DAY_MIN, longest), rules.shortest or 1)
     else:
         minutes = parse_time(text)
-    if minutes > rules.longest:
+    if minutes > longest:
         raise ClusterError(
-            f"time {text}: a job on {profile.name} runs for at most {human_time(rules.longest)}; the nearest is "
-            f"--time {short_time(rules.longest)} --units {units_of(minutes, rules.longest)} {rules.cite()}"
+            f"time {text}: a job on {on} runs for at most {human_time(longest)}; the nearest is "
+            f"--time {short_time(longest)} --units {units_of(minutes, longest)} {rules.cite()}"
         )
     if rules.shortest and minutes < rules.shortest:
         raise ClusterError(
@@ -229,7 +236,7 @@ def find_account(profile: SlurmProfile, accounts: Accounts | None) -> str | None
             f"account {account}: accounts on {profile.name} begin with {rules.prefix}; the nearest is --account "
             f"{rules.prefix}{account.partition('-')[2] or account} {rules.cite()}"
         )
-    if accounts is None:
+    if accounts is None or not (account or rules.needed):
         return account
     known = sorted(dict.fromkeys(name.removesuffix("_cpu").removesuffix("_gpu") for name in accounts()))
     if account is None and len(known) > 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -18,7 +19,18 @@ from cluster.errors import ClusterError
 
 UNKNOWN = ("unknown", "none", "null", "")
 """Words for None: what no page says, or what a site does not have."""
+MADE = "made"
+"""In the metadata of a field that no file has: what reads the file puts it there."""
 YES, NO = ("true", "yes"), ("false", "no")
+
+
+class WrongKey(ClusterError):
+    """A key of a profile that is unknown, missing or has a wrong value."""
+
+    def __init__(self, key: str, told: str) -> None:
+        super().__init__(told)
+        self.key = key
+        """As it stands in messages: `cluster.hardware.kinds[0].gpus`."""
 
 
 def read_yaml(text: str, where: str) -> Any:
@@ -61,13 +73,51 @@ def read_mapping(path: Path) -> dict[str, Any]:
     Raises:
         ClusterError: the file cannot be read, or holds something else.
     """
+    return mapping_of(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ClusterError: it cannot be read, or is no text.
+    """
     try:
-        values = read_yaml(path.read_text(encoding="utf-8"), str(path))
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ClusterError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ClusterError(f"{path} cannot be read: it is no text ({error.reason})") from error
+
+
+def mapping_of(text: str, where: str) -> dict[str, Any]:
+    """The mapping of a YAML document; an empty one is an empty mapping.
+
+    Raises:
+        ClusterError: it holds something else; `where` says whose it is.
+    """
+    values = read_yaml(text, where)
     if values and not isinstance(values, dict):
-        raise ClusterError(f"{path} must hold `name: value` lines, not {type(values).__name__}")
+        raise ClusterError(f"{where} must hold `name: value` lines, not {type(values).__name__}")
     return values or {}
+
+
+def line_of(text: str, key: str) -> int | None:
+    """The line, from 1, where a key such as `hardware.kinds[0].gpus` begins; that of the last part that is there.
+
+    None where nothing of it is.
+    """
+    import yaml
+
+    node, line = yaml.compose(text, Loader=yaml.BaseLoader), None
+    for part in re.findall(r"[^.\[\]]+", key):
+        if isinstance(node, yaml.MappingNode):
+            found = [(name, value) for name, value in node.value if name.value == part]
+            line, node = (found[0][0].start_mark.line + 1, found[0][1]) if found else (line, None)
+        elif isinstance(node, yaml.SequenceNode) and part.isdecimal() and int(part) < len(node.value):
+            node = node.value[int(part)]
+            line = node.start_mark.line + 1
+    return line
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,14 +141,15 @@ def build(cls: type, values: Any, path: str) -> Any:
         ClusterError: an unknown key (the nearest is named), a missing key, a wrong value.
     """
     if not isinstance(values, Mapping):
-        raise ClusterError(f"{path.rstrip('.')} is {values!r}: it must be a section of `key: value` lines")
-    known = {f.name: f for f in fields(cls)}
+        told = f"{path.rstrip('.')} is {values!r}: it must be a section of `key: value` lines"
+        raise WrongKey(path.rstrip("."), told)
+    known = {f.name: f for f in fields(cls) if not f.metadata.get(MADE)}
     for key in values:
         if key not in known:
-            raise ClusterError(f"unknown key {path}{key}; {_hint(str(key), known, path)}")
+            raise WrongKey(f"{path}{key}", f"unknown key {path}{key}; {_hint(str(key), known, path)}")
     for name, one in known.items():
         if name not in values and one.default is MISSING and one.default_factory is MISSING:
-            raise ClusterError(f"{path}{name} is missing; write `{name}: unknown` where nobody has said it")
+            raise WrongKey(path.rstrip("."), f"{path}{name} is missing; {_needed(cls, name)}")
     hints = get_type_hints(cls)
     return cls(**{key: _convert(hints[key], value, f"{path}{key}") for key, value in values.items()})
 
@@ -109,6 +160,13 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     lower = {one.lower(): one for one in reversed(known)}
     near = difflib.get_close_matches(word.lower(), lower, n=1)
     return lower[near[0]] if near else None
+
+
+def _needed(cls: type, name: str) -> str:
+    """What can be done about a key that is missing."""
+    if type(None) in get_args(get_type_hints(cls)[name]):
+        return f"write `{name}: unknown` where nobody has said it"
+    return f"it must be said: add a line `{name}: ...`"
 
 
 def _hint(key: str, known: Iterable[str], path: str) -> str:
@@ -129,25 +187,25 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         return build(kind, value, f"{path}.")
     if get_origin(kind) is tuple:
         if isinstance(value, str) or not isinstance(value, list | tuple):
-            raise ClusterError(f"{path} is {value!r}: it must be a list")
+            raise WrongKey(path, f"{path} is {value!r}: it must be a list")
         return tuple(_convert(get_args(kind)[0], one, f"{path}[{at}]") for at, one in enumerate(value))
     return _scalar(kind, value, path)
 
 
 def _scalar(kind: Any, value: Any, path: str) -> Any:
     if not isinstance(value, str):
-        raise ClusterError(f"{path} is {value!r}: it must be one value")
+        raise WrongKey(path, f"{path} is {value!r}: it must be one value")
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise ClusterError(f"{path} is {value!r}: it must be one of {', '.join(get_args(kind))}")
+            raise WrongKey(path, f"{path} is {value!r}: it must be one of {', '.join(get_args(kind))}")
         return value
     if kind is bool:
         if value.lower() not in YES + NO:
-            raise ClusterError(f"{path} is {value!r}: it must be yes or no")
+            raise WrongKey(path, f"{path} is {value!r}: it must be yes or no")
         return value.lower() in YES
     if kind is int:
         if not value.isdecimal() or int(value) < 1:
-            raise ClusterError(f"{path} is {value!r}: it must be a whole number, at least 1")
+            raise WrongKey(path, f"{path} is {value!r}: it must be a whole number, at least 1")
         return int(value)
     if kind is float:
         return _positive(value, path)
@@ -161,5 +219,5 @@ def _positive(value: str, path: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
-        raise ClusterError(f"{path} is {value!r}: it must be a number above 0")
+        raise WrongKey(path, f"{path} is {value!r}: it must be a number above 0")
     return number

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from cluster.sandbox.conf import CONTROLLER, DATABASE, PARTITION, Places
+from cluster.sandbox.conf import CONTROLLER, DATABASE, Places
 from cluster.sandbox.network import environment, prefix_of, processes, start
 from cluster.sandbox.shape import Shape
 
@@ -109,7 +109,7 @@ def _wait(daemon: str, places: Places, ready: Callable[[], bool]) -> None:
 
 
 def _wait_idle(places: Places, nodes: set[str]) -> None:
-    command = ["sinfo", "-h", "-N", "-p", PARTITION, "-t", "idle", "-o", "%N"]
+    command = ["sinfo", "-h", "-N", "-t", "idle", "-o", "%N"]
     started = time.monotonic()
     while waiting := sorted(nodes - set(run(places.root, *command).stdout.split())):
         if time.monotonic() - started > WAIT_S:

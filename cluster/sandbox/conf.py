@@ -181,11 +181,26 @@ def _node(name: str, rack: Rack, places: Places) -> str:
 
 
 def _partitions(shape: Shape) -> list[str]:
-    common = f"Nodes=ALL MaxTime={shape.max_time_min} DefaultTime={min(60, shape.max_time_min)} GraceTime={GRACE_S}"
-    partitions = [f"PartitionName={PARTITION} Default=YES PriorityTier=1 {common}"]
+    """Those that racks name, or one of all nodes; the first is the default."""
+    named = dict[str, list[tuple[str, Rack]]]()
+    for node, rack in shape.nodes():
+        named.setdefault(rack.partition or PARTITION, []).append((node, rack))
+    lines = list[str]()
+    for name, racks in named.items():
+        nodes = "ALL" if len(named) == 1 else ",".join(node for node, _ in racks)
+        longest = min(rack.max_time_min or shape.max_time_min for _, rack in racks)
+        default = "" if lines else " Default=YES"
+        lines.append(f"PartitionName={name}{default} PriorityTier=1 {_common(nodes, longest)}")
     if not shape.accounting:
-        partitions.append(f"PartitionName={URGENT} PriorityTier=100 PreemptMode=OFF {common}")
-    return partitions
+        lines.append(
+            f"PartitionName={URGENT} PriorityTier=100 PreemptMode=OFF {_common('ALL', shape.max_time_min)}"
+        )
+    return lines
+
+
+def _common(nodes: str, longest_min: int) -> str:
+    """What all partitions say."""
+    return f"Nodes={nodes} MaxTime={longest_min} DefaultTime={min(60, longest_min)} GraceTime={GRACE_S}"
 
 
 def gpu_files(shape: Shape, places: Places) -> Iterator[tuple[str, str, list[Path]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cluster.errors import ClusterError
 from cluster.profile.facts import NodeKind
@@ -23,6 +23,10 @@ class Rack:
     memory_mb: int
     gpus: tuple[tuple[str, int], ...] = ()
     """Request word and number on each node, e.g. `(("a100", 4),)`; slices of a GPU have words of their own."""
+    partition: str | None = None
+    """To be named in a job; None is the default one, which holds all nodes."""
+    max_time_min: int | None = None
+    """Of that partition; None is the shape's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +84,7 @@ def shape_of(
     account = profile.account or f"{profile.accounts.prefix or 'def-'}sandbox"
     return Shape(
         name=profile.name,
-        racks=tuple(rack for kind in kinds for rack in _racks(kind, nodes)),
+        racks=tuple(rack for kind in kinds for rack in _racks(kind, nodes, profile.hardware.partition)),
         max_time_min=profile.walltime.longest,
         accounts=tuple(account + suffix for suffix in SUFFIXES),
         max_running=limits.running,
@@ -93,10 +97,17 @@ def shape_of(
     )
 
 
-def _racks(kind: NodeKind, nodes: int) -> list[Rack]:
+def _racks(kind: NodeKind, nodes: int, partition: str | None) -> list[Rack]:
     whole = ((kind.gpu, kind.gpus),) if kind.gpu and kind.gpus else ()
-    racks = [Rack(count=min(kind.count, nodes), cpus=kind.cores, memory_mb=kind.mem_mb, gpus=whole)]
-    if kind.slices and kind.gpus:
-        sliced = tuple((one.word, kind.gpus) for one in kind.slices)
-        racks.append(Rack(count=1, cpus=kind.cores, memory_mb=kind.mem_mb, gpus=sliced))
-    return racks
+    of_kind = Rack(
+        count=min(kind.count, nodes),
+        cpus=kind.cores,
+        memory_mb=kind.mem_mb,
+        gpus=whole,
+        partition=kind.partition or partition,
+        max_time_min=kind.longest,
+    )
+    if not (kind.slices and kind.gpus):
+        return [of_kind]
+    sliced = tuple((one.word, kind.gpus) for one in kind.slices)
+    return [of_kind, replace(of_kind, count=1, gpus=sliced)]

@@ -7,7 +7,6 @@ compute node can see. What a site hides (no accounting, no quota command) is sai
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +14,8 @@ from typing import Literal
 from cluster.errors import ClusterError
 from cluster.profile.facts import Area, NodeKind
 from cluster.profile.load import PROFILES, SlurmProfile
+from cluster.profile.profile_file import Cluster, ProfileFile
+from cluster.profile.schema import line_of
 from cluster.provenance import ROOT
 from cluster.quota import Quota
 from cluster.site.environment import home, state
@@ -32,30 +33,22 @@ class Finding:
     """Key of the profile, or the name of what was looked at."""
     text: str
 
-    def line(self, profile: str) -> str:
+    def line(self, cluster: Cluster) -> str:
         """A line of the report; a difference names the line to change."""
         if self.mark != "differs":
             return f"{self.mark:<8} {self.key}: {self.text}"
-        return f"{self.mark:<8} {self.key}: {self.text}; change {where(profile, self.key)}"
+        return f"{self.mark:<8} {self.key}: {self.text}; change {where(cluster, self.key)}"
 
 
-def where(profile: str, key: str) -> str:
+def where(cluster: Cluster, key: str) -> str:
     """Where a key of a profile stands: `cluster/profiles/narval.yaml:43`."""
-    path = PROFILES / f"{profile}.yaml"
-    if not path.is_file():
+    path = PROFILES / f"{cluster}.yaml"
+    known = isinstance(cluster, str) and path.is_file()
+    file = ProfileFile(str(path), path.read_text(encoding="utf-8")) if known else cluster
+    if isinstance(file, str):
         return f"{key} in your own profiles"
-    lines, at = path.read_text(encoding="utf-8").splitlines(), 0
-    for part in key.split("."):
-        name, _, index = part.rstrip("]").partition("[")
-        at = _find(lines, at, rf"\W*{name}:")
-        for _ in range(int(index) + 1 if index else 0):
-            at = _find(lines, at + 1, r"    - ")
-    return f"{path.relative_to(ROOT)}:{at + 1}"
-
-
-def _find(lines: list[str], start: int, pattern: str) -> int:
-    """The first line from `start` on that begins with a pattern; `start` itself where there is none."""
-    return next((at for at in range(start, len(lines)) if re.match(pattern, lines[at])), start)
+    name = str(path.relative_to(ROOT)) if file is not cluster else file.path
+    return f"{name}:{line_of(file.text, key) or 1}"
 
 
 def examine(profile: SlurmProfile, environ: Mapping[str, str], compute: bool) -> list[Finding]:
@@ -146,9 +139,8 @@ def _kind(key: str, kind: NodeKind, shapes: tuple[Shape, ...]) -> Iterable[Findi
 
 
 def _walltime(profile: SlurmProfile, shapes: tuple[Shape, ...]) -> Iterable[Finding]:
-    limits = {
-        shape.longest_min for shape in shapes if not profile.hardware.partition or _ours(profile, shape)
-    }
+    ours = {kind.partition or profile.hardware.partition for kind in profile.hardware.kinds}
+    limits = {shape.longest_min for shape in shapes if None in ours or shape.partition in ours}
     if not limits:
         return
     longest = None if None in limits else max(limit for limit in limits if limit is not None)
@@ -159,12 +151,10 @@ def _walltime(profile: SlurmProfile, shapes: tuple[Shape, ...]) -> Iterable[Find
         yield Finding("same", "walltime.longest", f"{profile.walltime.longest} minutes")
 
 
-def _ours(profile: SlurmProfile, shape: Shape) -> bool:
-    return shape.partition == profile.hardware.partition
-
-
 def _account(profile: SlurmProfile, accounts: tuple[str, ...] | None) -> Iterable[Finding]:
-    if accounts is None:
+    if not profile.accounts.needed:
+        yield Finding("told", "account", "jobs name none")
+    elif accounts is None:
         yield Finding("unknown", "account", "sacctmgr does not answer")
     elif profile.account in accounts:
         yield Finding("same", "account", str(profile.account))

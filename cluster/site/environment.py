@@ -37,8 +37,11 @@ def job_lines(profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
     told |= {"LAYALIGN_MODULES": " ".join(profile.software.modules), "WANDB_MODE": profile.network.wandb}
     if profile.name == "sandbox":
         told["LAYALIGN_VENV"] = environ.get("LAYALIGN_VENV") or sys.prefix
-    elif script(profile) == OTHER:
-        kind = "folder" if profile.storage.local == "memory" else "node"
+    elif profile.software.environment:
+        told["LAYALIGN_VENV"] = profile.software.environment
+    if profile.name != "sandbox" and script(profile) == OTHER:
+        lies_ready = profile.storage.local == "memory" or profile.software.environment
+        kind = "folder" if lies_ready else "node"
         told |= {"LAYALIGN_CLUSTER": profile.name, "LAYALIGN_KIND": kind}
     exports = [f"export {name}={shlex.quote(value)}" for name, value in told.items()]
     return [*exports, f". {ENVS}/{script(profile)} || exit 1"]
@@ -51,7 +54,9 @@ def script(profile: SlurmProfile) -> str:
 
 
 def home(profile: SlurmProfile, environ: Mapping[str, str]) -> Path:
-    """The folder that holds what was built for a cluster."""
+    """The folder that holds what was built for a cluster, or that its profile says to use as it is."""
+    if profile.software.environment:
+        return Path(profile.software.environment)
     given = environ.get("LAYALIGN_ENV_HOME")
     base = Path(environ.get("HOME") or Path.home(), ".local", "share", "layalign", "envs")
     return Path(given) if given else base / profile.name
@@ -60,6 +65,8 @@ def home(profile: SlurmProfile, environ: Mapping[str, str]) -> Path:
 def state(profile: SlurmProfile, environ: Mapping[str, str]) -> str:
     """`ready`, or what a job would find instead, in a few words."""
     folder = home(profile, environ)
+    if profile.software.environment:
+        return "ready" if (folder / "bin" / "python").exists() else "there is no bin/python in it"
     built = next((folder / name for name in ("env.tar.zst", "venv") if (folder / name).exists()), None)
     if built is None:
         wheels = "nothing is built: each node installs from the wheelhouse, which takes minutes"
@@ -80,8 +87,8 @@ def describe(profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
     now = state(profile, environ)
     lines = [*job_lines(profile, environ), f"# requirements: {REQUIREMENTS}"]
     lines += [f"# environment: {home(profile, environ)}: {now}"]
-    if now != "ready":
-        lines.append(f"# to build it, on a login node: python launch.py env --cluster {profile.name} --build")
+    if now != "ready" and not profile.software.environment:
+        lines.append(f"# to build it, on a login node: python launch.py env --cluster {profile.word} --build")
     return lines
 
 
@@ -94,6 +101,11 @@ def build(profile: SlurmProfile, environ: Mapping[str, str]) -> None:
     if profile.name == "sandbox":
         raise ClusterError(
             "the sandbox uses $LAYALIGN_VENV, else the Python of the launcher: there is nothing to build"
+        )
+    if profile.software.environment:
+        raise ClusterError(
+            f"jobs on {profile.name} use {profile.software.environment} as it is: there is nothing to build; without "
+            "software.environment in its profile one is built from the Alliance's wheelhouse"
         )
     folder = home(profile, environ)
     wheels = folder / "wheels"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cluster.errors import ClusterError
 from cluster.profile.load import SlurmProfile, detect, load_profile, slurm_only
+from cluster.profile.profile_file import user_profile_path
 from cluster.profile.schema import read_mapping
 from cluster.provenance import ROOT
 from cluster.site.doctor import examine
@@ -65,13 +66,6 @@ def first_login(name: str, account: str | None, environ: Mapping[str, str]) -> l
     except ClusterError as error:
         lines.append(f"doctor: {error}")
     return [*lines, "", *_next(name, environ, "--recipe math")]
-
-
-def user_profile_path(environ: Mapping[str, str]) -> Path:
-    """The user's own profiles, where `cluster.profile.load` looks for them."""
-    given = environ.get("LAYALIGN_PROFILES")
-    config = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home(), ".config")
-    return Path(given) if given else Path(config, "layalign", "profiles.yaml")
 
 
 def add_profile(path: Path, name: str, account: str | None, accounts: Sequence[str]) -> list[str]:

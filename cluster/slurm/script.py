@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cluster.errors import ClusterError
 from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import Resources
+from cluster.profile.rules import partition_of
 
 if TYPE_CHECKING:
     from submitit import SlurmExecutor
@@ -116,7 +117,7 @@ def _request(resources: Resources, profile: SlurmProfile) -> dict[str, Any]:
     gpus = str(resources.gpus_per_node)
     return {
         "account": resources.account,
-        "partition": profile.hardware.partition,
+        "partition": partition_of(profile, resources.gpu),
         "time": resources.time_min,
         "nodes": resources.nodes,
         "ntasks_per_node": resources.tasks_per_node,

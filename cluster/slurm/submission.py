@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from cluster.errors import ClusterError
 from cluster.files import DamagedFile, write_record
 from cluster.profile.load import is_shipped
+from cluster.profile.profile_file import Cluster, ProfileFile
 from cluster.profile.resources import Resources
 from cluster.quantities import epoch_s
 from cluster.records import read_as, tell_damage, unless_damaged
@@ -115,6 +116,13 @@ class Submission:
     """Number of the user who submitted it; None if nobody knows."""
     cluster: str | None = None
     """Where it was submitted, as Slurm names it; None if nobody knows."""
+    file: ProfileFile | None = None
+    """The profile itself, where `--cluster` named a file."""
+
+    @property
+    def origin(self) -> Cluster:
+        """What its profile can be loaded by, though a file has gone meanwhile."""
+        return self.file.latest() if self.file else self.profile
 
     @property
     def last(self) -> str | None:

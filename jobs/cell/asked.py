@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from layalign.evaluation.benchmarks import Item, benchmark_file, read_benchmark
 
 SHARD = 250
 """Items of one language that are one cell: a language of MGSM, a quarter of one of MSVAMP."""
+TEXTS = 40
+"""First items of a share whose questions are kept in full, for who reads some of the answers."""
 KEPT = 12
 """Hexadecimal digits of a checksum that are kept."""
 
@@ -43,6 +45,8 @@ class Asked:
     of: int
     """Items of the file."""
     items: tuple[AskedItem, ...]
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Questions of the first items by id, as the encoder reads them; of earlier records none."""
 
     @cached_property
     def questions(self) -> str:
@@ -81,8 +85,9 @@ class Asked:
             if told is None:
                 return None
             items = tuple(AskedItem(**item) for item in told["items"])
-            found = cls(told["file"], told["checksum"], told["of"], items)
-        except (DamagedFile, KeyError, TypeError):
+            texts = {str(id_): str(text) for id_, text in dict(told.get("texts") or {}).items()}
+            found = cls(told["file"], told["checksum"], told["of"], items, texts)
+        except (DamagedFile, KeyError, TypeError, ValueError):
             return None
         return found if found.questions == questions else None
 
@@ -107,8 +112,10 @@ def shares(benchmark: str, language: str, data: Path | None) -> list[Asked]:
 
 def asked_of(path: Path, every: Sequence[Item], shard: int) -> Asked:
     """A share of the items of a file."""
-    items = tuple(AskedItem(item.id, item.question, item.gold) for item in every[share_of(shard)])
-    return Asked(path.name, checksum(path)[:KEPT], len(every), items)
+    asked = every[share_of(shard)]
+    items = tuple(AskedItem(item.id, item.question, item.gold) for item in asked)
+    texts = {item.id: item.source for item in asked[:TEXTS]}
+    return Asked(path.name, checksum(path)[:KEPT], len(every), items, texts)
 
 
 def share_of(shard: int) -> slice:

@@ -183,13 +183,21 @@ COMMANDS = {
         "what there is: recipes, grids, models, benchmarks, keys of a recipe, ...",
         ("", "keys"),
     ),
+    "init": Command(
+        "set up",
+        "init_command",
+        "InitRequest",
+        options.init_options,
+        "write a recipe, a grid or a cluster's profile to begin from",
+        ("recipe ours.yaml --yes", "cluster there.yaml"),
+    ),
     "doctor": Command(
         "set up",
         "site_commands",
         "DoctorRequest",
         options.doctor_options,
         "compare a profile with its cluster",
-        ("--cluster narval", "--cluster narval --json"),
+        ("--cluster narval", "--write ours.yaml"),
     ),
     "env": Command(
         "set up",

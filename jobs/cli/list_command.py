@@ -9,6 +9,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from cluster.docstrings import field_texts, sentence
 from jobs.cli.documents import Entry, ListDocument, Listing
 from jobs.cli.json_output import print_json
 from jobs.cli.options import KINDS
@@ -67,7 +68,7 @@ def _entries(kind: str, runs: Path) -> Iterable[Entry]:
         "readers": _readers,
         "benchmarks": _benchmarks,
         "languages": _languages,
-        "keys": _keys,
+        "keys": recipe_keys,
         "runs": lambda: _runs(runs),
     }
     return found[kind]()
@@ -86,13 +87,7 @@ def _head(text: str) -> str:
         if not line.startswith("#") or not line.strip("# "):
             break
         lines.append(line.lstrip("# ").rstrip())
-    return _sentence(" ".join(lines))
-
-
-def _sentence(text: str) -> str:
-    """The first sentence of a text, on one line and without its full stop."""
-    whole = " ".join(text.split())
-    return re.split(r"(?<=[^.])\.(?:\s+(?=[A-Z])|$)", whole, maxsplit=1)[0]
+    return sentence(" ".join(lines))
 
 
 def _clusters() -> Iterable[Entry]:
@@ -121,7 +116,7 @@ def _readers() -> Iterable[Entry]:
     listed = text.partition("\n- ")[2].partition("\n\n")[0]
     for item in re.split(r"\n- ", listed):
         name, _, told = item.partition("`: ")
-        yield Entry(name=name.strip("`"), told=_sentence(told))
+        yield Entry(name=name.strip("`"), told=sentence(told))
 
 
 def _benchmarks() -> Iterable[Entry]:
@@ -148,7 +143,7 @@ def _runs(root: Path) -> Iterable[Entry]:
     yield from (Entry(name=run.path.name, told=f"run, {run.state()}") for run in all_runs(root))
 
 
-def _keys() -> Iterable[Entry]:
+def recipe_keys() -> Iterable[Entry]:
     """Every key of a recipe, in the order of `layalign.config`."""
     from layalign.config import RunConfig
 
@@ -167,26 +162,7 @@ def _keys_of(cls: type, before: str, texts: dict[str, str]) -> Iterable[Entry]:
             continue
         default = None if field.default is MISSING else _shown(field.default)
         told = texts.get(f"{cls.__name__}.{field.name}") or texts.get(f"Bridge.{field.name}", "")
-        yield Entry(name=name, told=_sentence(told), type=describe(kind), default=default)
-
-
-def field_texts(*paths: Path) -> dict[str, str]:
-    """The docstrings below the fields of dataclasses, by `Class.field`."""
-    found = dict[str, str]()
-    for path in paths:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef):
-                found |= {f"{node.name}.{name}": text for name, text in _texts_in(node)}
-    return found
-
-
-def _texts_in(node: ast.ClassDef) -> Iterable[tuple[str, str]]:
-    """Fields of a class that a docstring follows, with it."""
-    for field, after in zip(node.body, node.body[1:]):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            value = after.value if isinstance(after, ast.Expr) else None
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                yield field.target.id, value.value
+        yield Entry(name=name, told=sentence(told), type=describe(kind), default=default)
 
 
 def _shown(value: Any) -> str:

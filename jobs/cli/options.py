@@ -9,6 +9,8 @@ from typing import Any
 
 KINDS = ("recipes", "grids", "models", "readers", "benchmarks", "languages", "clusters", "keys", "runs")
 """Of what there is."""
+INIT = ("recipe", "grid", "cluster")
+"""Files that can be begun."""
 SHELLS = ("bash", "zsh", "fish")
 SLURM = "Slurm"
 """Title of a group of options."""
@@ -28,7 +30,9 @@ SHORT = {
 
 def _cluster_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--cluster", metavar="NAME", help="where to run (default: the cluster detected, else local)"
+        "--cluster",
+        metavar="NAME|PATH",
+        help="where to run: a name, or a YAML file (default: the cluster detected, else local)",
     )
     parser.add_argument(
         "-o",
@@ -125,12 +129,15 @@ def env_options(parser: argparse.ArgumentParser) -> None:
 def doctor_options(parser: argparse.ArgumentParser) -> None:
     _cluster_options(parser)
     parser.add_argument("--compute", action="store_true", help="also run a one-minute job")
+    parser.add_argument(
+        "--write", type=_path, metavar="FILE", help="write a profile of the Slurm here, for --cluster FILE"
+    )
     _json(parser)
 
 
 def sandbox_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("up", "down", "status"), metavar="up|down|status")
-    parser.add_argument("--like", metavar="NAME", help="cluster to imitate (default: sandbox)")
+    parser.add_argument("--like", metavar="NAME|PATH", help="cluster to imitate (default: sandbox)")
     parser.add_argument("--nodes", type=_items, metavar="N", help="nodes of each kind (default: 4)")
     parser.add_argument(
         "--no-accounting", action="store_true", help="without accounts, limits, QOS and sacct"
@@ -312,6 +319,18 @@ def results_options(parser: argparse.ArgumentParser) -> None:
         "--out", type=_path, metavar="FOLDER", help="where to write CSV, Markdown, LaTeX and HTML"
     )
     _json(parser)
+
+
+def init_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", choices=INIT, metavar="KIND", help=", ".join(INIT))
+    parser.add_argument(
+        "path",
+        nargs="?",
+        type=_path,
+        metavar="PATH",
+        help="file to write (default: KIND.yaml in this folder)",
+    )
+    parser.add_argument("--yes", action="store_true", help="ask nothing: take the defaults")
 
 
 def list_options(parser: argparse.ArgumentParser) -> None:

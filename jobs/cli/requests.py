@@ -308,6 +308,15 @@ class DoctorRequest:
     compute: bool = False
     """Also on a compute node."""
     json: bool = False
+    write: Path | None = None
+    """File to write a profile to, instead."""
+
+    def __post_init__(self) -> None:
+        if self.write and (self.compute or self.json or self.where.cluster or self.where.overrides):
+            raise ClusterError(
+                "--write makes a profile of the Slurm here, and compares none: leave --cluster, -o, --compute and "
+                "--json out; python launch.py doctor --cluster FILE compares it then"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,6 +340,17 @@ class ListRequest:
     kind: str | None = None
     """Of `options.KINDS`; None is one line of each."""
     json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitRequest:
+    """Write a file to begin from."""
+
+    kind: Literal["recipe", "grid", "cluster"]
+    path: Path | None = None
+    """None is that of the kind in this folder."""
+    yes: bool = False
+    """Ask nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

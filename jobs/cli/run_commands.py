@@ -10,6 +10,7 @@ import shlex
 
 from cluster.errors import INTERRUPTED, ClusterError
 from cluster.profile.load import SlurmProfile
+from cluster.profile.profile_file import word_of
 from jobs.cli.options import SHORT
 from jobs.cli.requests import DEFAULT_RECIPE, DemoRequest, EvaluateRequest, TrainRequest
 from jobs.recipe.context import Context, Where, context_of
@@ -90,7 +91,7 @@ def words_to_train(where: Where, recipe: str, name: str | None) -> str:
     """The command that trains what the user has typed, less its stage; options that have a short form in that."""
     words = ["python", "launch.py", "train", "--recipe", recipe]
     for option, value in (
-        ("cluster", where.cluster),
+        ("cluster", word_of(where.cluster) if where.cluster else None),
         ("name", name),
         ("data", where.data),
         ("runs", where.runs),

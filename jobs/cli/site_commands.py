@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from cluster.errors import FAILED, ClusterError
@@ -65,7 +67,9 @@ def env_command(request: EnvRequest) -> int:
 
 
 def doctor_command(request: DoctorRequest) -> int:
-    """Compare a profile with its cluster."""
+    """Compare a profile with its cluster, or write one of it."""
+    if request.write:
+        return _write_profile(request.write)
     from cluster.site.doctor import examine
 
     profile = slurm_only(profile_of(request.where))
@@ -75,8 +79,21 @@ def doctor_command(request: DoctorRequest) -> int:
 
         print_json(documents.doctor_document(profile.name, findings))
     else:
-        print(*(finding.line(profile.name) for finding in findings), sep="\n")
+        print(*(finding.line(profile.origin) for finding in findings), sep="\n")
     return FAILED if any(finding.mark == "differs" for finding in findings) else 0
+
+
+def _write_profile(path: Path) -> int:
+    """Write a profile of the Slurm here, and tell what is to be looked at before it is used."""
+    from cluster.site.own_profile import write_own_profile
+
+    profile = write_own_profile(path, os.environ)
+    name = shlex.quote(os.path.relpath(path))
+    print(f"wrote {name}: {profile.title}")
+    print("look it over: Slurm tells nothing of storage, network and quotas; then")
+    print(f"  python launch.py doctor --cluster {name}")
+    print(f"  python launch.py train --stage all --recipe mini --cluster {name} --dry-run")
+    return 0
 
 
 def sandbox_command(request: SandboxRequest) -> int:

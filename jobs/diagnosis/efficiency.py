@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.errors import ClusterError
+from cluster.quantities import human_time
 from jobs.diagnosis.request_advice import advice_lines
 from jobs.diagnosis.usage import Records, ResourceUse, consumption
 from jobs.recipe.names import chosen
 from layalign.tabular import Column, Row, Table
 
 WIDTH = 100
-NUMBERS = ("hours", "memory G", "cores", "GPU G", "busy", "GPU-h", "a step")
+NUMBERS = ("time", "memory G", "cores", "GPU G", "busy", "GPU-h", "a step")
 """Headings of the columns after the run's name, state and GPUs."""
+UNITS = ((1, 0.001, "ms"), (100, 1, "s"), (5400, 60, "min"), (float("inf"), 3600, "h"))
+"""Of times on the clock: seconds below which each is used, seconds that it has, its name."""
 LEGEND = (
-    "used/asked: hours of the longest start, memory of a node, busy cores of a task, memory of a GPU;\n"
-    "busy: a GPU, as of the last look; a step: in GPU-seconds"
+    "used/asked: time of the longest start, memory of a node, busy cores of a task, memory of a GPU;\n"
+    "busy: a GPU, as of the last look; GPU-h: GPU-hours, on the CPU hours of its processes (CPU-h);\n"
+    "a step: time on the clock, starting and dev losses in it"
 )
 
 
@@ -76,13 +80,13 @@ def _cells(row: ResourceUse) -> list[str]:
     return [
         row.state,
         gpus,
-        _pair(row.longest_s / 3600, asked.time_min / 60 if asked else None),
+        f"{_time(row.longest_s)}/{human_time(asked.time_min) if asked else '?'}",
         _pair(row.used_mb and row.used_mb / 1024, memory),
         _pair(row.cores, asked.cpus_per_task if asked else None),
         _pair(row.gpu_mb and row.gpu_mb / 1024, row.gpu_total_mb and row.gpu_total_mb / 1024),
         f"{row.gpu_util:.0f}%" if row.gpu_util is not None else "",
-        f"{row.gpu_hours:.1f}",
-        f"{row.gpu_hours * 3600 / row.steps:.3g}" if row.steps else "",
+        f"{row.gpu_hours:.1f}" if row.gpu else f"{row.gpu_hours:.1f} CPU-h",
+        _time(row.elapsed_s / row.steps) if row.steps else "",
     ]
 
 
@@ -93,6 +97,13 @@ def _pair(used: float | None, asked: float | None) -> str:
     return f"{_short(used)}/{_short(asked)}"
 
 
+def _time(seconds: float) -> str:
+    """`45 ms`, `3.2 s`, `35 min`, `2.4 h`: in the unit that a person would take."""
+    one, unit = next((one, unit) for most, one, unit in UNITS if seconds < most)
+    number = seconds / one
+    return f"{number:.0f} {unit}" if number >= 9.95 else f"{number:.1f} {unit}"
+
+
 def _short(value: float | None) -> str:
     if value is None:
         return "?"
@@ -100,21 +111,22 @@ def _short(value: float | None) -> str:
 
 
 def _totals(rows: Sequence[ResourceUse]) -> str:
-    """What all of it cost, and what a step that is done did."""
+    """What all of it cost, and how many steps were trained."""
     spent = {
         name: sum(row.gpu_hours for row in rows if row.gpu is gpu)
         for name, gpu in (("GPU", True), ("CPU", False))
     }
-    told = " and ".join(f"{hours:,.1f} {name}-hours" for name, hours in spent.items() if hours)
-    trained = [row for row in rows if row.steps]
-    steps = sum(row.steps for row in trained)
-    cost = sum(row.gpu_hours for row in trained)
-    each = (
-        f"; {cost * 3600 / steps:.2g} GPU-seconds for each of {steps:,} steps that are done" if steps else ""
-    )
+    told = " and ".join(_cost(hours, name) for name, hours in spent.items() if hours)
+    steps = sum(row.steps for row in rows)
+    each = f"; {steps:,} steps of training are done" if steps else ""
     lost = sum(row.gpu_hours for row in rows if row.state == "failed")
-    gone = f"; {lost:,.1f} of them in what has failed" if lost else ""
+    gone = f"; {100 * lost / sum(spent.values()):.0f} % of it in what has failed" if lost else ""
     return f"{told or 'nothing'} in all{gone}{each}"
+
+
+def _cost(hours: float, of: str) -> str:
+    """`4.2 GPU-hours`, `12 CPU-minutes`."""
+    return f"{hours:,.1f} {of}-hours" if hours >= 0.95 else f"{60 * hours:.2g} {of}-minutes"
 
 
 def _source(records: Records) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.job.race import records_of
+from cluster.profile.profile_file import word_of
 from cluster.quantities import human_time
 from cluster.run.grid_folder import GridFolder
 from cluster.run.lease import Holder
@@ -150,7 +152,7 @@ class Inquiry:
             "run": short_name(self.work),
             "again": self.again(),
             "again_with_more_memory": "" if self.again() == LAUNCH else f"{self.again()} --more-mem",
-            "cluster": submission.profile if submission else "",
+            "cluster": shlex.quote(word_of(submission.origin)) if submission else "",
             "smaller": f"{name}={size // 2}" if isinstance(size, int) and size > 1 else "",
             "half_lr": f"{float(lr) / 2:g}" if lr else "",
             "half_save": str(save // 2) if isinstance(save, int) and save > 1 else "",

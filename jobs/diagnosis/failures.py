@@ -279,7 +279,7 @@ def more_time(inquiry: Inquiry) -> list[str]:
     wish = f"--units {units}" if units else "a longer --time"
     advice = [f"give the launch command again with {wish}: {told}"]
     whole = pace.whole_min()
-    longer = [one for one in brackets_of(submission.profile) if one > minutes and units_of(whole, one) == 1]
+    longer = [one for one in brackets_of(submission.origin) if one > minutes and units_of(whole, one) == 1]
     if longer:
         advice.append(f"or with --time {short_time(longer[0])}: the rest takes {human_time(whole)} in one go")
     return advice

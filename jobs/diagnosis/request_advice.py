@@ -10,6 +10,7 @@ from functools import cache
 from cluster.errors import ClusterError
 from cluster.profile.facts import NodeKind, Slice
 from cluster.profile.load import SlurmProfile, load_profile
+from cluster.profile.profile_file import Cluster
 from cluster.profile.rules import find_kind
 from cluster.quantities import human_time, short_time
 from jobs.diagnosis.usage import ResourceUse
@@ -59,7 +60,7 @@ def advice_lines(rows: Sequence[ResourceUse]) -> list[str]:
 
 def advice(row: ResourceUse) -> Iterator[Advice]:
     """What to change for a run of this kind."""
-    profile = _profile(row.profile)
+    profile = _profile(row.origin)
     if profile:
         yield from _memory(row, profile)
         yield from _time(row, profile)
@@ -147,9 +148,9 @@ def _larger(row: ResourceUse) -> str:
 
 
 @cache
-def _profile(name: str | None) -> SlurmProfile | None:
+def _profile(cluster: Cluster | None) -> SlurmProfile | None:
     try:
-        found = load_profile(name) if name else None
+        found = load_profile(cluster) if cluster else None
     except ClusterError:
         return None
     return found if isinstance(found, SlurmProfile) else None

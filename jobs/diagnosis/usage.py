@@ -8,6 +8,7 @@ from typing import Any
 
 from cluster.files import read_jsonl
 from cluster.job.race import records_of
+from cluster.profile.profile_file import Cluster
 from cluster.profile.resources import Resources
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import RunFolder
@@ -29,7 +30,7 @@ class ResourceUse:
     """train or evaluate"""
     state: str
     starts: int
-    profile: str | None
+    origin: Cluster | None
     resources: Resources | None
     """None on this machine."""
     tasks: int
@@ -141,7 +142,7 @@ def _sum(run: RunFolder, kind: str, state: str, works: Sequence[WorkFolder], rec
         kind=kind,
         state=state,
         starts=len(spans),
-        profile=submission.profile if submission else None,
+        origin=submission.origin if submission else None,
         resources=resources,
         tasks=tasks,
         gpu=bool(resources.gpu) if resources else any("cuda" in str(start.get("device")) for start in starts),

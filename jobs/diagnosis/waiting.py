@@ -12,6 +12,7 @@ from cluster.logs.pending_reasons import BUSY, REASONS
 from cluster.logs.read import LogPart
 from cluster.logs.slurm_patterns import meant
 from cluster.profile.load import SlurmProfile, load_profile
+from cluster.profile.profile_file import Cluster
 from cluster.quantities import epoch_s, human_time
 from cluster.run.state import STOPPED, Cause, State
 from cluster.run.work_folder import cancels
@@ -223,7 +224,7 @@ def _bracketed(text: str, submission: Submission) -> str:
     """Advice to ask for less time, with the next shorter one; nothing where there is none."""
     if not text.startswith("a shorter --time with"):
         return text
-    shorter = [one for one in brackets_of(submission.profile) if one < submission.resources.time_min]
+    shorter = [one for one in brackets_of(submission.origin) if one < submission.resources.time_min]
     return (
         text.replace("a shorter --time", f"--time {human_time(shorter[-1]).replace(' ', '')}")
         if shorter
@@ -231,10 +232,10 @@ def _bracketed(text: str, submission: Submission) -> str:
     )
 
 
-def brackets_of(profile: str) -> tuple[int, ...]:
+def brackets_of(cluster: Cluster) -> tuple[int, ...]:
     """The walltime brackets of a cluster in minutes; none where nobody knows."""
     try:
-        known = load_profile(profile)
+        known = load_profile(cluster)
     except ClusterError:
         return ()
     return known.walltime.brackets or () if isinstance(known, SlurmProfile) else ()

@@ -10,6 +10,7 @@ from pathlib import Path
 from cluster.errors import ClusterError
 from cluster.files import DamagedFile
 from cluster.job.race import alternatives, records_of
+from cluster.profile.profile_file import Cluster
 from cluster.records import tell_damage
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
@@ -64,12 +65,12 @@ def _word(job: QueuedJob) -> str:
     return job.job if "[" in job.id else job.id
 
 
-def _submitted_to(found: Sequence[RunFolder | GridFolder]) -> str | None:
+def _submitted_to(found: Sequence[RunFolder | GridFolder]) -> Cluster | None:
     """The cluster that runs and grids were submitted to: the first that one names."""
     for one in found:
         records = one.records() if isinstance(one, GridFolder) else records_of(one)
         if known := readable(records):
-            return known[-1].profile
+            return known[-1].origin
     return None
 
 

@@ -23,6 +23,7 @@ Points stand in the order of the file: axes first, their last one fastest, then 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +116,15 @@ class _File:
 def grid_names() -> list[str]:
     """The grids in `jobs/grids`."""
     return sorted(path.stem for path in GRIDS.glob("*.yaml"))
+
+
+def key_texts() -> dict[str, str]:
+    """What is told of each key of a grid file: the comment beside it, or beside what follows it, in the page above."""
+    found: dict[str, str] = {}
+    for block in re.split(r"\n {4}(?=\w)", (__doc__ or "").partition("\n\n")[2].partition("\n\n")[0]):
+        told = re.search(r" # (.*)", block)
+        found[block.strip().partition(":")[0]] = told[1] if told else ""
+    return found
 
 
 def load_grid(name: str) -> Grid:

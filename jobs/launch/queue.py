@@ -306,13 +306,18 @@ def _no_slurm(profile: SlurmProfile) -> str | None:
 
 def _no_account(profile: SlurmProfile) -> str | None:
     """Where accounts cannot be asked for, one that is named is believed."""
-    if profile.account or client.installed("sacctmgr"):
+    if profile.account or not profile.accounts.needed or client.installed("sacctmgr"):
         return None
     return f"no account: there is no sacctmgr here that could say which are yours on {profile.name}; give --account"
 
 
 def _no_environment(profile: SlurmProfile) -> str | None:
     """Nodes whose disk is memory take an environment that lies ready."""
+    if ready := profile.software.environment:
+        there = Path(ready, "bin", "python").exists()
+        return (
+            None if there else f"no Python in {ready}/bin, which software.environment of {profile.word} names"
+        )
     if profile.storage.local != "memory" or os.environ.get("LAYALIGN_VENV"):
         return None
     folder = home(profile, os.environ)
@@ -320,5 +325,5 @@ def _no_environment(profile: SlurmProfile) -> str | None:
         return None
     return (
         f"no environment in {folder}, and nodes of {profile.name} do not make their own; on a login node: "
-        f"python launch.py env --cluster {profile.name} --build"
+        f"python launch.py env --cluster {profile.word} --build"
     )

@@ -11,7 +11,9 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.hub.cache import use_storage
-from cluster.profile.load import SECTION, Profile, SlurmProfile, detect, load_profile, split_overrides
+from cluster.profile.load import Profile, SlurmProfile, detect, load_profile
+from cluster.profile.overrides import split_overrides
+from cluster.profile.profile_file import SECTION, Cluster
 from cluster.run.run_folder import runs_root
 from cluster.slurm.submission import Submission
 from layalign.mini import is_mini
@@ -21,8 +23,8 @@ from layalign.mini import is_mini
 class Where:
     """What was typed about where a command works."""
 
-    cluster: str | None = None
-    """Name of a profile; None is the cluster that this machine belongs to, else `local`."""
+    cluster: Cluster | None = None
+    """Name of a profile, or its file; None is the cluster that this machine belongs to, else `local`."""
     overrides: tuple[str, ...] = ()
     """`cluster.gpu=a100` of the profile, `training.lr=1e-4` of the recipe; of one key the last counts."""
     data: str | None = None
@@ -156,7 +158,7 @@ def context_again(where: Where, how: How, submission: Submission | None) -> Cont
         ClusterError: as `context_of`.
     """
     if submission and not where.cluster:
-        where = replace(where, cluster=submission.profile)
+        where = replace(where, cluster=submission.origin)
     context = context_of(where, how)
     profile = context.profile
     if not (submission and isinstance(profile, SlurmProfile)):

@@ -11,6 +11,7 @@ from cluster.files import read_jsonl
 from cluster.run.run_folder import RunFolder
 from jobs.board.status import standings
 from jobs.cell.answers import Record, answers_of, asked_in
+from jobs.cell.asked import TEXTS
 from jobs.cell.cell import Cell
 from jobs.cell.whole import limited
 from jobs.results.points import Choice, PaperPlace, Point
@@ -18,7 +19,7 @@ from layalign.evaluation.benchmarks import BENCHMARKS, find_benchmark
 from layalign.evaluation.compare import Outcomes
 from layalign.evaluation.table import RULES, Summary, summarise
 
-SAMPLED = 40
+SAMPLED = TEXTS
 """First items of each language whose answers are kept in full, to choose examples from."""
 
 
@@ -33,6 +34,8 @@ class Answered:
     """By rule."""
     samples: Mapping[str, Record]
     """Some answers in full, by id."""
+    texts: Mapping[str, str]
+    """Questions of some of them, by id, where they were recorded."""
     max_new_tokens: frozenset[int]
     questions: Mapping[str, str]
     """Fingerprint of what was asked, by language, where that was recorded."""
@@ -176,10 +179,20 @@ def _answered(point: Point, cells: list[Cell]) -> Answered:
     summary = summarise(kept, benchmark, expected)
     limits = frozenset(cell.max_new_tokens for cell in cells)
     asked = [(cell.language, told) for cell in cells if (told := asked_in(cell))]
+    texts = {id_: text for _, told in asked for id_, text in told.texts.items()}
     questions = {code: "".join(told.questions for c, told in asked if c == code) for code, _ in asked}
     files = {code: told.named for code, told in asked}
     return Answered(
-        point.seed, point.evaluated, summary, right, samples, limits, questions, files, limited(cells)
+        seed=point.seed,
+        run=point.evaluated,
+        summary=summary,
+        right=right,
+        samples=samples,
+        texts=texts,
+        max_new_tokens=limits,
+        questions=questions,
+        files=files,
+        part=limited(cells),
     )
 
 

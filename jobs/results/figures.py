@@ -12,7 +12,10 @@ from layalign.evaluation.compare import Difference, spread
 from layalign.evaluation.health import FAULTS
 from layalign.evaluation.scoring import wilson
 from layalign.evaluation.table import AVERAGES, Score
-from layalign.languages import language
+from layalign.languages import find, language
+
+GROUPS = {"Avg": "Average", "Lrl": "Low-resource", "Hrl": "High-resource"}
+"""Averages as a page calls them."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,12 @@ def codes_of(benchmark: str, column: str) -> list[str]:
         return [column]
     codes = find_benchmark(benchmark).languages
     return [code for code in codes if column in ("Avg", language(code).group)]
+
+
+def full_heading(column: str) -> str:
+    """A column's heading that needs no key: `Average`, `Low-resource`, `Swahili`."""
+    told = find(column)
+    return told.name if told else GROUPS[column]
 
 
 def figure_of(method: Method, rule: str, column: str) -> Figure:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from cluster.files import read_jsonl
 from cluster.run.run_folder import RunFolder
 from jobs.results.collect import Training
-from jobs.results.figures import Figure
+from jobs.results.figures import Figure, full_heading
 from jobs.results.rows import ResultTable
 from jobs.results.svg import Line, Mark, line_plot, mark_plot
 from layalign.analysis.curves import smooth
 from layalign.evaluation.scoring import wilson
-from layalign.evaluation.table import AVERAGES, heading
+from layalign.evaluation.table import AVERAGES
 
 Points = list[tuple[float, float]]
 
@@ -33,7 +33,7 @@ def accuracy_plot(table: ResultTable) -> str:
     ]
     low, high = min(ends, default=0.0), max(ends, default=100.0)
     y = (max(0.0, 10 * math.floor(low / 10)), min(100.0, 10 * math.ceil((high + 1) / 10)))
-    groups = [heading(column) for column in table.columns]
+    groups = [full_heading(column) for column in table.columns]
     title = f"Accuracy on {table.sheet.benchmark} by language and method"
     return mark_plot(groups, series, y, "accuracy (%)", title, split=len(AVERAGES))
 
@@ -50,7 +50,7 @@ def difference_plot(table: ResultTable) -> str:
     if not ends:
         return ""
     reach = max(2.0, 1.08 * max(map(abs, ends)))
-    groups = [heading(column) for column in table.columns]
+    groups = [full_heading(column) for column in table.columns]
     title = f"Accuracy on {table.sheet.benchmark}, ours less the paper's"
     label = "ours - paper (points)"
     return mark_plot(groups, series, (-reach, reach), label, title, split=len(AVERAGES), zero=True)
@@ -61,7 +61,7 @@ def _accuracy(label: str, column: str, figure: Figure) -> Mark | None:
         return None
     low, high = _interval(figure)
     dots = list(figure.by_seed.values()) if len(figure.by_seed) > 1 else []
-    told = f"{label}, {heading(column)}: {figure.accuracy:.1f} %"
+    told = f"{label}, {full_heading(column)}: {figure.accuracy:.1f} %"
     told += f" [{low:.1f}, {high:.1f}]" if low is not None else ""
     told += f", seeds {', '.join(f'{dot:.1f}' for dot in dots)}" if dots else ""
     told += f", paper {figure.paper:.1f}" if figure.paper is not None else ""
@@ -72,7 +72,7 @@ def _difference(label: str, column: str, figure: Figure) -> Mark | None:
     if figure.gap is None or figure.paper is None:
         return None
     low, high = (None if end is None else end - figure.paper for end in _interval(figure))
-    told = f"{label}, {heading(column)}: {figure.gap:+.1f} points (paper {figure.paper:.1f} %)"
+    told = f"{label}, {full_heading(column)}: {figure.gap:+.1f} points (paper {figure.paper:.1f} %)"
     return Mark(figure.gap, low, high, text=told)
 
 
@@ -99,6 +99,11 @@ def curve_plots(trainings: Sequence[Training], series: Mapping[str, int]) -> lis
             caption = f"Stage {stage}, {('translation', 'task')[stage - 1]}"
             plots.append((caption, line_plot(lines, "optimizer step", "loss (nats per token)", caption)))
     return plots
+
+
+def has_dev_loss(training: Training) -> bool:
+    """Whether a training has losses on held-out data."""
+    return bool(_losses(training.run)[1])
 
 
 def _lines(trainings: Iterable[Training], series: Mapping[str, int]) -> list[Line]:

@@ -9,19 +9,15 @@ from itertools import groupby
 from typing import Any
 
 from jobs.results.collect import Missing, Results
-from jobs.results.plots import accuracy_plot, curve_plots, difference_plot
+from jobs.results.plots import accuracy_plot, curve_plots, difference_plot, has_dev_loss
 from jobs.results.report_examples import examples
 from jobs.results.report_page import SCRIPT, STYLE
 from jobs.results.report_table import html_table
 from jobs.results.rows import ResultTable
 from jobs.results.svg import shape
-from jobs.results.tables import code_text, made_lines, missing_text, plain, signed
+from jobs.results.tables import code_text, made_lines, missing_counts, missing_text, plain, signed
 from layalign.tabular import NONE, Table
 
-ACCURACY_CAPTION = (
-    "Accuracy by language. Bars are 95 % Wilson intervals for the items of one seed; short lines are "
-    "the paper's values; small circles are seeds that lie apart from the mean."
-)
 DIFFERENCE_CAPTION = (
     "Ours less the paper's, with the same intervals: the paper lies within them where 0 does."
 )
@@ -70,9 +66,8 @@ def _head(results: Results, tables: Sequence[ResultTable], provenance: Mapping[s
     warnings = made_lines(results.made)[:1] if len(results.made) > 1 else []
     warnings += [note for table in tables for note in table.notes if note.startswith("Not asked alike")]
     if results.missing:
-        warnings.append(
-            f"Not finished: {len(results.missing)} cells are missing; * marks numbers that lack items."
-        )
+        lacking = " and ".join(missing_counts(results.missing))
+        warnings.append(f"Not finished: {lacking} missing; * marks numbers that lack answers.")
     warned = "".join(f"<p>{html.escape(text)}</p>" for text in warnings)
     shown = "".join(f'<a href="{to}">{text}</a>' for to, text in links)
     made = html.escape(
@@ -94,13 +89,16 @@ def _cards(results: Results, tables: Sequence[ResultTable]) -> Iterator[str]:
         sd = f" ± {figure.sd:.1f}" if figure.sd is not None else ""
         paper = f", paper {figure.paper:.1f} ({signed(figure.gap)})" if figure.paper is not None else ""
         yield _card(
-            f"{plain(figure.accuracy) or NONE}{sd}", f"{row.label} on {table.sheet.benchmark}, Avg %{paper}"
+            f"{plain(figure.accuracy) or NONE}{sd}{' %' if figure.accuracy is not None else ''}",
+            f"{row.label} on {table.sheet.benchmark}, average of its languages{paper}",
         )
     if tables:
         seeds = max(len(row.seeds) for row in tables[0].rows)
-        yield _card(f"{len(tables[0].rows)} × {seeds}", "methods × seeds")
+        yield _card(str(len(tables[0].rows)), f"methods, {seeds} seed{'s' * (seeds != 1)} of each")
     yield _card(str(len(results.trainings)), "trainings")
-    yield _card(str(len(results.missing)), "cells missing")
+    for counted in missing_counts(results.missing):
+        number, _, what = counted.partition(" ")
+        yield _card(number, f"{what} missing")
 
 
 def _card(number: str, text: str) -> str:
@@ -119,7 +117,7 @@ def _benchmark(table: ResultTable, other: ResultTable | None) -> str:
             else ""
         )
         + f"{_legend([row.label for row in table.rows])}"
-        f"<figure><figcaption>{ACCURACY_CAPTION}</figcaption>{accuracy_plot(table)}</figure>"
+        f"<figure><figcaption>{_accuracy_caption(table)}</figcaption>{accuracy_plot(table)}</figure>"
         + (
             f"<figure><figcaption>{DIFFERENCE_CAPTION}</figcaption>{difference}</figure>"
             if difference
@@ -127,6 +125,20 @@ def _benchmark(table: ResultTable, other: ResultTable | None) -> str:
         )
         + "</section>"
     )
+
+
+def _accuracy_caption(table: ResultTable) -> str:
+    """What is drawn of the accuracies, and nothing else."""
+    figures = [figure for row in table.rows for figure in row.figures.values()]
+    several = any(len(figure.by_seed) > 1 for figure in figures)
+    drawn = [
+        ("bars are 95 % Wilson intervals" + " for as many questions as one seed answers" * several,
+         any(figure.total for figure in figures)),
+        ("short lines are the paper's values", any(figure.paper is not None for figure in figures)),
+        ("small circles are seeds that lie apart from the mean", several),
+    ]  # fmt: skip
+    told = "; ".join(text for text, there in drawn if there)
+    return f"Accuracy by language{': ' if told else ''}{told}."
 
 
 def _legend(labels: Sequence[str], first: Mapping[str, int] | None = None) -> str:
@@ -153,11 +165,21 @@ def _curves(results: Results, series: Mapping[str, int]) -> str:
         f"<figure><figcaption>{html.escape(caption)}</figcaption>{plot}</figure>" for caption, plot in plots
     )
     return (
-        '<section id="curves"><h2>Learning curves</h2><p class="note">Running mean of the training loss over a '
-        "fiftieth of the run; circles are losses on held-out data; further seeds are dashed. A run that serves "
-        f'several rows has the colour of the first.</p>{_legend(shown, series)}<div class="pair">{figures}</div>'
+        f'<section id="curves"><h2>Learning curves</h2><p class="note">{_curves_note(results)}</p>'
+        f'{_legend(shown, series)}<div class="pair">{figures}</div>'
         "</section>"
     )
+
+
+def _curves_note(results: Results) -> str:
+    """What is drawn of the trainings, and nothing else."""
+    trainings = results.trainings
+    told = ["Running mean of the training loss over a fiftieth of the run"]
+    told += ["circles are losses on held-out data"] if any(has_dev_loss(t) for t in trainings) else []
+    told += ["further seeds are dashed"] if len({t.seed for t in trainings}) > 1 else []
+    if any(len(training.labels) > 1 for training in trainings):
+        told.append("a run that serves several rows has the colour of the first")
+    return "; ".join(told) + "."
 
 
 def _examples(tables: Sequence[ResultTable]) -> str:
@@ -177,7 +199,7 @@ def _missing(missing: Sequence[Missing]) -> str:
         [label, str(seed), "\n".join(map(missing_text, cells))]
         for (label, seed), cells in groupby(missing, key=lambda m: (m.label, m.seed))
     ]
-    table = Table.of(("Method", "Seed", "Cells"), rows)
+    table = Table.of(("Method", "Seed", "What is missing"), rows)
     return f'<section id="missing"><h2>Missing</h2><div class="scroll">{table.html()}</div></section>'
 
 

@@ -27,11 +27,12 @@ def examples(sheet: Sheet, rule: str) -> str:
     names = {code: language(code).name for code in sheet.columns}
     options = "".join(f'<option value="{code}">{html.escape(name)}</option>' for code, name in names.items())
     kinds = "".join(f'<option value="{kind}">{text}</option>' for kind, text in KINDS.items())
+    texts = {id_: text for m in sheet.methods for a in m.answered for id_, text in a.texts.items()}
     return (
         '<div class="examples"><div class="pick">'
         f'<label>Language<select><option value="">all</option>{options}</select></label>'
         f'<label>Answers<select><option value="">all</option>{kinds}</select></label></div>'
-        f"{''.join(_article(kind, answers, rule) for kind, answers in chosen)}</div>"
+        f"{''.join(_article(kind, answers, rule, texts) for kind, answers in chosen)}</div>"
     )
 
 
@@ -55,15 +56,19 @@ def _kind(right: Sequence[bool]) -> str:
     return "right" if all(right) else "mixed" if any(right) else "wrong"
 
 
-def _article(kind: str, answers: Sequence[Answer], rule: str) -> str:
+def _article(kind: str, answers: Sequence[Answer], rule: str, texts: Mapping[str, str]) -> str:
     """One question with all answers."""
     record = answers[0][1]
     code = record["language"]
+    asked = html.escape(texts.get(record["id"], ""))
+    question = f'<p class="asked" dir="auto" lang="{html.escape(code)}">{asked}</p>' if asked else ""
     rows = "".join(_row(label, told, rule) for label, told in answers)
     return (
         f'<article data-language="{html.escape(code)}" data-kind="{kind}">'
         f"<p><b>{html.escape(record['id'])}</b> <span class=soft>{html.escape(language(code).name)}, "
-        f'right answer</span> <b>{record["gold"]:g}</b></p><table class="text">{rows}</table></article>'
+        f"right answer</span> <b>{record['gold']:g}</b></p>{question}"
+        '<table class="text"><thead><tr><th>Method</th><th></th><th>Number read</th><th>Answer</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></article>"
     )
 
 

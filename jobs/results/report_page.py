@@ -9,7 +9,7 @@ svg [fill="#0072B2"]{fill:#3499dd}svg [stroke="#0072B2"]{stroke:#3499dd}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
 "Noto Sans",sans-serif}
-main{max-width:1120px;margin:0 auto;padding:28px 24px 64px}
+main{max-width:1200px;margin:0 auto;padding:28px 24px 64px}
 h1{font-size:26px;line-height:1.25;margin:0 0 4px}h2{font-size:20px;margin:44px 0 10px;padding-top:14px;
 border-top:1px solid var(--rule)}h3{font-size:15px;margin:26px 0 6px}
 .sub,.note,figcaption,.soft{color:var(--soft)}.sub{margin:0 0 18px}
@@ -37,7 +37,7 @@ thead th[aria-sort=descending] button::after{content:" \\2193";opacity:1}
 .sortable tbody tr.paper>*,.sortable tbody tr.difference>*{color:var(--soft);font-size:12.5px;font-weight:400;
 padding-top:0;padding-bottom:0}
 .sortable tbody tr.paper th,.sortable tbody tr.difference th{padding-left:20px}
-.sortable{width:100%}.sortable td,.sortable thead button{padding-left:4px;padding-right:13px}
+.sortable{width:100%}.sortable td,.sortable thead button{padding-left:3px;padding-right:12px}
 td i{display:inline-block;width:0;font-style:normal;font-weight:400;overflow:visible;white-space:nowrap}
 td.best{font-weight:700}td small{display:block;color:var(--soft);font-size:11px;font-weight:400;line-height:1.2}
 td.avg,th.avg{background:var(--band)}
@@ -67,6 +67,18 @@ article td:last-child{width:75%;overflow-wrap:anywhere;text-align:start}
 article p{margin:0 0 4px}.yes{color:var(--good);font-weight:700}.no{color:var(--bad);font-weight:700}
 details{margin:8px 0}summary{cursor:pointer}
 pre{font-size:12.5px;background:var(--card);border:1px solid var(--rule);border-radius:6px;padding:10px;overflow:auto}
+.sortable thead button{white-space:normal;min-width:44px;font-size:12px;line-height:1.25}
+.asked{margin:2px 0 6px;overflow-wrap:anywhere}
+article thead th{border-bottom:1px solid var(--rule);color:var(--soft);font-weight:400}
+@media(max-width:640px){body{font-size:14px}main{padding:18px 12px 40px}h1{font-size:21px}
+.cards{gap:8px}.card{min-width:0;padding:6px 12px}.card b{font-size:18px}
+.scroll th:first-child,.scroll td:first-child{position:sticky;left:0;background:var(--paper);white-space:normal;
+min-width:92px;max-width:112px;z-index:1}.scroll td.avg,.scroll th.avg{background:none}
+.sortable tbody tr.paper th,.sortable tbody tr.difference th{padding-left:10px}
+.notes{padding-left:14px}svg text{font-size:13px}
+article{padding:8px 10px}article .text thead{display:none}article tr{display:block;padding:4px 0;
+border-top:1px solid var(--rule)}article td,article td:last-child{display:inline-block;width:auto;padding:1px 8px 1px 0}
+article td:last-child{display:block;width:100%}article td:first-child{position:static;font-weight:600;max-width:none}}
 @media print{.pick,nav{display:none}}
 """
 

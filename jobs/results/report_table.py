@@ -5,25 +5,26 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-from jobs.results.figures import Figure
-from jobs.results.rows import ResultTable, Row, p_text
+from jobs.results.figures import Figure, codes_of, full_heading
+from jobs.results.rows import ResultTable, Row, p_text, spread_text
 from jobs.results.tables import fault_lines, plain, signed
 from layalign.evaluation.compare import Difference, Spread
-from layalign.evaluation.table import AVERAGES, heading
-from layalign.languages import find
+from layalign.evaluation.table import AVERAGES
 from layalign.tabular import NONE, Table
 
 
 def html_table(table: ResultTable) -> str:
     """A table that sorts by a click on a header; a method's lines stay together."""
-    heads = [("", "Method", "")] + [(_name(c), heading(c), _class(c)) for c in table.columns]
+    heads = [("", "Method", "")] + [(_members(table, c), full_heading(c), _class(c)) for c in table.columns]
     head = "".join(
         f'<th scope="col" aria-sort="none"{kind}><button type="button"{title}>{text}</button></th>'
         for title, text, kind in heads
     )
     best = {column: _best(table, column) for column in table.columns}
     bodies = "".join(_body(row, table.columns, best) for row in table.rows)
-    notes = "".join(f"<li>{html.escape(note)}</li>" for note in [*table.reading, *table.faults])
+    notes = "".join(
+        f"<li>{html.escape(note)}</li>" for note in [*_small(table), *table.reading, *table.faults]
+    )
     return (
         f'<div class="scroll"><table class="sortable"><thead><tr>{head}</tr></thead>{bodies}</table></div>'
         f'<ul class="notes">{notes}</ul>{_comparisons(table)}'
@@ -35,40 +36,50 @@ def _comparisons(table: ResultTable) -> str:
     compared = [row for row in table.rows if any(row.figures[column].versus for column in AVERAGES)]
     if not compared:
         return ""
-    rows = [
-        [
-            row.label,
-            *(_versus(row.figures[column].versus) for column in AVERAGES),
-            _over_seeds(row.versus_seeds),
-        ]
-        for row in compared
-    ]
-    told = Table.of(("Method", *AVERAGES, "Avg over seeds"), rows)
+    rows = [[row.label, *(_versus(row.figures[column].versus) for column in AVERAGES)] for row in compared]
+    headings = ["Method", *map(full_heading, AVERAGES)]
+    seeds = any(row.versus_seeds for row in compared)
+    if seeds:
+        headings.append("Average, over seeds")
+        rows = [[*cells, _over_seeds(row.versus_seeds)] for cells, row in zip(rows, compared)]
+    over = "; over seeds both by Student's t of the differences" if seeds else ""
     return (
-        f"<h3>Less {html.escape(table.sheet.reference.label)}, in points</h3>"
-        f'<div class="scroll">{told.html()}</div>'
-        '<p class="note">On the same items, with 95 % bootstrap intervals over problems; over seeds with '
-        "Student's interval of the differences.</p>"
+        f"<h3>Difference from {html.escape(table.sheet.reference.label)}, in percentage points</h3>"
+        f'<div class="scroll">{Table.of(headings, rows).html()}</div>'
+        f'<p class="note">On the same questions; interval (95 %) and p by one bootstrap over problems{over}.</p>'
     )
+
+
+def _small(table: ResultTable) -> list[str]:
+    """What stands small below the accuracies."""
+    figures = [figure for row in table.rows for figure in row.figures.values()]
+    deviations = any(figure.sd is not None for figure in figures)
+    intervals = any(figure.sd is None and figure.low is not None for figure in figures)
+    told = ["the standard deviation over seeds"] * deviations + ["its 95 % interval (Wilson)"] * intervals
+    return [f"Small, below an accuracy: {' or '.join(told)}."] if told else []
 
 
 def _versus(told: Difference | None) -> str:
     if told is None:
         return NONE
-    return _minus(f"{told.mean:+.1f} [{told.low:+.1f}, {told.high:+.1f}], {p_text(told.p)}")
+    by = f" by {told.test}'s test" if told.test != "bootstrap" else ""
+    return _minus(f"{told.mean:+.1f} [{told.low:+.1f}, {told.high:+.1f}]\n{p_text(told.p)}{by}")
 
 
 def _over_seeds(told: Spread | None) -> str:
-    return NONE if told is None else _minus(f"{told.mean:+.1f} [{told.low:+.1f}, {told.high:+.1f}]")
+    return NONE if told is None else _minus(spread_text(told).replace(" p ", "\np "))
 
 
 def _minus(text: str) -> str:
     return text.replace("-", "−")
 
 
-def _name(column: str) -> str:
-    told = find(column)
-    return f' title="{html.escape(told.name)}"' if told else ""
+def _members(table: ResultTable, column: str) -> str:
+    """The languages behind an average, where the pointer rests."""
+    if column not in AVERAGES:
+        return ""
+    names = [full_heading(code) for code in codes_of(table.sheet.benchmark, column)]
+    return f' title="{html.escape(", ".join(names))}"'
 
 
 def _class(column: str) -> str:
@@ -104,7 +115,9 @@ def _cell(column: str, figure: Figure, best: bool) -> str:
     kind = f' class="{" ".join(kinds)}"' if kinds else ""
     star, mark = "*" if figure.missing else "", figure.versus.mark if figure.versus else ""
     if figure.accuracy is None:
-        told = f' title="no answer yet, or not complete: {figure.missing} items are missing"' if star else ""
+        told = (
+            f' title="no answer yet, or not complete: {figure.missing} answers are missing"' if star else ""
+        )
         return f"<td{kind}{told}>{NONE}{star}</td>"
     small = ""
     if figure.sd is not None:
@@ -127,12 +140,12 @@ def _hover(figure: Figure) -> str:
     if figure.total:
         told.append(f"{figure.correct} of {figure.total} right")
     if figure.missing:
-        told.append(f"{figure.missing} items are missing")
+        told.append(f"{figure.missing} answers are missing")
     if figure.versus:
         v = figure.versus
-        told.append(
-            f"{v.mean:+.1f} [{v.low:+.1f}, {v.high:+.1f}] against the reference, p = {v.p:.2g} ({v.test})"
-        )
+        interval = f"{v.mean:+.1f} [{v.low:+.1f}, {v.high:+.1f}] against the reference by bootstrap"
+        p = f"p = {v.p:.2g}"
+        told += [f"{interval}, {p}"] if v.test == "bootstrap" else [interval, f"{p} by {v.test}'s exact test"]
     return "\n".join(told)
 
 

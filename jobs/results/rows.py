@@ -14,6 +14,9 @@ from layalign.evaluation.health import FAULTS_NOTE, old_answers
 from layalign.evaluation.scoring import STRICT_VERSION
 from layalign.evaluation.table import AVERAGES, heading
 
+NAMED = 3
+"""Methods and seeds that a note names; more are counted."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -150,8 +153,14 @@ def _versus(row: Row, reference: str) -> str:
     if not told:
         return ""
     seeds = row.versus_seeds
-    over = f"; Avg over seeds {seeds.mean:+.1f} [{seeds.low:+.1f}, {seeds.high:+.1f}]" if seeds else ""
+    over = f"; Avg over seeds {spread_text(seeds)}" if seeds else ""
     return f"{row.label} - {reference}: {'; '.join(told)}{over}"
+
+
+def spread_text(told: Spread) -> str:
+    """`-15.3 [-16.6, -14.0] p = 0.001`: mean, interval and p of the same test."""
+    ends = f" [{told.low:+.1f}, {told.high:+.1f}]" if told.low is not None and told.high is not None else ""
+    return f"{told.mean:+.1f}{ends}" + (f" {p_text(told.p)}" if told.p is not None else "")
 
 
 def p_text(p: float) -> str:
@@ -160,8 +169,8 @@ def p_text(p: float) -> str:
 
 
 def _gaps(sheet: Sheet) -> list[str]:
-    """What is missing of each method, by seed."""
-    notes = []
+    """What is missing of each method, by seed, and what is to be said of answers that are there."""
+    notes, alike = list[str](), dict[str, list[str]]()
     for method in sheet.methods:
         for answered in method.answered:
             scores = answered.summary.scores
@@ -172,9 +181,17 @@ def _gaps(sheet: Sheet) -> list[str]:
             if lacking and not any(score.total for score in scores.values()):
                 notes.append(f"* {who}: no answer yet")
             elif lacking:
-                notes.append(f"* {who} is not finished; missing items: {', '.join(lacking)}")
-            notes += [f"{who}: {text}" for text in old_answers(scores.values())]
-            notes += [f"{who} was asked a part: {answered.part}"] if answered.part else []
+                notes.append(f"* {who} is not finished; answers that are missing: {', '.join(lacking)}")
+            for text in old_answers(scores.values()):
+                alike.setdefault(text, []).append(who)
+            if answered.part:
+                alike.setdefault(f"asked a part: {answered.part}", []).append(who)
+    every = sum(len(method.answered) for method in sheet.methods)
+    for text, those in alike.items():
+        several = (
+            f"{len(those)} of {every} methods and seeds" if len(those) < every else "all methods and seeds"
+        )
+        notes.append(f"{several if len(those) > NAMED else '; '.join(those)}: {text}")
     return notes
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -175,7 +176,8 @@ def mark_plot(
                 f'<rect class="band" x="{x - step / 2:.1f}" y="{TOP:.0f}" width="{step:.1f}" '
                 f'height="{bottom - TOP:.0f}"/>',
             )
-        axes.text(x, bottom + 18, group, "middle", "group")
+        for line, part in enumerate(re.split(r"(?<=-)", group)):
+            axes.text(x, bottom + 18 + 14 * line, part, "middle", "group")
     if split:
         axes.parts.append(f'<path class="frame" d="M{axes.at_x(split - 0.5):.1f} {TOP:.0f}V{bottom:.0f}"/>')
     if zero:

@@ -70,23 +70,22 @@ def marked(figure: Figure) -> str:
 
 
 def print_table(results: ResultTable, console: Console) -> None:
-    """Show a table; one that is wider than the screen wraps there."""
-    _for_screen(results, console.width).show(console)
+    """Show a table; where it is too wide for the screen, marks of significance stand below their numbers."""
+    wide = _for_screen(results, wide=True)
+    (wide if wide.least_width(console) <= console.width else _for_screen(results, wide=False)).show(console)
 
 
-def _for_screen(results: ResultTable, width: int) -> Table:
+def _for_screen(results: ResultTable, wide: bool) -> Table:
     """The table for a screen; deviations over seeds stand below the means.
 
     Args:
         results: of one benchmark.
-        width: of the screen in characters; below 100 no number has its mark of significance.
+        wide: marks of significance stand behind their numbers.
     """
-    wide = width >= 100
     rows = []
-    for line in lines_of(results, _two_lines):
-        values = line.values if wide else map(_unmarked, line.values)
+    for line in lines_of(results, _two_lines if wide else _three_lines):
         aside = line.kind != "ours"
-        rows.append(Row([line.label, *values], indented=wide and aside, style=STYLES[line.kind]))
+        rows.append(Row([line.label, *line.values], indented=wide and aside, style=STYLES[line.kind]))
     method = Column("Method", least=12 if wide else 8)
     return replace(_table(results, rows), columns=[method, *map(number_column, results.columns)])
 
@@ -100,8 +99,10 @@ def _two_lines(figure: Figure) -> str:
     return marked(figure) + (f"\n±{figure.sd:.1f}" if figure.sd is not None else "")
 
 
-def _unmarked(text: str) -> str:
-    return text.replace("†", "").replace("‡", "")
+def _three_lines(figure: Figure) -> str:
+    mark = figure.versus.mark if figure.versus else ""
+    whole = _two_lines(figure)
+    return f"{whole.replace(mark, '')}\n{mark}" if mark else whole
 
 
 def to_markdown(results: Results, tables: Sequence[ResultTable]) -> str:
@@ -204,18 +205,26 @@ def _record(figure: Figure, reference: str) -> dict[str, Any]:
     }
 
 
+def missing_counts(missing: Sequence[Missing]) -> list[str]:
+    """What is missing, each thing counted for itself: `1 training`, `404 answers`."""
+    trainings = sum(m.cell.job == "train" for m in missing)
+    answers = sum(m.cell.items - m.answered for m in missing if m.cell.job == "evaluate")
+    counts = {"training": trainings, "answer": answers}
+    return [f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items() if count]
+
+
 def missing_lines(missing: Sequence[Missing]) -> list[str]:
     """One line for each cell that is not done."""
     return [f"missing: {m.label}, seed {m.seed}: {missing_text(m)}" for m in missing]
 
 
 def missing_text(missing: Missing) -> str:
-    """`mgsm/ru-0, 96 of 250 items, interrupted`."""
+    """`mgsm/ru-0, 154 of 250 answers, interrupted`."""
     cell = missing.cell
     if cell.job == "train":
         return f"training of {cell.name}, {missing.state}"
     share = f"{cell.benchmark}/{cell.language}-{cell.shard}"
-    return f"{share}, {missing.answered} of {cell.items} items, {missing.state}"
+    return f"{share}, {cell.items - missing.answered} of {cell.items} answers, {missing.state}"
 
 
 def made_lines(made: Sequence[Made]) -> list[str]:

@@ -32,6 +32,8 @@ class Spread:
     low: float | None
     high: float | None
     """Student's 95 % interval of the mean; None of a single value."""
+    p: float | None
+    """Two-sided, of a mean of 0, by Student's t; None of a single value."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,28 @@ def spread(values: Sequence[float]) -> Spread:
     """Mean, standard deviation and interval of at least one value."""
     mean = statistics.fmean(values)
     if len(values) == 1:
-        return Spread(mean, None, None, None)
+        return Spread(mean, None, None, None, None)
     sd = statistics.stdev(values)
     half = t_95(len(values)) * sd / math.sqrt(len(values))
-    return Spread(mean, sd, mean - half, mean + half)
+    return Spread(mean, sd, mean - half, mean + half, student_p(mean, sd, len(values)))
+
+
+def student_p(mean: float, sd: float, values: int) -> float:
+    """Two-sided p of a mean of 0 by Student's t, exact for whole degrees of freedom.
+
+    Abramowitz and Stegun 26.7.3 and 26.7.4.
+    """
+    if not sd:
+        return float(not mean)
+    df = values - 1
+    angle = math.atan(abs(mean) * math.sqrt(values / df) / sd)
+    term = math.cos(angle) if df % 2 else 1.0
+    total = 0.0
+    for step in range(df // 2):
+        total += term
+        term *= math.cos(angle) ** 2 * (2 * step + (2 if df % 2 else 1)) / (2 * step + (3 if df % 2 else 2))
+    within = 2 / math.pi * (angle + math.sin(angle) * total) if df % 2 else math.sin(angle) * total
+    return max(0.0, 1 - within)
 
 
 def t_95(values: int) -> float:

@@ -5,6 +5,7 @@ python -m tests.jobs.synthetic_results FOLDER    makes the ablations of the pape
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import random
@@ -16,6 +17,7 @@ from typing import Any
 from cluster.files import write_json_atomic
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
+from jobs.cell.asked import TEXTS, Asked, AskedItem
 from jobs.cell.cell import Cell, Worklist
 from jobs.recipe.plan import load_recipe, plan_run
 from jobs.results.paper import paper_row
@@ -85,17 +87,35 @@ def answers(
     return records
 
 
-def write_cell(cell: Cell, records: Sequence[Mapping[str, Any]], tree: Mapping[str, Any] = TREE) -> None:
-    """The files of a cell; `DONE` only if it has all of its answers."""
+def write_cell(
+    cell: Cell, records: Sequence[Mapping[str, Any]], tree: Mapping[str, Any] = TREE, asked: bool = False
+) -> None:
+    """The files of a cell; `DONE` only if it has all of its answers; what it asked, if that is to be known."""
     folder = cell.folder
     folder.path.mkdir(parents=True)
     lines = [json.dumps(record) + "\n" for record in records]
     (folder.path / "answers.jsonl").write_text("".join(lines))
     start = {"time": "2026-11-20T10:00:00.000+00:00", **tree, "device": "cuda:0", "host": "ng10101"}
     folder.starts.write_text(json.dumps(start) + "\n")
+    if asked:
+        ask(cell)
     if len(records) >= cell.items:
         told = {"time": "2026-11-20T11:00:00.000+00:00", "items": cell.items, "seconds": 300.0}
         write_json_atomic(folder.done, {**told, "max_new_tokens": cell.max_new_tokens})
+
+
+def ask(cell: Cell) -> None:
+    """Keep what a cell asked."""
+    every = [
+        (f"{cell.benchmark}-{cell.language}-{number + 1:04d}", float(number % 90 + 7))
+        for number in range(250)
+    ]
+    question = {id_: hashlib.sha256(id_.encode()).hexdigest()[:12] for id_, _ in every}
+    items = tuple(AskedItem(id_, question[id_], gold) for id_, gold in every)
+    texts = {
+        id_: f"{WORDS.get(cell.language, cell.language)} ({id_}): {gold - 3:g} + 3 = ?" for id_, gold in every
+    }
+    Asked("mgsm.tsv", "c" * 12, 250, items, dict(list(texts.items())[:TEXTS])).write(cell.folder)
 
 
 def write_training(
@@ -128,6 +148,7 @@ def make_grid(
     steps: int = 900,
     missing: Mapping[tuple[str, int, str], int] | None = None,
     trees: Mapping[tuple[str, int], Mapping[str, Any]] | None = None,
+    asked: bool = False,
 ) -> GridFolder:
     """A grid on MGSM whose accuracies are near the paper's.
 
@@ -141,6 +162,7 @@ def make_grid(
         steps: of each training.
         missing: items that are there, by variant, seed and language; -1 is a cell that was never begun.
         trees: code of some (variant, seed).
+        asked: whether cells keep what they asked.
     """
     recipe, points, cells = load_recipe("math"), [], []
     for label in variants:
@@ -176,6 +198,7 @@ def make_grid(
                         cell,
                         answers("mgsm", code, _right(label, seed, code, items), salt=label)[:there],
                         tree,
+                        asked,
                     )
     grid = GridFolder(root, name)
     grid.create()
@@ -208,4 +231,4 @@ if __name__ == "__main__":
         ("w/o Task Stage", 1, "en"): -1,
         ("w/o Task Stage", 1, "es"): -1,
     }
-    print(make_grid(Path(sys.argv[1]).absolute(), missing=holes).path)
+    print(make_grid(Path(sys.argv[1]).absolute(), missing=holes, asked=True).path)

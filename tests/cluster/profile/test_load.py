@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.profile.load import PROFILES, SlurmProfile, detect, load_profile, profile_names, split_overrides
+from cluster.profile.load import PROFILES, SlurmProfile, detect, load_profile, profile_names
+from cluster.profile.overrides import split_overrides
 
 CLUSTERS = tuple(sorted({path.stem for path in PROFILES.glob("*.yaml")} - {"local"}))
 """All that have a queue."""
@@ -201,7 +202,7 @@ def test_own_cluster_can_be_written_whole(mine):
     ("text", "name", "message"),
     [
         ("ours: {account: us}", "ours", "no known cluster.*add `like: narval`"),
-        ("ours: {executor: slurm}", "ours", "cluster.title is missing"),
+        ("ours: {executor: slurm}", "ours", r"profiles.yaml:1: ours.title is missing"),
         ("ours: {like: narvl}", "ours", "like 'narvl', and there is no such cluster"),
         ("a: {like: b}\nb: {like: a}", "a", "end the circle"),
         ("narval: def-prof", "narval", "must be a section"),

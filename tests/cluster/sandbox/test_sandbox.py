@@ -7,7 +7,7 @@ import os
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.profile.load import load_profile
+from cluster.profile.load import PROFILES, load_profile
 from cluster.sandbox import network as net
 from cluster.sandbox import sandbox as slurm
 from cluster.sandbox.conf import Places, conf_files
@@ -112,3 +112,18 @@ def test_folder_is_that_of_the_environment(tmp_path):
     assert slurm.sandbox_root({}) == slurm.Path(slurm.DEFAULT_ROOT)
     assert slurm.sandbox_root({"LAYALIGN_SANDBOX": f"{tmp_path}/a/../b"}) == tmp_path / "b"
     assert slurm.status(tmp_path) == f"no sandbox in {tmp_path}"
+
+
+def test_partitions_are_those_that_the_kinds_name(files, tmp_path):
+    text = (PROFILES / "sandbox.yaml").read_text()
+    kind = text[text.index("    - gpu: a100") : text.index("      slices")]
+    named = f"{kind}      partition: GPU.Q_1\n{kind.replace('a100', 'v100')}      partition: old\n      longest: 20\n"
+    path = tmp_path / "ours.yaml"
+    path.write_text(text[: text.index("    - gpu: a100")] + named + text[text.index("\nwalltime") :])
+    conf = files(str(path), accounting=False, nodes=1)["slurm.conf"].splitlines()
+    partitions = [line.split(" GraceTime")[0] for line in conf if line.startswith("PartitionName")]
+    assert partitions == [
+        "PartitionName=GPU.Q_1 Default=YES PriorityTier=1 Nodes=node1 MaxTime=60 DefaultTime=60",
+        "PartitionName=old PriorityTier=1 Nodes=node2 MaxTime=20 DefaultTime=20",
+        "PartitionName=urgent PriorityTier=100 PreemptMode=OFF Nodes=ALL MaxTime=60 DefaultTime=60",
+    ]

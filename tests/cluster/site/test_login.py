@@ -9,7 +9,8 @@ import pytest
 
 from cluster.errors import ClusterError
 from cluster.profile.load import load_profile
-from cluster.site.login import add_profile, first_login, user_profile_path
+from cluster.profile.profile_file import user_profile_path
+from cluster.site.login import add_profile, first_login
 
 
 @pytest.fixture

@@ -176,10 +176,11 @@ def test_what_is_shown(story, tmp_path, slurm, capsys):
     done(story.submitted(units=1).started(job="14").trained(1000, seconds=8.0))
     assert launch.main(["efficiency", "math", "--runs", str(tmp_path / "runs")]) == 0
     printed = capsys.readouterr().out
-    assert "2.4/12" in printed
+    assert "2.4 h/12 h" in printed
     assert "8.8/64" in printed
     assert "9.6 GPU-hours in all" in printed
-    assert "35 GPU-seconds for each of 1,000 steps" in printed
+    assert "1,000 steps of training are done" in printed
+    assert "8.6 s" in printed, "on the clock, whatever the number of GPUs"
     assert "as accounting (sacct) has them" in printed
     assert len(slurm.lines("asked")) == 1
     assert max(map(len, printed.splitlines())) <= 100

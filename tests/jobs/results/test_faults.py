@@ -95,7 +95,7 @@ def test_the_version_of_the_rule_is_told(grid):
 
 def test_old_answers_are_said_to_be_unchecked(grid):
     notes = [note for note in table(grid).notes if "not checked against question and model" in note]
-    assert [note.partition(":")[0] for note in notes] == ["LayAlign, seed 0", "w/o Adapter, seed 0"]
+    assert [note.partition(":")[0] for note in notes] == ["LayAlign, seed 0; w/o Adapter, seed 0"]
 
 
 def record_asked(cell, records, question):

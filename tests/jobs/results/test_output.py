@@ -106,7 +106,9 @@ def test_what_is_missing_is_marked_and_never_counted_as_wrong(ablations):
     assert (ours["Avg"].missing, list(ours["Avg"].by_seed)) == (35, [0])
     assert ours["Lrl"].missing == 0
     notes = "\n".join(table(ablations).notes)
-    assert "* w/o Adapter, seed 1 is not finished; missing items: ru 15 of 20, en 20 of 20" in notes
+    assert (
+        "* w/o Adapter, seed 1 is not finished; answers that are missing: ru 15 of 20, en 20 of 20" in notes
+    )
     assert "* MetaMath, seed 1: no answer yet" in notes
 
 
@@ -301,7 +303,7 @@ def test_markdown_has_one_width_and_the_papers_rows(files):
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {15}
     assert sum(line.startswith("| paper | ") for line in lines) == 3
     assert re.search(r"^\| LayAlign \| \d+\.\d ± \d+\.\d \|", text, re.MULTILINE)
-    assert "- missing: w/o Adapter, seed 1: mgsm/ru-0, 5 of 20 items, interrupted" in text
+    assert "- missing: w/o Adapter, seed 1: mgsm/ru-0, 15 of 20 answers, interrupted" in text
 
 
 def test_one_seed_has_wilson_intervals_in_markdown(tmp_path):
@@ -328,6 +330,31 @@ def test_the_terminal_shows_every_number(ablations, width):
     told = figures(ablations, "LayAlign").values()
     assert row.split()[1:] == [f"{figure.accuracy:.1f}" for figure in told]
     assert width < 100 or max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 140])
+def test_marks_of_significance_survive_every_width(ablations, width):
+    sheet = collect(points_of_grid(ablations)).sheets[0]
+    table = result_table(sheet, "strict")
+    console = Console(width=width, record=True, file=io.StringIO())
+    print_table(table, console)
+    shown = console.export_text().partition("Accuracy on")[0]
+    marks = [f.versus.mark for row in table.rows for f in row.figures.values() if f.versus]
+    assert {*"".join(marks)} & {"†", "‡"}
+    assert (shown.count("†"), shown.count("‡")) == (marks.count("†"), marks.count("‡"))
+
+
+def test_notes_wrap_at_the_terminal_and_not_at_the_table(ablations):
+    table = result_table(collect(points_of_grid(ablations)).sheets[0], "strict")
+    console = Console(width=160, record=True, file=io.StringIO())
+    print_table(table, console)
+    notes = console.export_text().partition("Accuracy on")[2].splitlines()
+    assert 130 < max(map(len, notes)) <= 160
+    narrow = Console(width=70, record=True, file=io.StringIO())
+    print_table(table, narrow)
+    told = narrow.export_text().partition("Accuracy on")[2].splitlines()
+    assert max(map(len, told)) <= 70
+    assert all(line.count("[") == line.count("]") for line in told), "an interval stays on a line"
 
 
 def test_the_command_shows_a_grid_and_writes_beside_it(ablations, capsys):

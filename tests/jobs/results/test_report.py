@@ -118,7 +118,49 @@ def test_plots_curves_and_what_is_missing_are_there(page):
         "Stage 1, translation",
         "Stage 2, task",
     ]
-    assert "mgsm/en-0, 0 of 20 items, new" in page.texts
+    assert "mgsm/en-0, 20 of 20 answers, new" in page.texts
+
+
+def test_what_is_missing_is_counted_by_what_it_is(page):
+    text = " ".join(page.texts)
+    assert "Not finished: 20 answers missing" in text
+    assert "answers missing" in text
+    assert "cells" not in text.partition("Provenance")[0]
+
+
+def test_headings_need_no_key(page):
+    heads = [
+        text
+        for text in page.texts
+        if text in ("Average", "Low-resource", "High-resource", "Swahili", "English")
+    ]
+    assert {*heads} == {"Average", "Low-resource", "High-resource", "Swahili", "English"}
+
+
+def test_captions_and_columns_are_of_what_is_there(report, tmp_path):
+    several = report.read_text(encoding="utf-8")
+    made = make_grid(
+        tmp_path / "runs", variants=("LayAlign", "MetaMath"), seeds=(0,), items=20, steps=60, asked=True
+    )
+    one = write_results(made, out=tmp_path / "out").read_text(encoding="utf-8")
+    for text in ("Average, over seeds", "small circles are seeds", "further seeds are dashed", "Student"):
+        assert text in several
+        assert text not in one
+    assert "its 95 % interval (Wilson)" in one
+    compared = one.partition("Difference from LayAlign")[2].partition("</table>")[0]
+    assert "<td>–</td>" not in compared, "no column of dashes"
+    assert re.search(r"\[[^]]*\]<br>p [<=]", compared), "an interval beside its p"
+
+
+def test_the_question_stands_beside_the_answers(tmp_path):
+    made = make_grid(
+        tmp_path / "runs", variants=("LayAlign", "MetaMath"), seeds=(0,), items=20, steps=60, asked=True
+    )
+    text = write_results(made, out=tmp_path / "out").read_text(encoding="utf-8")
+    examples = text.partition('id="examples"')[2]
+    asked = re.findall(r'<article.*?<b>(mgsm-\w+-\d+)</b>.*?<p class="asked"[^>]*>([^<]*)<', examples)
+    assert len(asked) >= 10
+    assert all(f"({id_})" in question and question.endswith("= ?") for id_, question in asked)
 
 
 def test_configs_tell_what_the_runs_differ_in(page):

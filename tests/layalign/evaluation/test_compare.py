@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from layalign.evaluation.compare import bootstrap, compare, mcnemar, spread, t_95
+from layalign.evaluation.compare import bootstrap, compare, mcnemar, spread, student_p, t_95
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,29 @@ def test_ten_languages_of_a_thousand_problems_take_little_of_the_processor():
     began = time.process_time()
     assert compare(first, second, languages).items == 10_000
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("t", "df", "p"),
+    [
+        (12.706, 1, 0.05),
+        (4.303, 2, 0.05),
+        (3.182, 3, 0.05),
+        (2.776, 4, 0.05),
+        (2.228, 10, 0.05),
+        (9.925, 2, 0.01),
+        (4.032, 5, 0.01),
+        (0.0, 7, 1.0),
+    ],
+)
+def test_p_of_students_t_is_that_of_the_tables(t, df, p):
+    values = df + 1
+    assert student_p(t / values**0.5, 1.0, values) == pytest.approx(p, rel=0.002)
+    assert student_p(-t / values**0.5, 1.0, values) == pytest.approx(p, rel=0.002)
+
+
+def test_p_of_students_t_agrees_with_its_interval():
+    told = spread([1.0, 2.0, 3.0, 4.0])
+    edge = spread([value - told.low for value in (1.0, 2.0, 3.0, 4.0)])
+    assert edge.p == pytest.approx(0.05, abs=1e-4)
+    assert (spread([1.0, 1.0]).p, spread([0.0, 0.0]).p, spread([3.0]).p) == (0.0, 1.0, None)
