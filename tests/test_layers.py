@@ -66,7 +66,18 @@ GROUND = {
         "strict",
         "tabular",
     },
-    "cluster": {"commands", "errors", "files", "full_disk", "provenance", "quantities", "quota", "records"},
+    "cluster": {
+        "commands",
+        "errors",
+        "files",
+        "full_disk",
+        "permissions",
+        "provenance",
+        "quantities",
+        "quota",
+        "records",
+        "secret",
+    },
     "jobs": set(),
 }
 """Files that stand in no room below their house: what every room of it may need."""
@@ -74,7 +85,7 @@ HEAVY = {"torch", "transformers", "datasets", "peft", "deepspeed", "submitit", "
 CORE = HEAVY - {"submitit"}
 WORKERS = {"jobs/work/train.py", "jobs/work/evaluate.py", "jobs/work/start.py", "jobs/cli/demo.py"}
 """What runs in jobs alone."""
-PROGRAMS = {"cluster/site/login.py", "layalign/model/convert.py"}
+PROGRAMS = {"cluster/permissions.py", "cluster/site/login.py", "layalign/model/convert.py"}
 """What is started by `python -m`, besides the front door."""
 LIGHT = [
     "launch.py",

@@ -25,12 +25,15 @@ from cluster.errors import ClusterError
 from cluster.files import write_atomic
 from cluster.job.rendezvous import TORCHRUN
 from cluster.launch.local import Call
+from cluster.permissions import check_writers, umask_of
 from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import Resources
+from cluster.provenance import ROOT
 from cluster.run.lease import Lease
 from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
 from cluster.run.work_folder import JobHome
+from cluster.secret import secret_obstacle
 from cluster.site.environment import job_lines
 from cluster.slurm import client
 from cluster.slurm.sbatch import UNSURE, is_refusal, job_of, sbatch
@@ -46,7 +49,7 @@ LOOKS_S = (0.0, 2.0, 5.0)
 ARRAY_ID = "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}"
 """submitit's name for a job, as the shell finds it out."""
 CALL = "call-"
-"""How the name of a pickled call begins; the beginning of its SHA-256 follows."""
+"""How the name of a pickled call begins; the beginning of its SHA-256 follows, then the number of its user."""
 CHECK_CALL = (
     "bash -c '"
     '[ "$(sha256sum < "$1" | cut -c 1-12)" = "$2" ] || '
@@ -114,10 +117,12 @@ def prepare_job(
         snapshot: of the code, where it was taken for other jobs already.
 
     Raises:
-        ClusterError: the folder's name cannot be told to Slurm.
+        ClusterError: the folder's name cannot be told to Slurm, others can write where the pickle is to lie, or code
+            or call hold a secret.
     """
     snapshot, pickle = snapshot or Snapshot.of(home.root), _pickle(call, resources)
     name = re.sub(r"[^\w.+-]", "-", name)
+    check_writers(home.slurm, home.root)
     fulfillable = dependency is not None and "afterok" in dependency
     extra = (*resources.extra, FULFILLABLE) if fulfillable else resources.extra
     text = script(
@@ -132,6 +137,7 @@ def prepare_job(
         signal_s=signal_s,
         requeue=requeue,
     )
+    _refuse_secrets(name, text, pickle, snapshot)
     return PreparedJob(
         home=home,
         record=record,
@@ -187,15 +193,19 @@ def setup_lines(
         resources: of the job.
         environ: says where the caches are.
     """
+    root = snapshot.archive.parents[1]
+    written = f"{shlex.quote(str(pickle))} {shlex.quote(str(root))}"
     return [
         FUNCTIONS,
+        f"umask {umask_of(root):04o}",
         f"unset {' '.join((*TORCHRUN, *SHELL))}",
-        f"{CHECK_CALL} {shlex.quote(str(pickle))} {pickle.stem.removeprefix(CALL)} || exit 1",
+        f"{CHECK_CALL} {shlex.quote(str(pickle))} {pickle.stem.removeprefix(CALL).partition('-')[0]} || exit 1",
         f'ln -sfn {pickle.name} {shlex.quote(str(pickle.parent))}/"{ARRAY_ID}_submitted.pkl" || exit 1',
         *snapshot.lines(resources.nodes),
         *job_lines(profile, environ),
         # After the modules, some of which put themselves first.
         'export PYTHONPATH="$code${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1',
+        f"python -m cluster.permissions {written} || exit 1",
     ]
 
 
@@ -248,6 +258,14 @@ def ask_controller(prepared: PreparedJob) -> str:
     return re.sub(r"\bJob \d+ to start", "it would start", said)  # the id is used up, and no job has it
 
 
+def _refuse_secrets(name: str, text: str, pickle: bytes, snapshot: Snapshot) -> None:
+    """Refuse (`ClusterError`) to write down a token: in the script, in what the job is told, or in the code."""
+    told = {f"the script of {name}": text.encode(), f"what {name} is told": pickle}
+    for what, content in (told | {str(ROOT / path): code for path, code in snapshot.files.items()}).items():
+        if obstacle := secret_obstacle(what, content.decode("utf-8", "replace")):
+            raise ClusterError(obstacle)
+
+
 def _pickle(call: Call, resources: Resources) -> bytes:
     """As submitit writes it itself. Time-outs, which it counts, are not its business here."""
     import cloudpickle
@@ -259,7 +277,8 @@ def _pickle(call: Call, resources: Resources) -> bytes:
 
 
 def _pickle_path(home: JobHome, pickle: bytes) -> Path:
-    return home.slurm / f"{CALL}{hashlib.sha256(pickle).hexdigest()[:12]}.pkl"
+    """Of this user's own: in a group's folder nobody writes, or loads, that of another."""
+    return home.slurm / f"{CALL}{hashlib.sha256(pickle).hexdigest()[:12]}-{os.getuid()}.pkl"
 
 
 def _intent(prepared: PreparedJob, path: Path) -> Submission:
