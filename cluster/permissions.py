@@ -69,6 +69,22 @@ def check_readable(root: Path) -> None:
             )
 
 
+def may_look_into(folder: Path) -> bool:
+    """Whether this user may; a folder that another keeps private is named once, as it is left out of what is shown."""
+    if os.access(folder, os.R_OK | os.X_OK):
+        return True
+    if folder not in _told:
+        _told.add(folder)
+        with contextlib.suppress(OSError):
+            told = os.stat(folder)
+            whose = f"{user_name(told.st_uid)}'s and private (mode {_mode(told)})"
+            print(f"left out: {folder} is {whose}", file=sys.stderr, flush=True)
+    return False
+
+
+_told: set[Path] = set()
+
+
 def check_writers(path: Path, root: Path) -> None:
     """Refuse (`ClusterError`) to load a pickle that another may have written; see `writers_obstacle`."""
     if obstacle := writers_obstacle(path, root):

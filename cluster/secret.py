@@ -36,8 +36,9 @@ def secret_in(text: str, environ: Mapping[str, str] = os.environ) -> str:
     return ""
 
 
-def secret_obstacle(what: str, text: str, environ: Mapping[str, str] = os.environ) -> str:
+def secret_obstacle(what: str, text: str | bytes, environ: Mapping[str, str] = os.environ) -> str:
     """Why something may not be told to a run, with the next step; empty if nothing speaks against it."""
+    text = text if isinstance(text, str) else text.decode("utf-8", "replace")
     if not (kind := secret_in(text, environ)):
         return ""
     return (

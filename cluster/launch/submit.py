@@ -28,7 +28,6 @@ from cluster.launch.local import Call
 from cluster.permissions import check_writers, umask_of
 from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import Resources
-from cluster.provenance import ROOT
 from cluster.run.lease import Lease
 from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
@@ -137,7 +136,9 @@ def prepare_job(
         signal_s=signal_s,
         requeue=requeue,
     )
-    _refuse_secrets(name, text, pickle, snapshot)
+    told_of = {f"the script of {name}": text.encode(), f"what {name} is told": pickle, **snapshot.files}
+    if obstacle := next(filter(None, map(secret_obstacle, told_of, told_of.values())), ""):
+        raise ClusterError(obstacle)
     return PreparedJob(
         home=home,
         record=record,
@@ -256,14 +257,6 @@ def ask_controller(prepared: PreparedJob) -> str:
             f"Slurm would take it, and does not say when it would start{f' ({said})' if answer.err else ''}"
         )
     return re.sub(r"\bJob \d+ to start", "it would start", said)  # the id is used up, and no job has it
-
-
-def _refuse_secrets(name: str, text: str, pickle: bytes, snapshot: Snapshot) -> None:
-    """Refuse (`ClusterError`) to write down a token: in the script, in what the job is told, or in the code."""
-    told = {f"the script of {name}": text.encode(), f"what {name} is told": pickle}
-    for what, content in (told | {str(ROOT / path): code for path, code in snapshot.files.items()}).items():
-        if obstacle := secret_obstacle(what, content.decode("utf-8", "replace")):
-            raise ClusterError(obstacle)
 
 
 def _pickle(call: Call, resources: Resources) -> bytes:
