@@ -25,7 +25,7 @@ KNOWN = re.compile(
 HIDDEN = "[hidden]"
 
 
-def secret_in(text: str, environ: Mapping[str, str] = os.environ) -> str:
+def secret_in(text: str, environ: Mapping[str, str] | None = None) -> str:
     """What kind of secret a text holds, in words that do not tell it; empty if it holds none."""
     for name, value in _held(environ):
         if value in text:
@@ -36,7 +36,7 @@ def secret_in(text: str, environ: Mapping[str, str] = os.environ) -> str:
     return ""
 
 
-def secret_obstacle(what: str, text: str | bytes, environ: Mapping[str, str] = os.environ) -> str:
+def secret_obstacle(what: str, text: str | bytes, environ: Mapping[str, str] | None = None) -> str:
     """Why something may not be told to a run, with the next step; empty if nothing speaks against it."""
     text = text if isinstance(text, str) else text.decode("utf-8", "replace")
     if not (kind := secret_in(text, environ)):
@@ -47,12 +47,13 @@ def secret_obstacle(what: str, text: str | bytes, environ: Mapping[str, str] = o
     )
 
 
-def hidden(text: str, environ: Mapping[str, str] = os.environ) -> str:
+def hidden(text: str, environ: Mapping[str, str] | None = None) -> str:
     """The same text with a mark in the place of each secret."""
     for _, value in _held(environ):
         text = text.replace(value, HIDDEN)
     return KNOWN.sub(HIDDEN, text)
 
 
-def _held(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _held(environ: Mapping[str, str] | None) -> Iterator[tuple[str, str]]:
+    environ = os.environ if environ is None else environ
     return ((name, value) for name, value in environ.items() if len(value) >= LEAST and NAMED.search(name))
