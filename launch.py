@@ -23,6 +23,7 @@ PACKAGES = ("yaml", "submitit", "rich", "cloudpickle", "huggingface_hub")
 def main(words: list[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     from cluster.errors import FAILED, INTERRUPTED, MISTAKE, ClusterError, JobFailed, system_error
+    from cluster.escapes import without_escapes
     from cluster.permissions import umask, umask_of
     from jobs.cli.command_table import COMMANDS, SET_UP
     from jobs.cli.parser import parse
@@ -48,7 +49,7 @@ def main(words: list[str] | None = None) -> int:
         with umask(umask_of(request.where.root())):  # type: ignore[attr-defined]
             return int(work(request))
     except (ClusterError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {without_escapes(str(error))}", file=sys.stderr)
         return FAILED if isinstance(error, JobFailed) else MISTAKE
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:

@@ -69,6 +69,7 @@ GROUND = {
     "cluster": {
         "commands",
         "errors",
+        "escapes",
         "files",
         "full_disk",
         "permissions",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cluster.errors import ClusterError, remedy
+from cluster.escapes import without_escapes
 from cluster.files import (
     DamagedFile,
     append_jsonl,
@@ -204,7 +205,7 @@ class WorkFolder:
     def reason(self) -> str:
         """Why it failed, in a line; empty if it did not."""
         try:
-            return self.failed.read_text(encoding="utf-8").partition("\n")[0]
+            return without_escapes(self.failed.read_text(encoding="utf-8").partition("\n")[0])
         except FileNotFoundError:
             return ""
 

@@ -365,3 +365,29 @@ def test_a_private_folder_is_refused_in_one_line(users, world):
     status, printed = go(USERS[1], "train", "--stage", "1", "--recipe", recipe, "--runs", runs)
     assert status != 0
     assert "Traceback" not in printed
+
+
+def test_what_others_have_written_is_shown_and_not_obeyed(tmp_path, monkeypatch, capsys):
+    at_home(tmp_path, monkeypatch)
+    odd = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\x1b[0m\x9b1m\x08"
+    run = RunFolder.at(tmp_path / "runs", "a", 1, "00000001")
+    run.create({"name": "a"})
+    log = run.slurm / "7_0_log.out"
+    trace = (
+        f'Traceback (most recent call last):\n  File "x.py", line 1, in f\nRuntimeError: bad {odd} thing\n'
+    )
+    log.write_text(f"hello {odd} world\n{trace}")
+    run.start(kind="train", job="7", log=str(log), log_from=0, unit=0)
+    run.event("started", job="7", log=str(log), log_from=0, unit=0, nodes="n1")
+    run.fail(f"RuntimeError: bad {odd} thing\nmore {odd}", log=str(log))
+    name = run.path.name
+    for words in (["status"], ["why", name], ["logs", name], ["logs", name, "--errors"], ["list", "runs"]):
+        assert front_door.main(words) == 0
+        printed = capsys.readouterr()
+        shown = printed.out + printed.err
+        assert "red" in shown or words[0] == "list"
+        assert not {letter for letter in shown if not letter.isprintable()} - {"\n", "\t"}, words
+    run.failed.unlink()
+    log.write_text("")
+    assert front_door.main(["logs", f"no{odd}"]) == 2
+    assert "\x1b" not in capsys.readouterr().err
