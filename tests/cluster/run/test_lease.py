@@ -1,18 +1,31 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.run.lease import SILENCE_S, Lease, process_start, this_process
+from cluster.run import lease as module
+from cluster.run.lease import (
+    KIN_SILENCE_S,
+    SILENCE_S,
+    UNKNOWN,
+    Holder,
+    Lease,
+    Superseded,
+    process_start,
+    this_process,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLD = """
@@ -278,3 +291,141 @@ def test_racing_takers_are_never_two_inside(tmp_path):
         assert not errors
         assert taker.returncode == -signal.SIGKILL
     assert not (tmp_path / "inside").exists()
+
+
+ME = os.getuid()
+WORDS = [
+    ({"job": None, "uid": ME}, "process 7 on other, since S: wait until it ends, or stop it"),
+    ({"job": "14_2", "uid": ME}, "process 7 on other, job 14_2, since S: wait until it ends, or stop it"),
+    ({"job": None, "uid": None}, "process 7 on other, since S: wait until it ends, or stop it"),
+    (
+        {"job": "9", "uid": 54321},
+        "process 7 on other, job 9, since S: it is user 54321's: wait until it ends, or ask them",
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "told"), WORDS)
+def test_who_holds_it_is_told_to_the_letter(lease, tmp_path, facts, told):
+    put(tmp_path, **ELSEWHERE, pid=7, since="2026-11-27T10:00:00+00:00", **facts)
+    with pytest.raises(ClusterError) as caught, lease():
+        pass
+    assert (
+        str(caught.value) == f"run x is being worked on by {told.replace('S:', '2026-11-27T10:00:00+00:00:')}"
+    )
+
+
+def test_a_damaged_lease_is_told_with_the_time_after_which_it_counts_no_more(lease, tmp_path):
+    path = put(tmp_path)
+    path.write_text("{")
+    written = path.stat().st_mtime
+    holder = lease().living_holder()
+    since = datetime.fromtimestamp(int(written), UTC)
+    assert holder == Holder(UNKNOWN, 0, None, "", "", since.isoformat(timespec="seconds"), uid=ME)
+    assert since.isoformat(timespec="seconds").endswith("+00:00")
+    with pytest.raises(ClusterError) as caught, lease():
+        pass
+    assert str(caught.value) == (
+        f"run x is being worked on by an unknown process, whose lease {path} is damaged: "
+        "give the same command again 30 minutes after its last sign of life"
+    )
+
+
+@pytest.mark.parametrize(
+    ("job", "by"),
+    [
+        ("14_2", "process 7 on other, job 14_2"),
+        (None, "process 7 on other"),
+        ("", "nobody: its folder is gone"),
+    ],
+)
+def test_who_was_superseded_is_told_by_whom(lease, tmp_path, job, by):
+    with lease() as held:
+        held.check()
+        assert held.still_mine()
+        if job == "":
+            shutil.rmtree(tmp_path / "lease")
+        else:
+            put(tmp_path, held.number + 1, **ELSEWHERE, pid=7, job=job)
+        assert not held.still_mine()
+        with pytest.raises(Superseded) as caught:
+            held.check()
+    told = f"run x was taken over by {by}, as this process seemed to be gone; it stops and writes nothing"
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("job", "mine", "silence"),
+    [
+        ("14_1", "14_2", KIN_SILENCE_S),
+        ("14", "14", None),
+        ("14_1", "15_1", SILENCE_S),
+        ("14_1", None, SILENCE_S),
+        (None, "14_1", SILENCE_S),
+        (None, None, SILENCE_S),
+        ("1_4_2", "1_4_3", KIN_SILENCE_S),
+    ],
+)
+def test_an_earlier_unit_of_the_same_chain_is_given_less_time(lease, tmp_path, job, mine, silence):
+    path = put(tmp_path, **ELSEWHERE, job=job)
+    for age, free in (
+        (0.0, silence is None),
+        ((silence or 0) - 5, silence is None),
+        ((silence or 0) + 5, True),
+    ):
+        os.utime(path, (time.time() - age,) * 2)
+        assert (lease(job=mine).living_holder() is None) == free, age
+
+
+def test_ages_of_files(tmp_path, monkeypatch):
+    path, now = tmp_path / "beat", 1e9
+    path.touch()
+    monkeypatch.setattr(module.time, "time", lambda: now)
+
+    def age(ahead):
+        os.utime(path, (now + ahead,) * 2)
+        return module._age(path)
+
+    day = module.STEP_S
+    assert [age(0), age(-1), age(-0.5), age(-1e6)] == [0, 1, 0.5, 1e6]
+    before = datetime.now(UTC).timestamp()
+    assert [age(0.5), age(7), age(day - 1)] == [0.0] * 3
+    assert path.stat().st_mtime >= before - 1, "it is of now, and grows old from now on"
+    assert [age(day), age(day + 1), age(1e7)] == [math.inf] * 3
+    assert module._age(tmp_path / "none") == math.inf
+
+    def refused(*_):
+        raise PermissionError
+
+    for ahead, expected in (
+        (7, 7),
+        (0.5, 0.5),
+        (day - 1, day - 1),
+        (day, math.inf),
+        (day + 1, math.inf),
+        (0, 0),
+        (-3, 3),
+    ):
+        with monkeypatch.context() as patch:
+            os.utime(path, (now + ahead,) * 2)
+            patch.setattr(module.os, "utime", refused)
+            assert module._age(path) == expected, ahead
+
+
+def test_on_a_full_disk_a_lease_is_released_in_its_place(lease, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with lease() as held:
+        (path,) = (tmp_path / "lease").iterdir()
+        size = path.stat().st_size
+        path.write_text(path.read_text() + " " * 500)
+        monkeypatch.setattr(module, "write_record", full)
+    assert path.stat().st_size < size + 500
+    assert json.loads(path.read_text())["released"] is True
+    assert lease().living_holder() is None
+    assert held.number == 1
+    with lease() as held:
+        path.unlink(missing_ok=True)
+        shutil.rmtree(tmp_path / "lease")
+    assert not (tmp_path / "lease").exists()
