@@ -81,6 +81,21 @@ FILE_SIGNS = (
         "{remedy}",
     ),
     log_pattern(
+        "unsafe folder",
+        r"^(?P<path>/.+) can be written by others \(mode (?P<mode>\d+)\), and a job's call is a pickle.*"
+        r"end that first: (?P<command>chmod [^;]+)",
+        "{path} can be written by others (mode {mode}): the job's call, a pickle, is not loaded from there",
+        "{command}; then give the same launch command again: {again}",
+        bare=True,
+    ),
+    log_pattern(
+        "unsafe folder",
+        r"^(?P<path>/.+) is (?P<user>.+)'s \(mode \d+\), and a job's call is a pickle",
+        "{path} is {user}'s: a job's call, a pickle, is loaded from what is yours alone",
+        "give the same launch command again, which writes your own: {again}; or take a folder of yours with --runs FOLDER",
+        bare=True,
+    ),
+    log_pattern(
         "damaged file",
         r"MetadataIncompleteBuffer|(?:Invalid)?HeaderTooLarge|HeaderTooSmall|InvalidHeader\w*|incomplete metadata"
         r"|header too (?:large|small)|Error while deserializing(?: header)?: (?P<what>[^\n]*)|failed finding central "
