@@ -92,7 +92,7 @@ FILE_SIGNS = (
         "unsafe folder",
         r"^(?P<path>/.+) is (?P<user>.+)'s \(mode \d+\), and a job's call is a pickle",
         "{path} is {user}'s: a job's call, a pickle, is loaded from what is yours alone",
-        "give the same launch command again, which writes your own: {again}; or take a folder of yours with --runs FOLDER",
+        "give the same launch command again, which writes your own: {again}; or name a folder of yours: --runs",
         bare=True,
     ),
     log_pattern(
