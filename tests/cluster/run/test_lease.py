@@ -429,3 +429,47 @@ def test_on_a_full_disk_a_lease_is_released_in_its_place(lease, tmp_path, monkey
         path.unlink(missing_ok=True)
         shutil.rmtree(tmp_path / "lease")
     assert not (tmp_path / "lease").exists()
+
+
+def test_a_second_comer_waits_as_long_as_it_is_told(lease, tmp_path, monkeypatch):
+    path, clock, looks = put(tmp_path, **ELSEWHERE), [100.0], []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        clock[0] += seconds
+        if len(looks) == frees:
+            path.unlink()
+
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module.time, "sleep", sleep)
+    frees = 4
+    with pytest.raises(ClusterError), lease(wait_s=3 * module.LOOK_S):
+        pass
+    assert looks == [module.LOOK_S] * 3
+    with lease(wait_s=3 * module.LOOK_S) as held:
+        assert (looks, held.number) == ([module.LOOK_S] * 4, 1)
+
+
+def test_a_lease_makes_its_folder_and_is_known_in_its_process_while_it_is_held(tmp_path):
+    folder = tmp_path / "not" / "yet" / "lease"
+    with Lease(folder, tmp_path / "beat", "run x") as held:
+        assert {folder: held} == module.HELD
+        other = Lease(tmp_path / "other", tmp_path / "beat", "run y")
+        with other:
+            assert {folder: held, tmp_path / "other": other} == module.HELD
+            module.HELD.pop(tmp_path / "other")
+        assert {folder: held} == module.HELD
+    assert module.HELD == {}
+
+
+def test_a_number_that_another_has_made_is_not_ours(lease, tmp_path):
+    put(tmp_path, number=2, released=True)
+    assert lease()._claim(2) is False
+    with lease() as held:
+        assert held.number == 3
+    put(tmp_path, number=4, released=True)
+    put(tmp_path, number=5, released=True)
+    with lease() as held:
+        assert held.number == 6
+        assert held.still_mine()
+        assert [path.name for path in (tmp_path / "lease").iterdir()] == ["000006.json"]
