@@ -7,7 +7,6 @@ program: it is loaded only where nobody but this user can have written it, or wh
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import grp
 import os
@@ -18,7 +17,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster.errors import MISTAKE, ClusterError
+from cluster.errors import ClusterError
 
 PRIVATE, SHARED = 0o077, 0o007
 """Umasks: folders of mode 0700 and files of 0600; or 2770, as a setgid folder hands that bit on, and 0660."""
@@ -100,8 +99,8 @@ def writers_obstacle(path: Path, root: Path) -> str:
         path: of the pickle, or of the folder that is to take it; what does not exist yet is made by this user.
         root: folder of all runs.
     """
-    shared, group, open_ones = is_shared(root), _group(root), list[Path]()
-    for place in (path, *(parent for parent in path.parents if parent.is_relative_to(root))):
+    shared, group, open_ones = is_shared(root), _trusted_group(root), list[Path]()
+    for place in _places(path, root):
         try:
             told = os.stat(place)
         except (FileNotFoundError, NotADirectoryError):
@@ -112,7 +111,7 @@ def writers_obstacle(path: Path, root: Path) -> str:
                 "as you: it is only loaded from what is yours; take a folder of your own with --runs FOLDER, or one "
                 "that a group shares: mkdir FOLDER; chgrp GROUP FOLDER; chmod 2770 FOLDER"
             )
-        if told.st_mode & stat.S_IWOTH or (told.st_mode & stat.S_IWGRP and not _is_ours(told, shared, group)):
+        if told.st_mode & stat.S_IWOTH or (told.st_mode & stat.S_IWGRP and told.st_gid != group):
             open_ones.append(place)
     if not open_ones:
         return ""
@@ -123,9 +122,32 @@ def writers_obstacle(path: Path, root: Path) -> str:
     )
 
 
-def _is_ours(told: os.stat_result, shared: bool, group: int | None) -> bool:
-    """Whether the group of a place is the one that shares the folder of all runs, or has this user alone."""
-    return (shared and told.st_gid == group) or _is_own_group(told.st_gid)
+def shell_check(path: Path, root: Path) -> str:
+    """The same rule as a line of a job's script, which is asked once more right before the pickle is loaded.
+
+    Its file and its folders are there by then. What is the owner's of a group's folders is the group's business.
+    """
+    places = [place for place in _places(path, root) if place.exists()]
+    group = _trusted_group(root) if any(place.stat().st_mode & stat.S_IWGRP for place in places) else None
+    others = "-perm /002 -o -perm /020" + (f" ! -gid {group}" if group is not None else "")
+    others += "" if is_shared(root) else ' -o ! -user "$UID" ! -user 0'
+    places, file = shlex.join(map(str, _places(path, root))), shlex.quote(str(path))
+    return (
+        f"_o=$(find {places} -maxdepth 0 \\( {others} \\) -printf '%p can be written by others (mode %#m)\\n' -quit) "
+        f'&& [ -z "$_o" ] && [ -O {file} ] || {{ echo "${{_o:-the call of this job belongs to another user}}, and a '
+        "job's call is a pickle: who writes there runs programs as you; give the same command again, which tells how to "
+        'end that" >&2; exit 1; }'
+    )
+
+
+def _places(path: Path, root: Path) -> list[Path]:
+    """A pickle, and each folder from there up to that of all runs."""
+    return [path, *(parent for parent in path.parents if parent.is_relative_to(root))]
+
+
+def _trusted_group(root: Path) -> int | None:
+    """The group that may write: the one that shares the folder of all runs, or this user's own; None is none."""
+    return os.stat(root).st_gid if is_shared(root) else os.getgid() if _is_own_group(os.getgid()) else None
 
 
 def _is_own_group(gid: int) -> bool:
@@ -137,15 +159,8 @@ def _is_own_group(gid: int) -> bool:
     return group.gr_name == name and set(group.gr_mem) <= {name}
 
 
-def _group(root: Path) -> int | None:
-    try:
-        return os.stat(root).st_gid
-    except OSError:
-        return None
-
-
 def _mode(told: os.stat_result) -> str:
-    return f"{stat.S_IMODE(told.st_mode):04o}"
+    return f"0{stat.S_IMODE(told.st_mode):o}"
 
 
 def user_name(uid: int) -> str:
@@ -154,15 +169,3 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"user {uid}"
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Refuse to load a pickle that another may have written.")
-    parser.add_argument("pickle", type=Path)
-    parser.add_argument("root", type=Path, help="folder of all runs")
-    given = parser.parse_args()
-    try:
-        check_writers(given.pickle, given.root)
-    except ClusterError as refusal:
-        print(refusal, file=sys.stderr)
-        sys.exit(MISTAKE)

@@ -86,7 +86,7 @@ HEAVY = {"torch", "transformers", "datasets", "peft", "deepspeed", "submitit", "
 CORE = HEAVY - {"submitit"}
 WORKERS = {"jobs/work/train.py", "jobs/work/evaluate.py", "jobs/work/start.py", "jobs/cli/demo.py"}
 """What runs in jobs alone."""
-PROGRAMS = {"cluster/permissions.py", "cluster/site/login.py", "layalign/model/convert.py"}
+PROGRAMS = {"cluster/site/login.py", "layalign/model/convert.py"}
 """What is started by `python -m`, besides the front door."""
 LIGHT = [
     "launch.py",

@@ -25,7 +25,7 @@ from cluster.errors import ClusterError
 from cluster.files import write_atomic
 from cluster.job.rendezvous import TORCHRUN
 from cluster.launch.local import Call
-from cluster.permissions import check_writers, umask_of
+from cluster.permissions import check_writers, shell_check, umask_of
 from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import Resources
 from cluster.run.lease import Lease
@@ -195,7 +195,6 @@ def setup_lines(
         environ: says where the caches are.
     """
     root = snapshot.archive.parents[1]
-    written = f"{shlex.quote(str(pickle))} {shlex.quote(str(root))}"
     return [
         FUNCTIONS,
         f"umask {umask_of(root):04o}",
@@ -206,7 +205,7 @@ def setup_lines(
         *job_lines(profile, environ),
         # After the modules, some of which put themselves first.
         'export PYTHONPATH="$code${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1',
-        f"python -m cluster.permissions {written} || exit 1",
+        shell_check(pickle, root),
     ]
 
 

@@ -82,17 +82,10 @@ FILE_SIGNS = (
     ),
     log_pattern(
         "unsafe folder",
-        r"^(?P<path>/.+) can be written by others \(mode (?P<mode>\d+)\), and a job's call is a pickle.*"
-        r"end that first: (?P<command>chmod [^;]+)",
-        "{path} can be written by others (mode {mode}): the job's call, a pickle, is not loaded from there",
-        "{command}; then give the same launch command again: {again}",
-        bare=True,
-    ),
-    log_pattern(
-        "unsafe folder",
-        r"^(?P<path>/.+) is (?P<user>.+)'s \(mode \d+\), and a job's call is a pickle",
-        "{path} is {user}'s: a job's call, a pickle, is loaded from what is yours alone",
-        "give the same launch command again, which writes your own: {again}; or name a folder of yours: --runs",
+        r"^(?:(?P<path>/.+) can be written by others \(mode (?P<mode>\d+)\)|the call of this job belongs to another "
+        r"user), and a job's call is a pickle",
+        "the job's call is a pickle, and is not loaded where others can write: {path} {mode}",
+        "give the same launch command again, which tells how to end that: {again}",
         bare=True,
     ),
     log_pattern(

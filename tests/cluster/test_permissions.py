@@ -17,6 +17,7 @@ from cluster.permissions import (
     check_readable,
     check_writers,
     may_look_into,
+    shell_check,
     umask,
     umask_of,
     writers_obstacle,
@@ -70,7 +71,7 @@ def test_what_everybody_can_write_is_refused_with_the_command_that_ends_it(pickl
     place = [path, *path.parents][depth]
     place.chmod(mode)
     told = writers_obstacle(path, root)
-    assert told.startswith(f"{place} can be written by others (mode {mode:04o})")
+    assert told.startswith(f"{place} can be written by others (mode 0{mode:o})")
     command = told.partition("end that first: ")[2].partition("; ")[0]
     assert shlex.split(command) == ["chmod", "go-w", str(place)]
     with pytest.raises(ClusterError, match="can be written by others"):
@@ -133,18 +134,61 @@ def test_a_private_folder_of_another_user_takes_no_pickle_of_mine(pickle):
     assert writers_obstacle(path.parent, root).startswith(f"{root} is user {OTHER}'s (mode 0700)")
 
 
-def test_a_job_asks_before_it_loads(pickle):
+def asked(path, root):
+    """What the shell says of a pickle, and whether a job would go on."""
+    script = f"{shell_check(path, root)}\necho loaded"
+    ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (ran.returncode == 0) == (ran.stdout == "loaded\n")
+    assert ran.returncode in (0, 1)
+    return ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("depth", range(4))
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o702, 0o720, 0o777, 0o1777, 0o770])
+@pytest.mark.parametrize("group", [None, GROUP])
+def test_the_shell_of_a_job_has_the_same_rule(pickle, depth, mode, group):
     root, path = pickle
-    words = [sys.executable, "-m", "cluster.permissions", str(path), str(root)]
+    place = [path, *path.parents][depth]
+    if group and os.getuid():
+        pytest.skip("only root can give files away")
+    if group:
+        os.chown(place, -1, group)
+    place.chmod(mode)
+    loaded, said = asked(path, root)
+    assert loaded == (not writers_obstacle(path, root))
+    assert not loaded or not said
+    assert loaded or said.startswith(
+        f"{place} can be written by others (mode 0{mode:o}), and a job's call is a pickle"
+    )
 
-    def ran():
-        return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
 
-    assert (ran().returncode, ran().stderr) == (0, "")
-    root.chmod(0o707)
-    assert ran().returncode == 2
-    assert ran().stderr.startswith(f"{root} can be written by others (mode 0707)")
-    assert len(ran().stderr.splitlines()) == 1
+@as_root
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("depth", range(4))
+@pytest.mark.parametrize("group", [GROUP, GROUP + 1])
+def test_the_shell_of_a_job_has_the_same_rule_for_groups_and_owners(pickle, shared, depth, group):
+    root, path = pickle
+    if shared:
+        for place in path.parents[:3]:
+            os.chown(place, 0, GROUP)
+            place.chmod(0o2770)
+    assert asked(path, root) == (True, "")
+    place = [path, *path.parents][depth]
+    if place == root:
+        return
+    os.chown(place, OTHER, group)
+    place.chmod(0o2770)
+    loaded, _ = asked(path, root)
+    assert loaded == (not writers_obstacle(path, root)) == (shared and depth > 0 and group == GROUP)
+
+
+def test_a_job_whose_call_is_gone_or_that_cannot_ask_does_not_go_on(pickle):
+    root, path = pickle
+    check = shell_check(path, root)
+    ran = subprocess.run(["/bin/bash", "-c", f"PATH=\n{check}"], capture_output=True, check=False)
+    assert ran.returncode == 1
+    path.unlink()
+    assert not asked(path, root)[0]
 
 
 @as_root

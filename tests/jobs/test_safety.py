@@ -123,7 +123,7 @@ def test_what_is_submitted_is_private_and_holds_no_token(submit, slurm, tmp_path
         lines = script.read_text().splitlines()
         assert "umask 0077" in lines
         (pickle,) = script.parent.glob(f"{CALL}*-{os.getuid()}.pkl")
-        check = next(number for number, line in enumerate(lines) if "-m cluster.permissions" in line)
+        check = next(number for number, line in enumerate(lines) if line.startswith("_o=$(find "))
         assert str(pickle) in lines[check]
         assert check < next(
             number for number, line in enumerate(lines) if line.startswith("srun --unbuffered")
