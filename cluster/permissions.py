@@ -135,8 +135,8 @@ def shell_check(path: Path, root: Path) -> str:
     return (
         f"_o=$(find {places} -maxdepth 0 \\( {others} \\) -printf '%p can be written by others (mode %#m)\\n' -quit) "
         f'&& [ -z "$_o" ] && [ -O {file} ] || {{ echo "${{_o:-the call of this job belongs to another user}}, and a '
-        "job's call is a pickle: who writes there runs programs as you; give the same command again, which tells how to "
-        'end that" >&2; exit 1; }'
+        "job's call is a pickle: who writes there runs programs as you; give the same command again, which tells how "
+        'to end that" >&2; exit 1; }'
     )
 
 
