@@ -75,6 +75,12 @@ def test_reader_never_sees_half_of_a_file_that_a_killed_writer_replaces(tmp_path
     assert told["n"] == told["again"] >= max(seen)
 
 
+def test_a_long_file_is_read_whole(tmp_path):
+    content = os.urandom(3 * files.AT_ONCE + 7)
+    (tmp_path / "long").write_bytes(content)
+    assert files.read_whole(tmp_path / "long") == content
+
+
 def test_json_of_a_missing_or_torn_file_is_none(tmp_path):
     assert read_json(tmp_path / "none") is None
     (tmp_path / "torn").write_text('{"a":')
@@ -111,12 +117,12 @@ def test_zeros_left_by_a_power_cut_spoil_nothing(tmp_path):
 
 def test_a_line_is_written_after_what_is_there_in_a_file_of_the_umasks_mode(tmp_path):
     path = tmp_path / "events.jsonl"
-    before = os.umask(0o027)
+    before = os.umask(0)
     try:
         append_jsonl(path, {"a": 1})
     finally:
         os.umask(before)
-    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.stat().st_mode & 0o777 == 0o666
     append_jsonl(path, {"b": [2]})
     assert path.read_bytes() == b'{"a": 1}\n{"b": [2]}\n', "and no empty line between"
     with path.open("ab") as file:
@@ -293,6 +299,7 @@ def test_what_is_wrong_with_a_record_is_told(tmp_path):
     path = tmp_path / "r.json"
     value = {"a": 1}
     write_record(path, value)
+    assert path.read_text() == f'{{\n  "a": 1,\n  "record_checksum": "{sealed(value)[files.CHECKSUM]}"\n}}\n'
     told = sealed(value)[files.CHECKSUM]
     assert told == hashlib.sha256(b'{"a": 1}').hexdigest()[:16]
     assert unsealed(sealed(value)) == value
@@ -306,8 +313,9 @@ def test_what_is_wrong_with_a_record_is_told(tmp_path):
         read_record(path)
     path.unlink()
     path.mkdir()
-    with pytest.raises(DamagedFile, match=r"it cannot be read \(Is a directory\)"):
-        read_record(path)
+    with pytest.raises(DamagedFile) as caught:
+        read_record(path, "ask somebody")
+    assert str(caught.value) == f"{path} is damaged: it cannot be read (Is a directory); ask somebody"
     assert read_record(path.with_name("none") / "r.json") is None
     path.rmdir()
     path.write_text("")
