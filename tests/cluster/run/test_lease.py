@@ -473,3 +473,40 @@ def test_a_number_that_another_has_made_is_not_ours(lease, tmp_path):
         assert held.number == 6
         assert held.still_mine()
         assert [path.name for path in (tmp_path / "lease").iterdir()] == ["000006.json"]
+
+
+def test_what_a_process_says_of_itself(monkeypatch):
+    monkeypatch.setenv("SLURM_CLUSTER_NAME", "narval")
+    alone, unit = this_process(), this_process("14_2", 3)
+    assert (alone.job, alone.unit, alone.cluster) == (None, 0, None)
+    assert (unit.job, unit.unit, unit.cluster) == ("14_2", 3, "narval")
+    assert datetime.fromisoformat(unit.since).tzinfo == UTC
+    assert abs(datetime.fromisoformat(unit.since).timestamp() - time.time()) < 60
+    assert (Lease(Path("a"), Path("b"), "run x").me.unit, Lease(Path("a"), Path("b"), "run x").number) == (
+        0,
+        0,
+    )
+    assert Lease(Path("a"), Path("b"), "run x", "14_2", 3).me.unit == 3
+
+
+@pytest.mark.parametrize("name", ["plain", "a) Z 1 (b", "Z", ") X"])
+def test_a_process_is_known_by_its_start_whatever_its_name(name):
+    code = (
+        "import sys, time; open('/proc/self/comm', 'w').write(sys.argv[1]); print(flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, name], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        ticks = process_start(process.pid)
+        up = float(Path("/proc/uptime").read_text().split()[0])
+        assert -1 < up - ticks / os.sysconf("SC_CLK_TCK") < 120
+        process.kill()
+    assert process_start(process.pid) is None
+
+
+def test_the_scheduler_is_asked_about_the_holders_job(lease, tmp_path):
+    put(tmp_path, **ELSEWHERE, job="77_3")
+    asked = []
+    lease(job="78", job_is_alive=lambda job: asked.append(job)).living_holder()
+    assert asked == ["77_3"]
+    put(tmp_path, **ELSEWHERE, since="some day")
+    assert lease().living_holder().host == UNKNOWN, "a lease of no time is damaged"
