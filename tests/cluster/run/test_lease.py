@@ -506,7 +506,7 @@ def test_a_process_is_known_by_its_start_whatever_its_name(name):
 def test_the_scheduler_is_asked_about_the_holders_job(lease, tmp_path):
     put(tmp_path, **ELSEWHERE, job="77_3")
     asked = []
-    lease(job="78", job_is_alive=lambda job: asked.append(job)).living_holder()
+    lease(job="78", job_is_alive=lambda holder: asked.append(holder.job)).living_holder()
     assert asked == ["77_3"]
     put(tmp_path, **ELSEWHERE, since="some day")
     assert lease().living_holder().host == UNKNOWN, "a lease of no time is damaged"
