@@ -381,8 +381,9 @@ def test_a_job_that_is_told_to_end_waits_no_longer(full_disk, monkeypatch):
 
 def test_nothing_waits_that_is_no_matter_of_room(tmp_path, monkeypatch):
     monkeypatch.setattr(patience, "limit_s", 20.0)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as caught:
         write_atomic(tmp_path / "none" / "record", "new")
+    assert caught.value.filename == str(tmp_path / "none" / "record")
 
 
 @pytest.mark.parametrize("number", sorted(REMEDIES))
