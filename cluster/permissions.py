@@ -118,7 +118,8 @@ def writers_obstacle(path: Path, root: Path) -> str:
     return (
         f"{open_ones[0]} can be written by others (mode {_mode(os.stat(open_ones[0]))}), and a job's call is a pickle: "
         f"who writes there runs programs as you; end that first: chmod {'o-w' if shared else 'go-w'} "
-        f"{shlex.join(map(str, open_ones))}; then give the same command again"
+        f"{shlex.join(map(str, open_ones))}; then give the same command again. Where a file system "
+        "knows no modes, name a folder elsewhere with --runs FOLDER"
     )
 
 
