@@ -23,7 +23,9 @@ PACKAGES = ("yaml", "submitit", "rich", "cloudpickle", "huggingface_hub")
 def main(words: list[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     from cluster.errors import FAILED, INTERRUPTED, MISTAKE, ClusterError, JobFailed, system_error
-    from jobs.cli.command_table import COMMANDS
+    from cluster.escapes import without_escapes
+    from cluster.permissions import umask, umask_of
+    from jobs.cli.command_table import COMMANDS, SET_UP
     from jobs.cli.parser import parse
 
     if "_ARGCOMPLETE" in os.environ:  # a shell asks what may come next
@@ -39,9 +41,15 @@ def main(words: list[str] | None = None) -> int:
         command = COMMANDS[name]
         request = request_of(getattr(requests, command.request), typed)
         module = importlib.import_module(f"jobs.cli.{command.module}")
-        return int(getattr(module, f"{name}_command")(request))
+        work = getattr(module, f"{name}_command")
+        if (
+            command.group == SET_UP
+        ):  # models and environments may be others' too, as the user's own umask has it
+            return int(work(request))
+        with umask(umask_of(request.where.root())):  # type: ignore[attr-defined]
+            return int(work(request))
     except (ClusterError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {without_escapes(str(error))}", file=sys.stderr)
         return FAILED if isinstance(error, JobFailed) else MISTAKE
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:

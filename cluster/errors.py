@@ -6,6 +6,8 @@ import errno
 import os
 import traceback
 
+from cluster.secret import hidden
+
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 """Exit statuses of `launch.py` besides 0."""
 
@@ -52,7 +54,7 @@ def remedy(error: OSError) -> str:
 def trace_of(error: BaseException) -> str:
     """What a log shows of an error: its traceback, but one line where the user or the system alone is to blame."""
     if isinstance(error, ClusterError):
-        return str(error)
+        return hidden(str(error))
     if isinstance(error, OSError) and error.errno in REMEDIES and error.filename:
         return system_error(error)
-    return "".join(traceback.format_exception(error)).rstrip()
+    return hidden("".join(traceback.format_exception(error)).rstrip())

@@ -25,12 +25,14 @@ from cluster.errors import ClusterError
 from cluster.files import write_atomic
 from cluster.job.rendezvous import TORCHRUN
 from cluster.launch.local import Call
+from cluster.permissions import check_writers, shell_check, umask_of
 from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import Resources
 from cluster.run.lease import Lease
 from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
 from cluster.run.work_folder import JobHome
+from cluster.secret import secret_obstacle
 from cluster.site.environment import job_lines
 from cluster.slurm import client
 from cluster.slurm.sbatch import UNSURE, is_refusal, job_of, sbatch
@@ -46,7 +48,7 @@ LOOKS_S = (0.0, 2.0, 5.0)
 ARRAY_ID = "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-$SLURM_JOB_ID}"
 """submitit's name for a job, as the shell finds it out."""
 CALL = "call-"
-"""How the name of a pickled call begins; the beginning of its SHA-256 follows."""
+"""How the name of a pickled call begins; the beginning of its SHA-256 follows, then the number of its user."""
 CHECK_CALL = (
     "bash -c '"
     '[ "$(sha256sum < "$1" | cut -c 1-12)" = "$2" ] || '
@@ -114,10 +116,12 @@ def prepare_job(
         snapshot: of the code, where it was taken for other jobs already.
 
     Raises:
-        ClusterError: the folder's name cannot be told to Slurm.
+        ClusterError: the folder's name cannot be told to Slurm, others can write where the pickle is to lie, or code
+            or call hold a secret.
     """
     snapshot, pickle = snapshot or Snapshot.of(home.root), _pickle(call, resources)
     name = re.sub(r"[^\w.+-]", "-", name)
+    check_writers(home.slurm, home.root)
     fulfillable = dependency is not None and "afterok" in dependency
     extra = (*resources.extra, FULFILLABLE) if fulfillable else resources.extra
     text = script(
@@ -132,6 +136,9 @@ def prepare_job(
         signal_s=signal_s,
         requeue=requeue,
     )
+    told_of = {f"the script of {name}": text.encode(), f"what {name} is told": pickle, **snapshot.files}
+    if obstacle := next(filter(None, map(secret_obstacle, told_of, told_of.values())), ""):
+        raise ClusterError(obstacle)
     return PreparedJob(
         home=home,
         record=record,
@@ -187,15 +194,18 @@ def setup_lines(
         resources: of the job.
         environ: says where the caches are.
     """
+    root = snapshot.archive.parents[1]
     return [
         FUNCTIONS,
+        f"umask {umask_of(root):04o}",
         f"unset {' '.join((*TORCHRUN, *SHELL))}",
-        f"{CHECK_CALL} {shlex.quote(str(pickle))} {pickle.stem.removeprefix(CALL)} || exit 1",
+        f"{CHECK_CALL} {shlex.quote(str(pickle))} {pickle.stem.removeprefix(CALL).partition('-')[0]} || exit 1",
         f'ln -sfn {pickle.name} {shlex.quote(str(pickle.parent))}/"{ARRAY_ID}_submitted.pkl" || exit 1',
         *snapshot.lines(resources.nodes),
         *job_lines(profile, environ),
         # After the modules, some of which put themselves first.
         'export PYTHONPATH="$code${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1',
+        shell_check(pickle, root),
     ]
 
 
@@ -259,7 +269,8 @@ def _pickle(call: Call, resources: Resources) -> bytes:
 
 
 def _pickle_path(home: JobHome, pickle: bytes) -> Path:
-    return home.slurm / f"{CALL}{hashlib.sha256(pickle).hexdigest()[:12]}.pkl"
+    """Of this user's own: in a group's folder nobody writes, or loads, that of another."""
+    return home.slurm / f"{CALL}{hashlib.sha256(pickle).hexdigest()[:12]}-{os.getuid()}.pkl"
 
 
 def _intent(prepared: PreparedJob, path: Path) -> Submission:

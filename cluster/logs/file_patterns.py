@@ -81,6 +81,14 @@ FILE_SIGNS = (
         "{remedy}",
     ),
     log_pattern(
+        "unsafe folder",
+        r"^(?:(?P<path>/.+) can be written by others \(mode (?P<mode>\d+)\)|the call of this job belongs to another "
+        r"user), and a job's call is a pickle",
+        "the job's call is a pickle, and is not loaded where others can write: {path} {mode}",
+        "give the same launch command again, which tells how to end that: {again}",
+        bare=True,
+    ),
+    log_pattern(
         "damaged file",
         r"MetadataIncompleteBuffer|(?:Invalid)?HeaderTooLarge|HeaderTooSmall|InvalidHeader\w*|incomplete metadata"
         r"|header too (?:large|small)|Error while deserializing(?: header)?: (?P<what>[^\n]*)|failed finding central "

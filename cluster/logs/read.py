@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.escapes import without_escapes
 from cluster.job.slurm_messages import PROGRESS
 from cluster.logs.traces import GROUP, MARK, PASSED_OVER, STOPPED, Trace, parse, parse_group
 
@@ -78,7 +79,7 @@ def last_lines(part: LogPart, count: int) -> tuple[list[str], bool]:
 def readable(data: bytes) -> list[str]:
     """Bytes of a log as lines for people: of a bar its last state, nothing of what submitit says of itself."""
     lines = data.decode(errors="replace").rstrip("\n").split("\n") if data.strip(b"\0\n") else []
-    shown = [line.rstrip("\r").rpartition("\r")[2].lstrip("\0") for line in lines]
+    shown = [without_escapes(line.rstrip("\r").rpartition("\r")[2]) for line in lines]
     return [line for line in shown if not line.startswith(NOISE)]
 
 

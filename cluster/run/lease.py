@@ -12,7 +12,6 @@ import contextlib
 import json
 import math
 import os
-import pwd
 import socket
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from types import TracebackType
 
 from cluster.errors import ClusterError
 from cluster.files import DamagedFile, create_atomic, record_text, sealed, write_record
+from cluster.permissions import user_name
 from cluster.quantities import epoch_s
 from cluster.records import read_as
 
@@ -199,7 +199,7 @@ class Lease:
         uid = self._owner(holder)
         whose = "wait until it ends, or stop it"
         if uid is not None and uid != self.me.uid:
-            whose = f"it is {_name(uid)}'s: wait until it ends, or ask them"
+            whose = f"it is {user_name(uid)}'s: wait until it ends, or ask them"
         who = f"process {holder.pid} on {holder.host}{job}, since {holder.since}"
         if holder.host == UNKNOWN:
             who = f"an unknown process, whose lease {self._path(self._latest()[0])} is damaged"
@@ -301,14 +301,6 @@ def _unknown(path: Path) -> Holder:
 def _array(job: str | None) -> str | None:
     """The array that an element (`14_2`) belongs to."""
     return job.partition("_")[0] if job else None
-
-
-def _name(uid: int) -> str:
-    """Of a user; the number where nobody has it here."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"
 
 
 def _boot() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import DamagedFile, append_jsonl, read_record, write_atomic, write_record
+from cluster.permissions import may_look_into
 from cluster.run.completion import Result
 from cluster.run.folder_names import FOLDER as FOLDER
 from cluster.run.folder_names import runs_root as runs_root
@@ -223,6 +224,7 @@ def all_runs(root: Path) -> list[RunFolder]:
     if not root.is_dir():
         return []
     found = [RunFolder(path) for path in root.iterdir() if FOLDER.fullmatch(path.name) and path.is_dir()]
+    found = [run for run in found if may_look_into(run.path)]
     return sorted(found, key=lambda run: (-run.path.stat().st_mtime_ns, run.path.name))
 
 

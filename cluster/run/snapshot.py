@@ -16,16 +16,18 @@ from functools import cached_property
 from pathlib import Path
 
 from cluster.files import sha256_of, write_atomic
+from cluster.permissions import is_shared
 from cluster.provenance import COMMIT, ROOT, commit_of, sources, tree_of
 
 UNPACK = (
-    '[ -d "$1" ] && exit; [ "$(sha256sum < "$2")" = "$3  -" ] || '
+    '[ -O "$1" ] && exit; [ "$(sha256sum < "$2")" = "$3  -" ] || '
     '{ echo "code archive $2 is damaged or gone: give the same command again, which writes it anew" >&2; exit 1; }; '
     "draft=$1.$SLURMD_NODENAME; "
     'rm -rf "$draft" && mkdir -p "$draft" && tar -xf "$2" --no-same-owner -C "$draft" || exit 1; '
-    'mv -T "$draft" "$1" 2> /dev/null || rm -rf "$draft"; [ -d "$1" ]'
+    'mv -T "$draft" "$1" 2> /dev/null || rm -rf "$draft"; [ -O "$1" ]'
 )
-"""Takes the folder, the archive and its SHA-256. Whole or not at all, also where several nodes share the disk."""
+"""Takes the folder, the archive and its SHA-256. Whole or not at all, also where several nodes share the disk.
+What another user has unpacked is not run."""
 FOLDER = ".code"
 UNPACKED = "code-"
 """How the name of an unpacked archive begins."""
@@ -76,15 +78,16 @@ class Snapshot:
     def lines(self, nodes: int) -> list[str]:
         """Shell lines of a job that unpack the archive on each of its nodes and change directory into it.
 
-        On the node's own disk; where a site gives none, once, beside the archive: nobody else can write there.
+        On the node's own disk; where a site gives none, once beside the archive: in a group's folder for each user.
         """
         each = (
             f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --cpus-per-task=1 "
             if nodes > 1
             else ""
         )
+        of_user = ".$(id -u)" if is_shared(self.archive.parents[1]) else ""
         lines = [
-            f"code=${{SLURM_TMPDIR:-{shlex.quote(str(self.archive.parent))}}}/{UNPACKED}{self.tree}",
+            f"code=${{SLURM_TMPDIR:-{shlex.quote(str(self.archive.parent))}}}/{UNPACKED}{self.tree}{of_user}",
             f'{each}bash -c {shlex.quote(UNPACK)} unpack "$code" '
             f"{shlex.quote(str(self.archive))} {self.checksum} || exit 1",
             'cd "$code" || exit 1',

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError, remedy
+from cluster.escapes import without_escapes
 from cluster.files import (
     DamagedFile,
     append_jsonl,
@@ -19,11 +20,13 @@ from cluster.files import (
     read_record,
     write_record,
 )
+from cluster.permissions import check_writers
 from cluster.provenance import provenance
 from cluster.quantities import epoch_s
 from cluster.run.completion import Completion, Result, read_done, write_done
 from cluster.run.lease import HELD, IsAlive, Lease
 from cluster.run.state import Cause, State
+from cluster.secret import hidden
 
 TEXTS = ("job", "log", "nodes", "cause", "submission", "reason", "name")
 NUMBERS = ("unit", "restart", "log_from", "rank", "step")
@@ -70,7 +73,8 @@ class WorkFolder:
     def event(self, kind: str, /, **facts: Any) -> None:
         """Record what happened, with the time."""
         self.check_holder()
-        append_jsonl(self.events, {"time": now(), "event": kind, **facts})
+        told = {key: hidden(fact) if isinstance(fact, str) else fact for key, fact in facts.items()}
+        append_jsonl(self.events, {"time": now(), "event": kind, **told})
 
     def history(self) -> list[dict[str, Any]]:
         """The events, in order, less such as no version has written: a bit of their line has changed."""
@@ -179,7 +183,7 @@ class WorkFolder:
             Whether this is the first reason.
         """
         self.check_holder()
-        first = create_atomic(self.failed, told)
+        first = create_atomic(self.failed, hidden(told))
         if first:
             self.event("failed", reason=told.partition("\n")[0], progress=self.progress(), **facts)
         return first
@@ -205,7 +209,7 @@ class WorkFolder:
     def failure(self) -> str:
         """All that `FAILED` says; empty if it did not fail."""
         try:
-            return self.failed.read_text(encoding="utf-8", errors="replace") or "failed"
+            return without_escapes(self.failed.read_text(encoding="utf-8", errors="replace")) or "failed"
         except FileNotFoundError:
             return ""
 
@@ -263,11 +267,12 @@ class JobHome(WorkFolder):
         """Scripts and logs of jobs."""
 
     def new_job_folder(self) -> Path:
-        """Make a folder for the logs of one local job. Process numbers come again, so they alone name none.
+        """Make a folder for logs and call of one local job. Process numbers come again, so they alone name none.
 
         Raises:
-            ClusterError: it cannot be written.
+            ClusterError: it cannot be written, or others can write where the call is to lie.
         """
+        check_writers(self.slurm, self.root)
         folder = self.slurm / f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
         try:
             folder.mkdir(parents=True)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from jobs.cli import options
 
-GROUPS = ("run", "watch", "results", "keep", "set up")
-"""Of commands, in the order of the help."""
+SET_UP = "set up"
+GROUPS = ("run", "watch", "results", "keep", SET_UP)
+"""Of commands, in the order of the help. Those that set up a machine write nothing of runs."""
 
 
 class Command(NamedTuple):
@@ -176,7 +177,7 @@ COMMANDS = {
         ("", "mini-ablations --yes"),
     ),
     "list": Command(
-        "set up",
+        SET_UP,
         "list_command",
         "ListRequest",
         options.list_options,
@@ -192,7 +193,7 @@ COMMANDS = {
         ("recipe ours.yaml --yes", "cluster there.yaml"),
     ),
     "doctor": Command(
-        "set up",
+        SET_UP,
         "site_commands",
         "DoctorRequest",
         options.doctor_options,
@@ -200,7 +201,7 @@ COMMANDS = {
         ("--cluster narval", "--write ours.yaml"),
     ),
     "env": Command(
-        "set up",
+        SET_UP,
         "site_commands",
         "EnvRequest",
         options.env_options,
@@ -208,7 +209,7 @@ COMMANDS = {
         ("--cluster narval", "--cluster narval --build"),
     ),
     "prefetch": Command(
-        "set up",
+        SET_UP,
         "site_commands",
         "PrefetchRequest",
         options.prefetch_options,
@@ -216,7 +217,7 @@ COMMANDS = {
         ("--recipe math", "--grid encoders"),
     ),
     "sandbox": Command(
-        "set up",
+        SET_UP,
         "site_commands",
         "SandboxRequest",
         options.sandbox_options,
@@ -224,7 +225,7 @@ COMMANDS = {
         ("up", "down"),
     ),
     "completion": Command(
-        "set up",
+        SET_UP,
         "site_commands",
         "CompletionRequest",
         options.completion_options,

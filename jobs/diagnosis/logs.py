@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cluster.errors import ClusterError
+from cluster.escapes import without_escapes
 from cluster.job.slurm_messages import ended_by
 from cluster.logs.read import BLOCK, LogPart, last_lines, readable
 from cluster.logs.traces import Trace
@@ -96,7 +97,7 @@ def _errors(attempt: Attempt) -> None:
     if found is None:
         print(f"no process of job {attempt.job} printed a traceback; more: {why(attempt.work)}")
         if attempt.work.failed.exists():
-            print(attempt.work.failed.read_text(encoding="utf-8"), end="")
+            print(without_escapes(attempt.work.failed.read_text(encoding="utf-8")), end="")
         else:
             _show(attempt, attempt.rank)
         return
@@ -113,7 +114,7 @@ def _errors(attempt: Attempt) -> None:
 
 def _shortened(trace: Trace) -> list[str]:
     """A traceback, without its middle if it is longer than a few screens."""
-    lines = [line for line in trace.lines if line.strip()]
+    lines = [without_escapes(line) for line in trace.lines if line.strip()]
     half = TRACE_LINES // 2
     return (
         lines

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cluster.escapes import without_escapes
 from cluster.logs.read import LogPart
 from cluster.quantities import human_time
 from cluster.run.run_folder import CellFolder, RunFolder
@@ -80,11 +81,11 @@ def draw(work: RunFolder | CellFolder, found: Diagnosis) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("what", Text.assemble((found.cause, "bold"), f": {found.told}"))
+    table.add_row("what", Text.assemble((found.cause, "bold"), f": {without_escapes(found.told)}"))
     for name, text in found.evidence:
-        table.add_row(name, Text(text))
+        table.add_row(name, Text(without_escapes(text)))
     for at, text in enumerate(found.advice):
-        table.add_row("" if at else "next", Text(text, style="cyan" if at == 0 else ""))
+        table.add_row("" if at else "next", Text(without_escapes(text), style="cyan" if at == 0 else ""))
     return Group(head, Padding(table, (0, 0, 0, 2)))
 
 

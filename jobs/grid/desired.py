@@ -13,13 +13,14 @@ from typing import Any
 from cluster.provenance import commit_of
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunIndex
+from cluster.secret import secret_obstacle
 from jobs.cell.answers import by_benchmark
 from jobs.cell.asking import by_now, evaluation_cells, settle
 from jobs.cell.cell import Cell, Worklist
 from jobs.cell.mending import mend
 from jobs.cell.whole import write_tables
 from jobs.grid.grid_file import Grid, Point
-from jobs.recipe.plan import Plan, evaluation_obstacles, load_recipe, plan_run, training_obstacles
+from jobs.recipe.plan import Plan, evaluation_obstacles, load_recipe, plan_run, training_obstacles, unsafe
 from jobs.recipe.prefetch import pins
 from layalign.mini import is_mini
 
@@ -181,8 +182,13 @@ def _evaluation(grid: Grid, plan: Plan, data: Path | None, sizes: dict[Any, list
 
 
 def obstacles(wanted: DesiredGrid, missing: Iterable[Cell]) -> list[str]:
-    """Why what is missing would be refused: models, data and benchmarks, each asked for once."""
+    """Why what is missing would be refused: models, data and benchmarks, each asked for once, and what is unsafe."""
     plans, found, asked = wanted.plans(), list[str](), set[Any]()
+    missing = list(missing)
+    for run in dict.fromkeys(cell.run for cell in missing):
+        found += unsafe(plans[run])
+    if missing and (secret := secret_obstacle(f"grid {wanted.grid.name}", repr(wanted.grid))):
+        found.append(secret)
     for cell in missing:
         plan = plans[cell.run]
         config = plan.config

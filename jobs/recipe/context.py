@@ -11,6 +11,7 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.hub.cache import use_storage
+from cluster.permissions import check_readable
 from cluster.profile.load import Profile, SlurmProfile, detect, load_profile
 from cluster.profile.overrides import split_overrides
 from cluster.profile.profile_file import SECTION, Cluster
@@ -45,9 +46,10 @@ class Where:
         """The folder of all runs; it need not exist.
 
         Raises:
-            ClusterError: no folder can be there.
+            ClusterError: no folder can be there, or it is another user's who keeps it private.
         """
         root = Path(self.runs).expanduser().absolute() if self.runs else runs_root(os.environ)
+        check_readable(root)
         there = next(path for path in (root, *root.parents) if os.path.lexists(path))
         if not os.path.isdir(there):
             raise ClusterError(

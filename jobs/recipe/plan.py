@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.permissions import writers_obstacle
 from cluster.run.lease import IsAlive
 from cluster.run.run_folder import RunFolder, RunIndex
+from cluster.secret import secret_obstacle
 from jobs.recipe.check import model_obstacles
 from jobs.recipe.weights import signed_by_content
 from layalign.config import BRIDGE_WEIGHTS, RunConfig, read_recipe, resolve
@@ -160,6 +163,7 @@ def training_obstacles(
         + model_obstacles(plan.config, environ)
         + list(data_check(plan.config, data).obstacles)
         + (_worker(plan.run, job_is_alive) if leased else [])
+        + unsafe(plan)
     )
 
 
@@ -188,7 +192,18 @@ def evaluation_obstacles(
     if data is None and not is_mini(plan.config.model.decoder):
         found.append("the benchmarks need the data folder: give --data FOLDER or set LAYALIGN_DATA")
     worker = [] if trained_first else _worker(plan.run, job_is_alive)
-    return found + model_obstacles(plan.config, environ, GENERATED) + worker
+    return found + model_obstacles(plan.config, environ, GENERATED) + worker + unsafe(plan)
+
+
+def unsafe(plan: Plan) -> list[str]:
+    """Why a run would not be safe: a secret that its files would tell, a job's call that others can write."""
+    told = json.dumps(plan.config.to_dict(), ensure_ascii=False)
+    found = (
+        secret_obstacle(f"the recipe of {plan.run.name}, or an override,", told),
+        secret_obstacle("the name of the run", plan.run.path.name),
+        writers_obstacle(plan.run.slurm, plan.run.root),
+    )
+    return [text for text in found if text]
 
 
 def unusable(run: RunFolder, unbegun: str = "has not been trained") -> str:

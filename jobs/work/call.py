@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cluster.errors import trace_of
+from cluster.errors import ClusterError, JobFailed, trace_of
 from cluster.full_disk import patience
 from cluster.job.interrupt import Interrupts
+from cluster.secret import secret_in
 
 ROOM_S = 5 * 60.0
 """A job waits for room on a full disk for as long as this: less than other processes wait for one of theirs."""
@@ -40,7 +44,7 @@ class JobCall:
         alone = (
             not self.config.get("terms") or "list" in self.config
         )  # a slot sees to the life of its cells itself
-        with patience.within(ROOM_S, lambda: interrupts.cause):
+        with patience.within(ROOM_S, lambda: interrupts.cause), cleared():
             return self._work(interrupts) if alone else self._work_as_unit(interrupts)
 
     def _work(self, interrupts: Interrupts) -> dict[str, Any]:
@@ -73,6 +77,18 @@ class JobCall:
             leave(error, life.failed(error))
         life.go_on(result)
         return result
+
+
+@contextlib.contextmanager
+def cleared() -> Iterator[None]:
+    """What an error says is logged, and kept in a pickle, by submitit: one that tells a secret gives way to another."""
+    try:
+        yield
+    except Exception as error:
+        if not secret_in("".join(traceback.format_exception(error))):
+            raise
+        kind = ClusterError if isinstance(error, ClusterError) else JobFailed
+        raise kind(trace_of(error)) from None
 
 
 def leave(error: Exception, told: str) -> NoReturn:

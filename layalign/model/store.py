@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -66,7 +66,7 @@ def save_bridge(folder: Path, model: Bridged, tokenizers: Tokenizers) -> None:
     """Write a bridge into `folder`, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().float().cpu().contiguous() for name, value in model.trainable().items()}
-    save_file(weights, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(save(weights))  # `save_file` gives mode 0600 whatever the umask says
     tokenizers.encoder.save_pretrained(folder / ENCODER_TOKENIZER)
     tokenizers.decoder.save_pretrained(folder / DECODER_TOKENIZER)
     assert model.origin is not None

@@ -95,6 +95,29 @@ def test_two_nodes_reach_the_weights_of_one_process(go, sandbox, world, runs, re
             assert (value - theirs[name]).abs().max() < 1e-9, name
 
 
+def test_a_queued_run_is_private_and_loads_no_call_that_others_can_write(go, sandbox, runs, recipe):
+    train(go, "--stage", "1", "-o", "training.max_steps=2", *GRID)
+    sandbox.wait(Submission.read(runs()[1].submission).job, seconds=240)
+    run, root = runs()[1], recipe.parent / "runs"
+    assert run.done.exists(), log(run)
+    assert len(list(run.slurm.glob("*_log.out"))) == 4
+    every = [path for path in (root, *root.rglob("*")) if not path.is_symlink()]
+    assert {path.stat().st_mode & 0o7777 for path in every if path.is_dir()} == {0o700}
+    assert {path.stat().st_mode & 0o7777 for path in every if path.is_file()} == {0o600}
+    train(go, "--stage", "1", "--force", *held(*ONE))
+    run = runs()[1]
+    job = Submission.read(run.submission).job
+    run.slurm.chmod(0o733)
+    sandbox.run("scontrol", "release", job)
+    sandbox.wait(job, seconds=120)
+    assert "can be written by others (mode 0733)" in log(run)
+    assert "Loading pickle" not in log(run)
+    assert not run.starts.exists()
+    assert "not loaded where others can write" in " ".join(go("why", run.path.name)[1].split())
+    status, printed = go("train", "--stage", "1", *ONE)
+    assert (status, f"chmod go-w {run.slurm}" in printed) == (2, True), printed
+
+
 def test_two_nodes_lose_in_fp32_what_one_process_loses(go, sandbox, runs, recipe):
     words = ("--stage", "1", "-o", "model.precision=fp32", "training.max_steps=6")
     train(go, *words, *GRID)

@@ -1,18 +1,31 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.run.lease import SILENCE_S, Lease, process_start, this_process
+from cluster.run import lease as module
+from cluster.run.lease import (
+    KIN_SILENCE_S,
+    SILENCE_S,
+    UNKNOWN,
+    Holder,
+    Lease,
+    Superseded,
+    process_start,
+    this_process,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLD = """
@@ -278,3 +291,222 @@ def test_racing_takers_are_never_two_inside(tmp_path):
         assert not errors
         assert taker.returncode == -signal.SIGKILL
     assert not (tmp_path / "inside").exists()
+
+
+ME = os.getuid()
+WORDS = [
+    ({"job": None, "uid": ME}, "process 7 on other, since S: wait until it ends, or stop it"),
+    ({"job": "14_2", "uid": ME}, "process 7 on other, job 14_2, since S: wait until it ends, or stop it"),
+    ({"job": None, "uid": None}, "process 7 on other, since S: wait until it ends, or stop it"),
+    (
+        {"job": "9", "uid": 54321},
+        "process 7 on other, job 9, since S: it is user 54321's: wait until it ends, or ask them",
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "told"), WORDS)
+def test_who_holds_it_is_told_to_the_letter(lease, tmp_path, facts, told):
+    put(tmp_path, **ELSEWHERE, pid=7, since="2026-11-27T10:00:00+00:00", **facts)
+    with pytest.raises(ClusterError) as caught, lease():
+        pass
+    assert (
+        str(caught.value) == f"run x is being worked on by {told.replace('S:', '2026-11-27T10:00:00+00:00:')}"
+    )
+
+
+def test_a_damaged_lease_is_told_with_the_time_after_which_it_counts_no_more(lease, tmp_path):
+    path = put(tmp_path)
+    path.write_text("{")
+    written = path.stat().st_mtime
+    holder = lease().living_holder()
+    since = datetime.fromtimestamp(int(written), UTC)
+    assert holder == Holder(UNKNOWN, 0, None, "", "", since.isoformat(timespec="seconds"), uid=ME)
+    assert since.isoformat(timespec="seconds").endswith("+00:00")
+    with pytest.raises(ClusterError) as caught, lease():
+        pass
+    assert str(caught.value) == (
+        f"run x is being worked on by an unknown process, whose lease {path} is damaged: "
+        "give the same command again 30 minutes after its last sign of life"
+    )
+
+
+@pytest.mark.parametrize(
+    ("job", "by"),
+    [
+        ("14_2", "process 7 on other, job 14_2"),
+        (None, "process 7 on other"),
+        ("", "nobody: its folder is gone"),
+    ],
+)
+def test_who_was_superseded_is_told_by_whom(lease, tmp_path, job, by):
+    with lease() as held:
+        held.check()
+        assert held.still_mine()
+        if job == "":
+            shutil.rmtree(tmp_path / "lease")
+        else:
+            put(tmp_path, held.number + 1, **ELSEWHERE, pid=7, job=job)
+        assert not held.still_mine()
+        with pytest.raises(Superseded) as caught:
+            held.check()
+    told = f"run x was taken over by {by}, as this process seemed to be gone; it stops and writes nothing"
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("job", "mine", "silence"),
+    [
+        ("14_1", "14_2", KIN_SILENCE_S),
+        ("14", "14", None),
+        ("14_1", "15_1", SILENCE_S),
+        ("14_1", None, SILENCE_S),
+        (None, "14_1", SILENCE_S),
+        (None, None, SILENCE_S),
+        ("1_4_2", "1_4_3", KIN_SILENCE_S),
+    ],
+)
+def test_an_earlier_unit_of_the_same_chain_is_given_less_time(lease, tmp_path, job, mine, silence):
+    path = put(tmp_path, **ELSEWHERE, job=job)
+    for age, free in (
+        (0.0, silence is None),
+        ((silence or 0) - 5, silence is None),
+        ((silence or 0) + 5, True),
+    ):
+        os.utime(path, (time.time() - age,) * 2)
+        assert (lease(job=mine).living_holder() is None) == free, age
+
+
+def test_ages_of_files(tmp_path, monkeypatch):
+    path, now = tmp_path / "beat", 1e9
+    path.touch()
+    monkeypatch.setattr(module.time, "time", lambda: now)
+
+    def age(ahead):
+        os.utime(path, (now + ahead,) * 2)
+        return module._age(path)
+
+    day = module.STEP_S
+    assert [age(0), age(-1), age(-0.5), age(-1e6)] == [0, 1, 0.5, 1e6]
+    before = datetime.now(UTC).timestamp()
+    assert [age(0.5), age(7), age(day - 1)] == [0.0] * 3
+    assert path.stat().st_mtime >= before - 1, "it is of now, and grows old from now on"
+    assert [age(day), age(day + 1), age(1e7)] == [math.inf] * 3
+    assert module._age(tmp_path / "none") == math.inf
+
+    def refused(*_):
+        raise PermissionError
+
+    for ahead, expected in (
+        (7, 7),
+        (0.5, 0.5),
+        (day - 1, day - 1),
+        (day, math.inf),
+        (day + 1, math.inf),
+        (0, 0),
+        (-3, 3),
+    ):
+        with monkeypatch.context() as patch:
+            os.utime(path, (now + ahead,) * 2)
+            patch.setattr(module.os, "utime", refused)
+            assert module._age(path) == expected, ahead
+
+
+def test_on_a_full_disk_a_lease_is_released_in_its_place(lease, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with lease() as held:
+        (path,) = (tmp_path / "lease").iterdir()
+        size = path.stat().st_size
+        path.write_text(path.read_text() + " " * 500)
+        monkeypatch.setattr(module, "write_record", full)
+    assert path.stat().st_size < size + 500
+    assert json.loads(path.read_text())["released"] is True
+    assert lease().living_holder() is None
+    assert held.number == 1
+    with lease() as held:
+        path.unlink(missing_ok=True)
+        shutil.rmtree(tmp_path / "lease")
+    assert not (tmp_path / "lease").exists()
+
+
+def test_a_second_comer_waits_as_long_as_it_is_told(lease, tmp_path, monkeypatch):
+    path, clock, looks = put(tmp_path, **ELSEWHERE), [100.0], []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        clock[0] += seconds
+        if len(looks) == frees:
+            path.unlink()
+
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module.time, "sleep", sleep)
+    frees = 4
+    with pytest.raises(ClusterError), lease(wait_s=3 * module.LOOK_S):
+        pass
+    assert looks == [module.LOOK_S] * 3
+    with lease(wait_s=3 * module.LOOK_S) as held:
+        assert (looks, held.number) == ([module.LOOK_S] * 4, 1)
+
+
+def test_a_lease_makes_its_folder_and_is_known_in_its_process_while_it_is_held(tmp_path):
+    folder = tmp_path / "not" / "yet" / "lease"
+    with Lease(folder, tmp_path / "beat", "run x") as held:
+        assert {folder: held} == module.HELD
+        other = Lease(tmp_path / "other", tmp_path / "beat", "run y")
+        with other:
+            assert {folder: held, tmp_path / "other": other} == module.HELD
+            module.HELD.pop(tmp_path / "other")
+        assert {folder: held} == module.HELD
+    assert module.HELD == {}
+
+
+def test_a_number_that_another_has_made_is_not_ours(lease, tmp_path):
+    put(tmp_path, number=2, released=True)
+    assert lease()._claim(2) is False
+    with lease() as held:
+        assert held.number == 3
+    put(tmp_path, number=4, released=True)
+    put(tmp_path, number=5, released=True)
+    with lease() as held:
+        assert held.number == 6
+        assert held.still_mine()
+        assert [path.name for path in (tmp_path / "lease").iterdir()] == ["000006.json"]
+
+
+def test_what_a_process_says_of_itself(monkeypatch):
+    monkeypatch.setenv("SLURM_CLUSTER_NAME", "narval")
+    alone, unit = this_process(), this_process("14_2", 3)
+    assert (alone.job, alone.unit, alone.cluster) == (None, 0, None)
+    assert (unit.job, unit.unit, unit.cluster) == ("14_2", 3, "narval")
+    assert datetime.fromisoformat(unit.since).tzinfo == UTC
+    assert abs(datetime.fromisoformat(unit.since).timestamp() - time.time()) < 60
+    assert (Lease(Path("a"), Path("b"), "run x").me.unit, Lease(Path("a"), Path("b"), "run x").number) == (
+        0,
+        0,
+    )
+    assert Lease(Path("a"), Path("b"), "run x", "14_2", 3).me.unit == 3
+
+
+@pytest.mark.parametrize("name", ["plain", "a) Z 1 (b", "Z", ") X"])
+def test_a_process_is_known_by_its_start_whatever_its_name(name):
+    code = (
+        "import sys, time; open('/proc/self/comm', 'w').write(sys.argv[1]); print(flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, name], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        ticks = process_start(process.pid)
+        up = float(Path("/proc/uptime").read_text().split()[0])
+        assert -1 < up - ticks / os.sysconf("SC_CLK_TCK") < 120
+        process.kill()
+    assert process_start(process.pid) is None
+
+
+def test_the_scheduler_is_asked_about_the_holders_job(lease, tmp_path):
+    put(tmp_path, **ELSEWHERE, job="77_3")
+    asked = []
+    lease(job="78", job_is_alive=lambda holder: asked.append(holder.job)).living_holder()
+    assert asked == ["77_3"]
+    put(tmp_path, **ELSEWHERE, since="some day")
+    assert lease().living_holder().host == UNKNOWN, "a lease of no time is damaged"

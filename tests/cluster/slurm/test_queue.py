@@ -160,7 +160,7 @@ CUT = [
 """Lists as squeue cuts them where its environment was taken away; in the middle of a number, too."""
 
 
-@pytest.mark.parametrize(("id", "least"), zip(CUT, (8, 7, 7, 4, 1)))
+@pytest.mark.parametrize(("id", "least"), list(zip(CUT, (8, 7, 7, 4, 1))), ids=[*"01234"])
 def test_a_list_that_stays_cut_is_never_counted_as_whole(slurm, id, least):
     slurm.set("queue", row(id, "12", "PENDING", "Priority", "a", "/x.sh"))
     (job,) = Look.now().jobs

@@ -116,6 +116,7 @@ def test_a_damaged_best_is_forgotten(checkpoints):
     damage(checkpoints.path(1) / FILES[0], "truncated")
     found, faults = checkpoints.resume()
     assert (found.step, found.best, len(faults)) == (2, None, 1)
+    assert "step-00000001" in faults[0]
     with pytest.raises(ValueError, match="no best checkpoint"):
         checkpoints.best()
 

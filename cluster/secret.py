@@ -1,0 +1,59 @@
+"""Tokens and keys: what is told to a run is refused if it holds one, what an error says is cleared of them.
+
+Runs are copied, exported and shown to others; a token belongs into the environment, or the file that its program has
+for it, which jobs inherit and nobody writes down.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+
+NAMED = re.compile(
+    r"(?:^|_)(?:TOKEN|\w*KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS?|JWT|PAT)(?:_ID)?$", re.IGNORECASE
+)
+"""Variables that hold a secret."""
+LEAST = 12
+"""Characters of a secret: what is shorter may be a word that stands anywhere (`WANDB_API_KEY=disabled`)."""
+KNOWN = re.compile(
+    r"hf_[A-Za-z0-9]{30,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|sk-[\w-]{32,}"
+    r"|(?:AKIA|ASIA)[0-9A-Z]{16}\b|xox[abpr]-[\w-]{20,}|-----BEGIN (?:\w+ )*PRIVATE KEY-----"
+    r"|(?<=://)[^/\s:@'\"\\]*:[^/\s:@'\"\\]+(?=@)"
+)
+"""Tokens of Hugging Face, GitHub, GitLab, OpenAI, AWS and Slack, private keys, and a password in a URL."""
+HIDDEN = "[hidden]"
+
+
+def secret_in(text: str, environ: Mapping[str, str] | None = None) -> str:
+    """What kind of secret a text holds, in words that do not tell it; empty if it holds none."""
+    for name, value in _held(environ):
+        if value in text:
+            return f"the value of ${name}"
+    if found := KNOWN.search(text):
+        url = text[max(0, found.start() - 3) : found.start()] == "://"
+        return "a password in a URL" if url else f"what looks like a token or key ({found[0][:4]}...)"
+    return ""
+
+
+def secret_obstacle(what: str, text: str | bytes, environ: Mapping[str, str] | None = None) -> str:
+    """Why something may not be told to a run, with the next step; empty if nothing speaks against it."""
+    text = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    if not (kind := secret_in(text, environ)):
+        return ""
+    return (
+        f"{what} holds {kind}, which would be written into the run's files: leave it out, and give it in the "
+        "environment (export HF_TOKEN=...), which jobs inherit and no file of a run takes over"
+    )
+
+
+def hidden(text: str, environ: Mapping[str, str] | None = None) -> str:
+    """The same text with a mark in the place of each secret."""
+    for _, value in _held(environ):
+        text = text.replace(value, HIDDEN)
+    return KNOWN.sub(HIDDEN, text)
+
+
+def _held(environ: Mapping[str, str] | None) -> Iterator[tuple[str, str]]:
+    environ = os.environ if environ is None else environ
+    return ((name, value) for name, value in environ.items() if len(value) >= LEAST and NAMED.search(name))
