@@ -14,7 +14,7 @@ from cluster.files import DamagedFile, append_jsonl, read_record, write_atomic, 
 from cluster.run.completion import Result
 from cluster.run.folder_names import FOLDER as FOLDER
 from cluster.run.folder_names import runs_root as runs_root
-from cluster.run.work_folder import JobHome, WorkFolder
+from cluster.run.work_folder import JobHome, WorkFolder, now
 
 SEAL = "# checksum: "
 """Begins the last line of a config, which no reader of YAML sees."""
@@ -155,8 +155,8 @@ class RunFolder(JobHome):
         return max((int(step) for step in steps if step.isdecimal()), default=0)
 
     def log_metrics(self, record: dict[str, Any]) -> None:
-        """Add one record of training; a step that is replayed after a crash is recorded again."""
-        append_jsonl(self.metrics, record)
+        """Add one record of training, with the time; a step that is replayed after a crash is recorded again."""
+        append_jsonl(self.metrics, {"time": now(), **record})
 
     def check_bridge(self) -> None:
         """Look at all of the finished weights, which somebody is about to use.

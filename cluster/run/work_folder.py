@@ -25,7 +25,7 @@ from cluster.run.completion import Completion, Result, read_done, write_done
 from cluster.run.lease import HELD, IsAlive, Lease
 
 State = Literal["new", "running", "interrupted", "failed", "done"]
-TEXTS = ("job", "log", "nodes", "cause", "submission", "reason", "name")
+TEXTS = ("job", "log", "nodes", "cause", "submission", "reason", "name", "began", "ended")
 NUMBERS = ("unit", "restart", "log_from", "rank", "step")
 """Keys of events, where they have them."""
 STARTED = ("job", "log_from")
@@ -276,5 +276,10 @@ class JobHome(WorkFolder):
 
 
 def now() -> str:
-    """The time as records carry it: ISO 8601, UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    """The time as records carry it."""
+    return as_recorded(time.time())
+
+
+def as_recorded(moment_s: float) -> str:
+    """Seconds since 1970 as records carry them: ISO 8601, UTC, to the millisecond."""
+    return datetime.fromtimestamp(moment_s, UTC).isoformat(timespec="milliseconds")
