@@ -121,6 +121,12 @@ def test_plots_curves_and_what_is_missing_are_there(page):
     assert "mgsm/en-0, 0 of 20 items, new" in page.texts
 
 
+def test_where_the_time_went_is_told_or_why_it_is_not(page):
+    told = "\n".join(page.texts)
+    assert "Effective time" in told
+    assert "an earlier version wrote metrics without times" in told
+
+
 def test_configs_tell_what_the_runs_differ_in(page):
     assert {"seed", "model.method", "model.adapter"} <= set(page.texts)
     assert any("model.encoder: " in text for text in page.texts)
