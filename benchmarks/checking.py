@@ -105,15 +105,8 @@ def of_the_miniature(folder: Path, steps: int) -> list[list[str]]:
 
 
 def _row(what: str, wall_s: float, count: int, unit: str, meter: Meter) -> list[str]:
-    each = f"{1000 * meter.total_s / count:.3f} ms a {unit}"
-    return [
-        what,
-        f"{wall_s:.1f}",
-        f"{1000 * wall_s / count:.1f} ms",
-        each,
-        f"{meter.total_s / wall_s:.2%}",
-        meter.told(),
-    ]
+    each = (f"{1000 * wall_s / count:.1f} ms", f"{1000 * meter.total_s / count:.3f} ms a {unit}")
+    return [what, f"{wall_s:.1f}", *each, f"{meter.total_s / wall_s:.2%}", meter.told()]
 
 
 def of_a_bridge(folder: Path, megabytes: int, step_s: float) -> list[str]:
@@ -159,13 +152,18 @@ def main() -> None:
         "--megabytes", type=int, nargs="*", default=[45, 134, 500], help="sizes of bridges in fp32"
     )
     args = parser.parse_args()
-    numbers = ("seconds", "each", "checks", "share")
-    columns = [Column("work"), *(Column(name, number=True) for name in numbers), Column("of which")]
+    columns = _columns("work", "seconds", "each", "checks", "share", "of which")
     print(Table(columns, [Row(cells) for cells in of_the_miniature(args.out, args.steps)]).markdown())
-    numbers = ("save s", "checksums s", "fsync s", "share at 200 steps", "auto: steps", "share at auto")
-    columns = [Column("bridge"), *(Column(name, number=True) for name in numbers)]
+    columns = _columns("bridge", "save s", "checksums s", "fsync s", "at 200 steps", "auto: steps", "at auto")
     rows = [Row(of_a_bridge(args.out, size, args.step_s)) for size in args.megabytes]
-    print(Table(columns, rows, [f"a step of {args.step_s:g} s, one interruption an hour"]).markdown())
+    notes = [
+        f"shares of the time of steps, where one takes {args.step_s:g} s; auto: at one interruption an hour"
+    ]
+    print(Table(columns, rows, notes).markdown())
+
+
+def _columns(first: str, *numbers: str) -> list[Column]:
+    return [Column(first), *(Column(name, number=True) for name in numbers)]
 
 
 if __name__ == "__main__":
