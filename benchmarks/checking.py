@@ -98,7 +98,9 @@ def of_the_miniature(folder: Path, steps: int) -> list[list[str]]:
     data = Path(plan.config.model.decoder).parent / "data"
     with metered() as meter:
         began = time.perf_counter()
-        evaluate.run({**plan.told(data), "benchmarks": ["mini"], "languages": None}, Interrupts())
+        evaluate.run(
+            {**plan.told(None), "data": data, "benchmarks": ["mini"], "languages": None}, Interrupts()
+        )
         cells = len(plan.run.all_cells())
         rows.append(_row(f"evaluation, {cells} cells", time.perf_counter() - began, cells, "cell", meter))
     return rows

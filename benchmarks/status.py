@@ -1,6 +1,6 @@
 """What `status` costs on many runs: processor time and calls of the system, free of what else the machine does.
 
-    python -m benchmarks.status --out FOLDER [--runs 1000]
+python -m benchmarks.status --out FOLDER [--runs 1000]
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from statistics import median
 
 def main() -> None:
     """Make the runs unless they are there, then read the board some times."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, help="a folder for the runs")
     parser.add_argument("--runs", type=int, default=1000, help="how many")
     parser.add_argument("--times", type=int, default=7, help="readings")
