@@ -32,7 +32,7 @@ from jobs.reliability.starts import starts_of
 from layalign.tabular import Column, Row, Table
 from layalign.training.interval import best_interval
 
-FAULTS = (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1)
+FAULTS = ("SIGKILL", "SIGTERM", "SIGUSR1")
 WORKER = """
 import json, sys
 from jobs.work.call import JobCall
@@ -167,15 +167,16 @@ def main() -> None:
         "--every", type=float, default=30.0, help="seconds from a start's first step to its fault"
     )
     parser.add_argument("--times", type=int, default=4, help="faults of each kind")
+    parser.add_argument("--faults", nargs="*", default=FAULTS, choices=FAULTS, help="signals")
     args = parser.parse_args()
     measured = []
-    for number, fault in enumerate(FAULTS):
+    for number, name in enumerate(args.faults):
         steps = int((args.times + 1) * args.every / args.step_s)
         plan = tiny_plan(
             args.out, max_steps=steps, save_every="auto", eval_every=steps, lr=1e-3 + number * 1e-6
         )
         told = {**plan.told_to_train(None), "step_s": args.step_s}
-        measured.append(measure(told, plan.run, fault, args.every, args.times))
+        measured.append(measure(told, plan.run, signal.Signals[name], args.every, args.times))
     print(report(measured, args.real_step_s).markdown())
 
 

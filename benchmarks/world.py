@@ -17,13 +17,14 @@ def tiny_plan(folder: Path, **training: Any) -> Plan:
 
     Args:
         folder: for world and runs.
-        training: what is changed in the recipe's `training`.
+        training: what is changed in the recipe's `training`; runs that differ in more than how are of their own.
     """
     import yaml
 
     world = build(folder / "worlds", Settings.tiny(), lambda *_: None)
     recipe = yaml.safe_load(RECIPE.read_text().replace("mini://", f"{world}/"))
-    recipe["training"] |= {"batch_size": 16, "micro_batch": 16, "epochs": 1000, **training}
+    recipe["training"] |= {"batch_size": 16, "micro_batch": 16, "epochs": 1000}
+    recipe["stages"][1]["training"] |= training
     recipe["stages"][1]["data"]["dev"] = 16
     plan = plan_run(recipe, 1, (), folder / "runs")
     plan.run.create(plan.config.to_dict())

@@ -72,7 +72,7 @@ def starts_of(run: RunFolder) -> list[Start]:
             _tell(found[-1], kind, at, told)
     if found and not found[-1].over:
         found[-1].seen = max(found[-1].seen, epoch_s(run.last_beat().get("time")) or 0.0)
-        if run.state(lambda job: None) != "running":
+        if not run.lease(job_is_alive=lambda holder: None).living_holder():
             _end(found[-1], None, KILLED)
     return found
 
