@@ -161,6 +161,15 @@ def test_what_will_be_done_again_is_lost_already_and_what_runs_counts_as_it_is(t
     assert effective_time(told.run).steps_s == pytest.approx(50)  # it is gone, without a word
 
 
+def test_a_run_that_is_done_may_have_a_start_at_work(told):
+    """As after its bridge was found damaged; whether somebody lives is asked of the lease, not of the state."""
+    killed_once(told).began_here(1000, 1001)
+    assert starts_of(told.run)[-1].cause == "killed"
+    with told.run.lease():
+        assert starts_of(told.run)[-1].cause is None
+    assert starts_of(told.run)[1].cause is None
+
+
 def test_on_this_machine_starts_are_told_by_starts_alone(told):
     told.began_here(0, 5).steps(1, 3, 10).saved(41, 3).event(41, "stopping", step=3, reason="SIGTERM")
     told.began_here(100, 105).event(110, "resumed", step=3).steps(4, 5, 115)
