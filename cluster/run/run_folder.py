@@ -14,7 +14,7 @@ from cluster.files import DamagedFile, append_jsonl, read_record, write_atomic, 
 from cluster.run.completion import Result
 from cluster.run.folder_names import FOLDER as FOLDER
 from cluster.run.folder_names import runs_root as runs_root
-from cluster.run.work_folder import JobHome, WorkFolder, now
+from cluster.run.work_folder import Below, JobHome, WorkFolder, now
 
 SEAL = "# checksum: "
 """Begins the last line of a config, which no reader of YAML sees."""
@@ -29,6 +29,21 @@ class RunFolder(JobHome):
         ClusterError: the path has no such name.
     """
 
+    config = Below("config.yaml")
+    metrics = Below("metrics.jsonl")
+    data = Below("data.json")
+    """What its training reads and how: files, counts, dev split."""
+    checkpoints = Below("checkpoints")
+    bridge = Below("bridge")
+    """Finished weights."""
+    results = Below("results")
+    trackers = Below("trackers")
+    """Files of TensorBoard and W&B."""
+    submission = Below("submission.json")
+    """Its training in a queue (`cluster.slurm.submission.Submission`)."""
+    rivals = Below("rivals")
+    """Records of others that race with it (`cluster.job.race`)."""
+
     def __init__(self, path: Path) -> None:
         match = FOLDER.fullmatch(path.name)
         if not match:
@@ -37,20 +52,6 @@ class RunFolder(JobHome):
         self.name = match["name"]
         self.stage = int(match["stage"])
         self.signature = match["signature"]
-        self.config = path / "config.yaml"
-        self.metrics = path / "metrics.jsonl"
-        self.data = path / "data.json"
-        """What its training reads and how: files, counts, dev split."""
-        self.checkpoints = path / "checkpoints"
-        self.bridge = path / "bridge"
-        """Finished weights."""
-        self.results = path / "results"
-        self.trackers = path / "trackers"
-        """Files of TensorBoard and W&B."""
-        self.submission = path / "submission.json"
-        """Its training in a queue (`cluster.slurm.submission.Submission`)."""
-        self.rivals = path / "rivals"
-        """Records of others that race with it (`cluster.job.race`)."""
 
     @property
     def result(self) -> Result:
@@ -184,6 +185,8 @@ class RunFolder(JobHome):
 class CellFolder(WorkFolder):
     """`results/<benchmark>/<language>-<shard>/` of a run: the answers to some items of one language."""
 
+    answers = Below("answers.jsonl")
+
     def __init__(self, path: Path, run: RunFolder) -> None:
         super().__init__(path, f"cell {path.parent.name}/{path.name} of run {run.path.name}")
         self.run = run
@@ -191,7 +194,6 @@ class CellFolder(WorkFolder):
         language, _, shard = path.name.rpartition("-")
         self.language = language
         self.shard = int(shard)
-        self.answers = path / "answers.jsonl"
 
     def progress(self) -> int:
         """Bytes of answers."""
