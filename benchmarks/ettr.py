@@ -3,23 +3,22 @@
     python -m benchmarks.ettr --out FOLDER [--step-s 1 --every 30 --times 4]
 
 The steps sleep for `--step-s` seconds, as those of a large model would take; every `--every` seconds of steps the
-process is ended by one kind of fault. An hour between interruptions is too long to wait for, so that what one costs is
-measured (time to the first step, steps done again, checkpoints) and the ETTR of one interruption an hour follows from
-it: that is a calculation. To show what it is worth, it is made for the rate of the measurement too, beside what was
-measured there.
+process is ended by one kind of fault. An hour between interruptions is too long to wait for: the ETTR of one
+interruption an hour is calculated from the time to the first step, that of a checkpoint, and the steps lost. To show
+what the calculation is worth, it is made of the measurement too, beside the ETTR that was measured.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,16 +28,15 @@ from cluster.files import read_jsonl
 from cluster.run.run_folder import RunFolder
 from jobs.reliability.ettr import EffectiveTime, effective_time
 from jobs.reliability.starts import starts_of
+from jobs.work.call import JobCall
 from layalign.tabular import Column, Row, Table
 from layalign.training.interval import best_interval
 
 FAULTS = ("SIGKILL", "SIGTERM", "SIGUSR1")
-WORKER = """
-import json, sys
-from jobs.work.call import JobCall
-JobCall("benchmarks.slow_step", json.loads(sys.argv[1]))()
-"""
 HOUR_S = 3600.0
+LOADS_S = (10.0, 30.0, 60.0, 90.0)
+SAVES_S = (0.1, 0.5, 1.0, 3.0)
+"""What is calculated for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,18 +52,28 @@ class Measured:
     rest: float
     """Share of the time that went to nothing of the others: records, the loop."""
 
-    def predicted(self, between_s: float, steps: int, step_s: float, lost: float) -> float:
-        """ETTR by what was measured.
+    @property
+    def calculated(self) -> float:
+        """The ETTR by what was measured: loading, saving and lost steps taken apart, as for an hour below."""
+        starts, wall_s = self.time.starts or 1, self.time.wall_s or 0.0
+        once_s = (self.time.loading_s or 0.0) / starts + self.lost_steps / starts * self.step_s
+        saving = (self.time.saving_s or 0.0) / wall_s
+        return (1 - once_s / (wall_s / starts)) * (1 - saving) * (1 - self.rest)
 
-        Args:
-            between_s: seconds of job from one interruption to the next.
-            steps: between two checkpoints.
-            step_s: seconds of a step.
-            lost: steps that an interruption loses.
-        """
-        once_s = (self.time.first_step_s or 0.0) + lost * step_s
-        saving = self.save_s / (steps * step_s + self.save_s)
-        return (1 - once_s / between_s) * (1 - saving) * (1 - self.rest)
+
+def hourly(load_s: float, save_s: float, step_s: float, rest: float, killed: bool) -> float:
+    """ETTR of one interruption in an hour of job, with `save_every: auto`.
+
+    Args:
+        load_s: seconds of a start to its first step.
+        save_s: of a checkpoint.
+        step_s: of a step.
+        rest: share of the time that is neither step, checkpoint nor loading.
+        killed: without a signal; half an interval is lost on average, else nothing.
+    """
+    steps = best_interval(save_s, step_s, HOUR_S)
+    lost_s = steps * step_s / 2 if killed else 0.0
+    return (1 - (load_s + lost_s) / HOUR_S) * (1 - save_s / (steps * step_s + save_s)) * (1 - rest)
 
 
 def measure(
@@ -76,9 +84,11 @@ def measure(
         process = _start(plan_told)
         _wait_for_steps(run, process)
         time.sleep(every_s)
-        process.send_signal(fault)
-        process.wait()
-    if _start(plan_told).wait() != 0:
+        os.kill(process.pid or 0, fault)
+        process.join()
+    last = _start(plan_told)
+    last.join()
+    if last.exitcode != 0:
         raise SystemExit(f"{run.path} did not end well")
     told = effective_time(run)
     lost = [one for one in told.interruptions if one.cause in ("killed", fault.name)]
@@ -97,62 +107,68 @@ def measure(
     )
 
 
-def _start(told: dict[str, Any]) -> subprocess.Popen[bytes]:
-    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, json.dumps(told)], env=environ, stdout=subprocess.DEVNULL
-    )
+def _start(told: dict[str, Any]) -> BaseProcess:
+    """A process of its own that has the libraries already: importing them is not what is measured."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.slow_step", "jobs.work.train"])
+    process = context.Process(target=_work, args=(told,))
+    process.start()
+    return process
 
 
-def _wait_for_steps(run: RunFolder, process: subprocess.Popen[bytes]) -> None:
+def _work(told: dict[str, Any]) -> None:
+    with Path(told["run"], "said.log").open("a") as said:
+        os.dup2(said.fileno(), sys.stdout.fileno())
+        JobCall("benchmarks.slow_step", told)()
+
+
+def _wait_for_steps(run: RunFolder, process: BaseProcess) -> None:
     """Until a start has done a step."""
     before = run.metrics.stat().st_size if run.metrics.exists() else 0
     while not run.metrics.exists() or run.metrics.stat().st_size == before:
-        if process.poll() is not None:
-            raise SystemExit(f"{run.path}: its process ended with {process.returncode}")
+        if process.exitcode is not None:
+            raise SystemExit(f"{run.path}: its process ended with {process.exitcode}")
         time.sleep(0.05)
 
 
-def report(measured: Sequence[Measured], real_step_s: float) -> Table:
-    """What was measured, the calculation for the same rate, and that for one interruption an hour."""
+def report(measured: Sequence[Measured]) -> Table:
+    """What was measured, and what the calculation makes of it."""
     numbers = (
         "stops",
-        "hours",
+        "wall s",
         "step s",
-        "1st step s",
+        "first step s",
         "save s",
-        "lost steps each",
+        "lost steps",
+        "rest",
         "ETTR",
         "calculated",
-        "at 1/hour",
     )
     rows = []
     for one in measured:
-        lost = one.lost_steps / one.count
-        between_s = (one.time.wall_s or 0.0) / (
-            one.count + 1
-        )  # the last start ends by itself, and loads as well
-        steps = max(1, round(between_s / one.step_s / max(1, _saves_a_start(one))))
-        hourly = best_interval(one.save_s, real_step_s, HOUR_S)
-        hourly_lost = hourly / 2 if one.fault == "SIGKILL" else lost
-        cells = [one.fault, str(one.count), f"{(one.time.wall_s or 0) / HOUR_S:.3f}", f"{one.step_s:.2f}"]
+        time_ = one.time
+        cells = [one.fault, str(one.count), f"{time_.wall_s or 0:.0f}", f"{one.step_s:.2f}"]
         cells += [
-            f"{one.time.first_step_s or 0:.1f}",
+            f"{time_.first_step_s or 0:.1f}",
             f"{one.save_s:.3f}",
-            f"{lost:.1f}",
-            f"{one.time.ettr or 0:.3f}",
+            str(one.lost_steps),
+            f"{one.rest:.2%}",
         ]
-        cells.append(f"{one.predicted(between_s, steps, one.step_s, lost * one.count / (one.count + 1)):.3f}")
-        cells.append(f"{one.predicted(HOUR_S, hourly, real_step_s, hourly_lost):.4f}")
-        rows.append(Row(cells))
-    notes = [
-        f"at 1/hour: steps of {real_step_s:g} s, checkpoints by save_every: auto, a kill loses half an interval"
+        rows.append(Row([*cells, f"{time_.ettr or 0:.3f}", f"{one.calculated:.3f}"]))
+    return Table([Column("fault"), *(Column(name, number=True) for name in numbers)], rows)
+
+
+def hourly_table(rest: float, step_s: float) -> Table:
+    """One interruption an hour, for starts and checkpoints of several lengths."""
+    rows = [
+        Row([f"{load_s:g}", f"{save_s:g}", str(best_interval(save_s, step_s, HOUR_S)), *both])
+        for load_s in LOADS_S
+        for save_s in SAVES_S
+        for both in [[f"{hourly(load_s, save_s, step_s, rest, killed):.4f}" for killed in (False, True)]]
     ]
-    return Table([Column("fault"), *(Column(name, number=True) for name in numbers)], rows, notes)
-
-
-def _saves_a_start(one: Measured) -> float:
-    return (one.time.saving_s or 0.0) / one.save_s / (one.count + 1)
+    names = ("first step s", "save s", "auto: steps", "by a signal", "by kill -9")
+    notes = [f"steps of {step_s:g} s; {rest:.2%} of the time goes to none of these, as measured"]
+    return Table([Column(name, number=True) for name in names], rows, notes)
 
 
 def main() -> None:
@@ -177,7 +193,8 @@ def main() -> None:
         )
         told = {**plan.told_to_train(None), "step_s": args.step_s}
         measured.append(measure(told, plan.run, signal.Signals[name], args.every, args.times))
-    print(report(measured, args.real_step_s).markdown())
+    print(report(measured).markdown())
+    print(hourly_table(median(one.rest for one in measured), args.real_step_s).markdown())
 
 
 if __name__ == "__main__":

@@ -170,9 +170,9 @@ def spans_of(work: WorkFolder) -> list[float]:
     found, begun = [], None
     for event in work.history():
         if event["event"] == "started":
-            begun = moment(event["time"])
+            begun = moment(event.get("began") or event["time"])
         elif event["event"] in ENDS and begun:
-            found.append((moment(event["time"]) - begun).total_seconds())
+            found.append(max(0.0, (moment(event.get("ended") or event["time"]) - begun).total_seconds()))
             begun = None
     if not found and begun is None:
         records = read_jsonl(work.starts)
