@@ -9,9 +9,9 @@ from layalign.tabular import NONE, Column, Row, Table
 
 SHARES = ("dev loss", "loading", "saving", "redone")
 LEGEND = (
-    "ETTR: time in steps and dev losses of the final trajectory over wall time in jobs (docs/RELIABILITY.md);\n"
-    "1st: seconds to the first step of a start; dev loss, loading, saving, steps redone: shares of the time;\n"
-    "stops: starts that ended early, by cause, and the steps that were lost"
+    "ETTR: time that advanced the final trajectory over wall time in jobs (docs/RELIABILITY.md);\n"
+    "1st: seconds to the first step of a start; dev loss to redone: shares of the time;\n"
+    "stops: starts that ended early, by cause, and the steps that they lost"
 )
 SHOWN = 3
 """Runs that are named where a reason concerns many."""
