@@ -47,6 +47,6 @@ def better_interval(run: RunFolder, step_s: float, rate: Rate) -> BetterInterval
         return None
     told = (
         f"a checkpoint costs {save_s:.2g} s, a step {step_s:.2g} s, {rate.an_hour:.2g} unannounced interruptions an "
-        f"hour: every {best} steps is best, you have {every}, which costs {gain:.2g} s more for each second of steps"
+        f"hour: every {best} steps is best, you have {every}, which costs {gain:.1%} of the time of steps"
     )
     return BetterInterval(steps=best, gain=gain, told=told)
