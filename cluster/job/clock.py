@@ -33,4 +33,4 @@ def _job_began() -> float:
     age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     began = time.time() - max(0.0, age_s)
     told = os.environ.get("SLURM_JOB_START_TIME", "")
-    return min(began, float(told)) if told.isdecimal() else began
+    return min(began, float(told) or began) if told.isdecimal() else began
