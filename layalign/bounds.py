@@ -25,7 +25,7 @@ LEAST = {
     "evaluation.batch_size": 1,
     "evaluation.limit": 1,
 }
-"""The least value of a key, where it is not None."""
+"""The least value of a key, where it is a number."""
 SHARES = ("data.max_prompt_cut", "data.max_unknown")
 
 
@@ -39,7 +39,7 @@ def check(config: Any) -> None:
     for key, least in LEAST.items():
         value = _value(config, key)
         rule = f"must be at least {least}" if least else "must not be negative"
-        _require(value is None or value >= least, key, value, rule)
+        _require(value in (None, "auto") or value >= least, key, value, rule)
     for key in SHARES:
         value = _value(config, key)
         _require(0 <= value <= 1, key, value, "is a share, 0 to 1")

@@ -170,7 +170,7 @@ def describe(hint: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(describe(option) for option in args)
     if origin is Literal:
-        return "one of " + ", ".join(map(str, args))
+        return "one of " * (len(args) > 1) + ", ".join(map(str, args))
     if origin is tuple:
         return f"a list of {describe(args[0])}"
     names = {

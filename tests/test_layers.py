@@ -43,6 +43,7 @@ ROOMS = [
     "cluster/launch",
     "cluster/sandbox",
     "jobs/cell",
+    "jobs/reliability",
     "jobs/recipe",
     "jobs/work",
     "jobs/board",
@@ -113,6 +114,7 @@ LIGHT = [
     "layalign/evaluation/compare.py",
     "layalign/evaluation/table.py",
     "layalign/data/files.py",
+    "layalign/training/interval.py",
     "layalign/mini/__init__.py",
 ]
 

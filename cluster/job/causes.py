@@ -40,6 +40,7 @@ from cluster.job.slurm_messages import (
 )
 from cluster.job.unit import Unit
 from cluster.quantities import duration_s, epoch_s
+from cluster.run.work_folder import as_recorded
 from cluster.slurm.queue import UNDECIDED, ended
 
 SIGNAL = "scancel --signal"
@@ -115,6 +116,8 @@ class Ending:
     """PREEMPTED, NODE_FAIL, ...; None if nobody knows."""
     exit: str | None
     """Status and signal: `0:9`."""
+    ended: str | None = None
+    """When, as records carry it; None where accounting does not tell."""
 
 
 def cause_of_signal(
@@ -219,7 +222,8 @@ def ending_of(job: str, restart: int, wait_s: float = LOOK_S, looks: int = LOOKS
             restart : restart + 1
         ]
         if known and known[0].state not in UNDECIDED:
-            return Ending(known[0].state, known[0].exit)
+            end = epoch_s(known[0].end)
+            return Ending(known[0].state, known[0].exit, as_recorded(end) if end else None)
     return Ending(None, None)
 
 

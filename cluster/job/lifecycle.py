@@ -29,6 +29,7 @@ from cluster.job.causes import (
     tail,
     worded,
 )
+from cluster.job.clock import counted
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import Unit
 from cluster.run.lease import IsAlive, Superseded
@@ -105,14 +106,14 @@ class UnitLifecycle:
         if self.unit.rank:
             yield
             return
-        with self.run.lease(self.unit.job, self.unit.number, self.alive, wait_s):
+        with self.run.lease(self.unit.job, self.unit.number, self.alive, wait_s), counted() as began:
             begin = self.unit.log.stat().st_size if self.unit.log.exists() else 0
-            before = settle(self.run, self.unit, begin)
-            if before:
+            if before := settle(self.run, self.unit, begin):
                 print(f"the start before this one ended by: {before}", flush=True)
             if reason := self.run.reason() or self._fruitless():
                 raise SystemExit(f"{self.unit} does not go on: {reason}")
-            self.run.event("started", **self._facts(), log=str(self.unit.log), log_from=begin)
+            log = {"log": str(self.unit.log), "log_from": begin}
+            self.run.event("started", **self._facts(), **log, began=began)
             yield
 
     def ended(self, result: Mapping[str, Any]) -> None:
@@ -221,7 +222,7 @@ def settle(run: WorkFolder, unit: Unit | None = None, begin: int = 0) -> str | N
         text = text.rpartition(BEGINS)[0] or text
     cause = CANCELLED if cancelled and ending.state is None else cause_of_ending(ending, text)
     facts = {key: begun[key] for key in ("kind", "submission", "job", "unit", "restart", "nodes")}
-    run.event("interrupted", cause=cause, signal=None, state=ending.state, exit=ending.exit, **facts)
+    run.event("interrupted", cause=cause, signal=None, **vars(ending), **facts)
     if cause in FINAL and (unit is None or unit.submission == begun["submission"]):
         told = {"nodes": begun["nodes"], "state": ending.state, "exit code": ending.exit, "log": path}
         advice = f"{MORE_MEMORY}; then {SAME}, or {CHANGED} --more-mem" if cause == OUT_OF_MEMORY else SAME
@@ -294,8 +295,6 @@ def record_failure(
     if not mistake:
         lines += "".join(traceback.format_exception(error)).splitlines()[-LINES:]
     if not advice:
-        changed = (
-            f"{CHANGED}" if unit and passing is False else f"{SAME}; where that passes it over: {CHANGED}"
-        )
+        changed = CHANGED if unit and passing is False else f"{SAME}; where that passes it over: {CHANGED}"
         advice = SAME if passing else f"mend what the message says, then {changed}"
     run.fail(diagnosis(reason, where, lines, advice), **facts)

@@ -28,6 +28,7 @@ TRAINING_SIGNS = (
         r"starts without progress",
         "start after start ended before the next checkpoint was written",
         AGAIN + " a longer --time, or -o training.save_every={half_save}",
+        AGAIN + " a longer --time: a unit has to come to its first checkpoint",
     ),
     log_pattern(
         "another worker",

@@ -15,7 +15,7 @@ from cluster.permissions import may_look_into
 from cluster.run.completion import Result
 from cluster.run.folder_names import FOLDER as FOLDER
 from cluster.run.folder_names import runs_root as runs_root
-from cluster.run.work_folder import JobHome, WorkFolder
+from cluster.run.work_folder import Below, JobHome, WorkFolder, now
 
 SEAL = "# checksum: "
 """Begins the last line of a config, which no reader of YAML sees."""
@@ -30,6 +30,21 @@ class RunFolder(JobHome):
         ClusterError: the path has no such name.
     """
 
+    config = Below("config.yaml")
+    metrics = Below("metrics.jsonl")
+    data = Below("data.json")
+    """What its training reads and how: files, counts, dev split."""
+    checkpoints = Below("checkpoints")
+    bridge = Below("bridge")
+    """Finished weights."""
+    results = Below("results")
+    trackers = Below("trackers")
+    """Files of TensorBoard and W&B."""
+    submission = Below("submission.json")
+    """Its training in a queue (`cluster.slurm.submission.Submission`)."""
+    rivals = Below("rivals")
+    """Records of others that race with it (`cluster.job.race`)."""
+
     def __init__(self, path: Path) -> None:
         match = FOLDER.fullmatch(path.name)
         if not match:
@@ -38,20 +53,6 @@ class RunFolder(JobHome):
         self.name = match["name"]
         self.stage = int(match["stage"])
         self.signature = match["signature"]
-        self.config = path / "config.yaml"
-        self.metrics = path / "metrics.jsonl"
-        self.data = path / "data.json"
-        """What its training reads and how: files, counts, dev split."""
-        self.checkpoints = path / "checkpoints"
-        self.bridge = path / "bridge"
-        """Finished weights."""
-        self.results = path / "results"
-        self.trackers = path / "trackers"
-        """Files of TensorBoard and W&B."""
-        self.submission = path / "submission.json"
-        """Its training in a queue (`cluster.slurm.submission.Submission`)."""
-        self.rivals = path / "rivals"
-        """Records of others that race with it (`cluster.job.race`)."""
 
     @property
     def result(self) -> Result:
@@ -156,8 +157,8 @@ class RunFolder(JobHome):
         return max((int(step) for step in steps if step.isdecimal()), default=0)
 
     def log_metrics(self, record: dict[str, Any]) -> None:
-        """Add one record of training; a step that is replayed after a crash is recorded again."""
-        append_jsonl(self.metrics, record)
+        """Add one record of training, with the time; a step that is replayed after a crash is recorded again."""
+        append_jsonl(self.metrics, {"time": now(), **record})
 
     def check_bridge(self) -> None:
         """Look at all of the finished weights, which somebody is about to use.
@@ -185,6 +186,8 @@ class RunFolder(JobHome):
 class CellFolder(WorkFolder):
     """`results/<benchmark>/<language>-<shard>/` of a run: the answers to some items of one language."""
 
+    answers = Below("answers.jsonl")
+
     def __init__(self, path: Path, run: RunFolder) -> None:
         super().__init__(path, f"cell {path.parent.name}/{path.name} of run {run.path.name}")
         self.run = run
@@ -192,7 +195,6 @@ class CellFolder(WorkFolder):
         language, _, shard = path.name.rpartition("-")
         self.language = language
         self.shard = int(shard)
-        self.answers = path / "answers.jsonl"
 
     def progress(self) -> int:
         """Bytes of answers."""

@@ -28,7 +28,7 @@ from cluster.run.lease import HELD, IsAlive, Lease
 from cluster.run.state import Cause, State
 from cluster.secret import hidden
 
-TEXTS = ("job", "log", "nodes", "cause", "submission", "reason", "name")
+TEXTS = ("job", "log", "nodes", "cause", "submission", "reason", "name", "began", "ended")
 NUMBERS = ("unit", "restart", "log_from", "rank", "step")
 """Keys of events, where they have them."""
 STARTED = ("job", "log_from")
@@ -41,6 +41,20 @@ HEARTBEAT_S = 30.0
 """At most one heartbeat in this many seconds: a training step is shorter, and file servers are shared."""
 
 
+class Below:
+    """The path of a file in a folder, made when it is first asked for: a board looks at thousands of folders."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        self.attribute = attribute
+
+    def __get__(self, folder: WorkFolder, owner: type) -> Path:
+        made = folder.__dict__[self.attribute] = folder.path / self.name
+        return made
+
+
 class WorkFolder:
     """Files that tell what has become of some work, each with one writer at a time.
 
@@ -49,15 +63,16 @@ class WorkFolder:
         title: what it is, for messages: `run math-layalign-s1-0123abcd`.
     """
 
+    starts = Below("starts.jsonl")
+    events = Below("events.jsonl")
+    heartbeat = Below("heartbeat.json")
+    leases = Below("lease")
+    done = Below("DONE")
+    failed = Below("FAILED")
+
     def __init__(self, path: Path, title: str) -> None:
         self.path = path
         self.title = title
-        self.starts = path / "starts.jsonl"
-        self.events = path / "events.jsonl"
-        self.heartbeat = path / "heartbeat.json"
-        self.leases = path / "lease"
-        self.done = path / "DONE"
-        self.failed = path / "FAILED"
         self._beaten = 0.0
 
     @property
@@ -260,11 +275,12 @@ class JobHome(WorkFolder):
         root: folder of all runs.
     """
 
+    slurm = Below("slurm")
+    """Scripts and logs of jobs."""
+
     def __init__(self, path: Path, title: str, root: Path) -> None:
         super().__init__(path, title)
         self.root = root
-        self.slurm = path / "slurm"
-        """Scripts and logs of jobs."""
 
     def new_job_folder(self) -> Path:
         """Make a folder for logs and call of one local job. Process numbers come again, so they alone name none.
@@ -288,5 +304,10 @@ class JobHome(WorkFolder):
 
 
 def now() -> str:
-    """The time as records carry it: ISO 8601, UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    """The time as records carry it."""
+    return as_recorded(time.time())
+
+
+def as_recorded(moment_s: float) -> str:
+    """Seconds since 1970 as records carry them: ISO 8601, UTC, to the millisecond."""
+    return datetime.fromtimestamp(moment_s, UTC).isoformat(timespec="milliseconds")

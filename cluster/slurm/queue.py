@@ -24,7 +24,7 @@ HEADER = TAB.join(("JOBID", "ARRAY_JOB_ID", "STATE", "REASON", "NAME", "COMMAND"
 """What squeue prints above its rows, of an empty queue too: without it there is no answer."""
 SACCT = (
     *("--allocations", "--duplicates", "--noheader", "--parsable2", f"--delimiter={TAB}"),
-    "--format=JobID,State,ExitCode,JobName,SubmitLine,Submit",
+    "--format=JobID,State,ExitCode,JobName,SubmitLine,Submit,End",
 )
 CANCEL_S = 2.0
 """After this a job that scancel has taken is out of the queue."""
@@ -60,6 +60,8 @@ class EndedJob:
     """The line that submitted it; empty where Slurm does not keep it."""
     submit: str = ""
     """When it was submitted, or requeued: local time, as Slurm writes it."""
+    end: str = ""
+    """When it ended, likewise."""
 
 
 def queued(jobs: Iterable[str] = (), *, name: str | None = None) -> list[QueuedJob]:
@@ -108,7 +110,7 @@ def ended(
         return None
     return [
         EndedJob(id, id.partition("_")[0], state.split()[0], code, *about)
-        for id, state, code, *about in _rows(told, 5, 6)
+        for id, state, code, *about in _rows(told, 5, 6, 7)
         if state.strip()
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,9 @@ from cluster.slurm.queue import Look
 from jobs.board.rows import GridLine, Row, Status
 from jobs.board.state import Standing
 from jobs.cell.cell import Cell
+from jobs.cli.efficiency_document import EfficiencyDocument
 from jobs.diagnosis.attempts import short_name
 from jobs.diagnosis.of_grid import OPEN, standing
-from jobs.diagnosis.request_advice import advice_lines
-from jobs.diagnosis.usage import ResourceUse
 from jobs.diagnosis.why import diagnose
 
 
@@ -157,49 +156,6 @@ class DoctorDocument:
     findings: tuple[Checked, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Use:
-    """What one training, or the evaluation of one run, asked for and used. What is not known is null."""
-
-    run: str
-    """Name of its folder."""
-    kind: str
-    """train or evaluate"""
-    state: str
-    starts: int
-    tasks: int
-    """Processes at work at once: one for each GPU, where there are any."""
-    gpu: str | None
-    """The word of the GPU that was asked for."""
-    elapsed_s: float
-    """Of all starts."""
-    longest_s: float
-    """Of the longest one."""
-    asked_s: float | None
-    """Of one start."""
-    used_mb: float | None
-    """Most memory of a node."""
-    asked_mb: float | None
-    cores: float | None
-    """CPU cores of a task that were busy, on average."""
-    asked_cores: int | None
-    gpu_mb: float | None
-    gpu_total_mb: float | None
-    gpu_util: float | None
-    """Percent of the last look."""
-    gpu_hours: float
-    """Where there is no GPU, hours of its tasks."""
-    steps: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class EfficiencyDocument:
-    """`efficiency`."""
-
-    uses: tuple[Use, ...]
-    advice: tuple[str, ...]
-
-
 DOCUMENTS = {
     "status": StatusDocument,
     "why": WhyDocument,
@@ -275,32 +231,3 @@ def doctor_document(cluster: str, findings: Iterable[Finding]) -> DoctorDocument
     """What a comparison of a profile with its cluster has found."""
     told = tuple(Checked(mark=one.mark, key=one.key, told=one.text) for one in findings)
     return DoctorDocument(cluster=cluster, findings=told)
-
-
-def efficiency_document(uses: Sequence[ResourceUse]) -> EfficiencyDocument:
-    """What was asked for and used, and what to ask for next time."""
-    return EfficiencyDocument(uses=tuple(map(_use, uses)), advice=tuple(advice_lines(uses)))
-
-
-def _use(one: ResourceUse) -> Use:
-    asked = one.resources
-    return Use(
-        run=one.run.path.name,
-        kind=one.kind,
-        state=one.state,
-        starts=one.starts,
-        tasks=one.tasks,
-        gpu=(asked.gpu if asked else None) or None,
-        elapsed_s=one.elapsed_s,
-        longest_s=one.longest_s,
-        asked_s=asked.time_min * 60 if asked else None,
-        used_mb=one.used_mb,
-        asked_mb=(asked.mem_mb if asked else None) or None,
-        cores=one.cores,
-        asked_cores=asked.cpus_per_task if asked else None,
-        gpu_mb=one.gpu_mb,
-        gpu_total_mb=one.gpu_total_mb,
-        gpu_util=one.gpu_util,
-        gpu_hours=one.gpu_hours,
-        steps=one.steps,
-    )

@@ -121,10 +121,10 @@ def efficiency_command(request: EfficiencyRequest) -> int:
     from jobs.diagnosis.efficiency import measured, show_efficiency
 
     if request.json:
-        from jobs.cli import documents
+        from jobs.cli.efficiency_document import efficiency_document
 
         uses, _ = measured(request.where.root(), request.names)
-        print_json(documents.efficiency_document(uses))
+        print_json(efficiency_document(uses))
     else:
         show_efficiency(request.where.root(), request.names)
     return 0

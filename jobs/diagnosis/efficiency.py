@@ -10,6 +10,9 @@ from cluster.quantities import human_time
 from jobs.diagnosis.request_advice import advice_lines
 from jobs.diagnosis.usage import Records, ResourceUse, consumption
 from jobs.recipe.names import chosen
+from jobs.reliability.ettr import EffectiveTime, effective_time
+from jobs.reliability.table import LEGEND as ETTR_LEGEND
+from jobs.reliability.table import ettr_table
 from layalign.tabular import Column, Row, Table
 
 WIDTH = 100
@@ -40,8 +43,19 @@ def show_efficiency(root: Path, names: Sequence[str] = ()) -> None:
     console = Console(highlight=False)
     console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
     console.print(table(rows).screen(gap=1))
-    for line in [LEGEND, _totals(rows), _source(records), *advice_lines(rows)]:
+    for line in [LEGEND, _totals(rows), _source(records)]:
         console.print(line, markup=False)
+    times = effective_times(rows)
+    if times:
+        told = ettr_table(times)
+        console.print("", told.screen(gap=1), ETTR_LEGEND, sep="\n", markup=False)
+    for line in advice_lines(rows):
+        console.print(line, markup=False)
+
+
+def effective_times(rows: Sequence[ResourceUse]) -> list[EffectiveTime]:
+    """Where the time of the trainings among them went."""
+    return [effective_time(row.run) for row in rows if row.kind == "train"]
 
 
 def measured(root: Path, names: Sequence[str] = ()) -> tuple[list[ResourceUse], Records]:

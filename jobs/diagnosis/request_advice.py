@@ -14,6 +14,7 @@ from cluster.profile.profile_file import Cluster
 from cluster.profile.rules import find_kind
 from cluster.quantities import human_time, short_time
 from jobs.diagnosis.usage import ResourceUse
+from jobs.reliability.advice import better_interval
 
 MEMORY_GB = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """What `--mem` is rounded up to."""
@@ -71,6 +72,10 @@ def advice(row: ResourceUse) -> Iterator[Advice]:
         yield Advice(row.run.path.name, _larger(row), told, row.gpu_util, "{:.0f}")
     if row.outside is not None and row.outside > OUTSIDE and row.elapsed_s > 600:
         yield _overhead(row)
+    better = better_interval(row.run, row.step_s, row.rate) if row.kind == "train" else None
+    if better:
+        what = "-o training.save_every=auto"
+        yield Advice(row.run.path.name, what, "{used}", better.gain, better.told.replace("{", "{{"))
 
 
 def _memory(row: ResourceUse, profile: SlurmProfile) -> Iterator[Advice]:

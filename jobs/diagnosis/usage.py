@@ -11,12 +11,13 @@ from cluster.job.race import records_of
 from cluster.profile.profile_file import Cluster
 from cluster.profile.resources import Resources
 from cluster.run.grid_folder import all_grids
-from cluster.run.run_folder import RunFolder
+from cluster.run.run_folder import RunFolder, all_runs
 from cluster.run.work_folder import WorkFolder
 from cluster.slurm.accounting import Usage, usage
 from cluster.slurm.submission import Submission, own_rows, readable
 from jobs.diagnosis.evidence import enter_sandbox
 from jobs.diagnosis.pace import moment, pace_of
+from jobs.reliability.rate import Rate, rate_of
 
 ENDS = ("interrupted", "failed", "finished")
 
@@ -50,6 +51,8 @@ class ResourceUse:
     """Percent of the last look."""
     steps: int = 0
     step_s: float = 0.0
+    rate: Rate
+    """Of unannounced interruptions of all that was looked at."""
 
     @property
     def gpu_hours(self) -> float:
@@ -72,6 +75,8 @@ class Records:
     """By the id that sbatch gave."""
     rows: Sequence[Usage] | None
     """None: accounting does not answer."""
+    rate: Rate
+    """Of unannounced interruptions, of all runs of their folders."""
     by_job: dict[str, list[Usage]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,13 +90,15 @@ class Records:
         """Look up what was submitted for some runs, and ask accounting about all of it."""
         every = list(runs)
         own = readable(record for run in every for record in records_of(run))
-        grids = [grid for root in {run.root for run in every} for grid in all_grids(root)]
+        roots = {run.root for run in every}
+        grids = [grid for root in roots for grid in all_grids(root)]
         slots = readable(path for grid in grids for path in grid.records())
         known = {one.job: one for one in (*slots, *own) if one.job}
         wanted = {job for run in every for job in _jobs(run)} | {one.job for one in own if one.job}
         enter_sandbox(list(known.values()))
         rows = usage(sorted(wanted)) if wanted else None
-        return cls(known, None if rows is None else own_rows(rows, known.values()))
+        rate = rate_of(run for root in roots for run in all_runs(root))
+        return cls(known, None if rows is None else own_rows(rows, known.values()), rate)
 
 
 def consumption(run: RunFolder, records: Records) -> list[ResourceUse]:
@@ -155,6 +162,7 @@ def _sum(run: RunFolder, kind: str, state: str, works: Sequence[WorkFolder], rec
         gpu_util=_most(beats, "gpu_util"),
         steps=pace.step if pace else 0,
         step_s=pace.step_s if pace else 0.0,
+        rate=records.rate,
     )
 
 
@@ -163,9 +171,9 @@ def spans_of(work: WorkFolder) -> list[float]:
     found, begun = [], None
     for event in work.history():
         if event["event"] == "started":
-            begun = moment(event["time"])
+            begun = moment(event.get("began") or event["time"])
         elif event["event"] in ENDS and begun:
-            found.append((moment(event["time"]) - begun).total_seconds())
+            found.append(max(0.0, (moment(event.get("ended") or event["time"]) - begun).total_seconds()))
             begun = None
     if not found and begun is None:
         records = read_jsonl(work.starts)

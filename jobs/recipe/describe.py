@@ -10,6 +10,8 @@ from cluster.errors import FAILED, MISTAKE, ClusterError
 from cluster.profile.load import SlurmProfile
 from jobs.recipe.context import Context
 from jobs.recipe.plan import Plan, data_check
+from jobs.reliability.rate import rate_in
+from layalign.training.interval import MOST
 
 T = TypeVar("T")
 
@@ -26,6 +28,7 @@ def describe(plan: Plan, context: Context, note: str) -> None:
         "data": f"{config.data.path} ({config.data.reader}), {len(config.data.languages)} languages",
         "training": f"lr {training.lr:g}, epochs {training.epochs}, max_steps {training.max_steps or 'none'}, "
         f"batch {training.batch_size}, seed {config.seed}; the steps are counted when the data is read",
+        "checkpoints": _checkpoints(plan),
         "starts from": plan.weights or "a fresh bridge",
     }
     if not isinstance(profile, SlurmProfile):
@@ -39,6 +42,17 @@ def describe(plan: Plan, context: Context, note: str) -> None:
     print(f"stage {config.stage} of {config.name}")
     for key, value in rows.items():
         print(f"  {key:<12} {value}")
+
+
+def _checkpoints(plan: Plan) -> str:
+    """How often there is one."""
+    every = plan.config.training.save_every
+    if every != "auto":
+        return f"every {every} steps, and on a signal"
+    return (
+        "auto: after the first step, then as often as is best for what a checkpoint and a step take, at most "
+        f"{MOST:.0%} of the time; {rate_in(plan.run)}"
+    )
 
 
 def uneven_batch(batch: int, micro_batch: int, processes: int) -> str | None:

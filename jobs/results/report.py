@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from jobs.results.collect import Missing, Results
+from jobs.reliability.ettr import effective_time
+from jobs.reliability.table import LEGEND, ettr_table
+from jobs.results.collect import Missing, Results, Training
 from jobs.results.plots import accuracy_plot, curve_plots, difference_plot, has_dev_loss
 from jobs.results.report_examples import examples
 from jobs.results.report_page import SCRIPT, STYLE
@@ -44,7 +46,8 @@ def to_html(
     for table in tables:
         other = next((one for one in others if one.sheet is table.sheet), None)
         parts.append(_benchmark(table, other))
-    parts += [_curves(results, series), _examples(tables), _missing(results.missing)]
+    parts += [_curves(results, series), _effective_time(results.trainings)]
+    parts += [_examples(tables), _missing(results.missing)]
     parts.append(_provenance(results, provenance))
     body = "".join(parts)
     return (
@@ -59,6 +62,7 @@ def _head(results: Results, tables: Sequence[ResultTable], provenance: Mapping[s
     links = [(f"#{table.sheet.benchmark}", table.sheet.benchmark) for table in tables]
     links += [
         ("#curves", "learning curves"),
+        ("#time", "effective time"),
         ("#examples", "examples"),
         ("#missing", "missing"),
         ("#provenance", "provenance"),
@@ -180,6 +184,18 @@ def _curves_note(results: Results) -> str:
     if any(len(training.labels) > 1 for training in trainings):
         told.append("a run that serves several rows has the colour of the first")
     return "; ".join(told) + "."
+
+
+def _effective_time(trainings: Sequence[Training]) -> str:
+    """Where the time of every training went."""
+    table = ettr_table([effective_time(training.run) for training in trainings])
+    if not table.rows:
+        return '<section id="time"><h2>Effective time</h2><p class="soft">No run was trained.</p></section>'
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in table.notes)
+    return (
+        f'<section id="time"><h2>Effective time</h2><p class="note">{html.escape(LEGEND)}</p>'
+        f'<div class="scroll">{table.html()}</div><ul class="notes">{notes}</ul></section>'
+    )
 
 
 def _examples(tables: Sequence[ResultTable]) -> str:

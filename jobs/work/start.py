@@ -16,6 +16,7 @@ from transformers.utils.logging import disable_progress_bar
 from cluster.errors import ClusterError
 from cluster.files import read_jsonl, write_json_atomic
 from cluster.job.causes import worded
+from cluster.job.clock import counted
 from cluster.job.lifecycle import record_failure
 from cluster.job.rendezvous import export, rendezvous
 from cluster.job.unit import Unit
@@ -80,17 +81,18 @@ def recorded(
     Raises:
         ClusterError: what was `ValueError`: a mistake of the user.
     """
-    if processes.first:
-        slurm = unit.facts() if unit else {}
-        folder.start(kind=kind, processes=processes.world, device=str(processes.device), **slurm)
-    try:
-        yield
-    except Exception as error:
-        passing = may_have_passed(*_chain(error))
-        record_failure(folder, kind, error, unit, _advice(error, config), passing)
-        if isinstance(error, ValueError):
-            raise ClusterError(str(error)) from error
-        raise
+    with counted() as began:
+        if processes.first:
+            facts = {"began": began, **(unit.facts() if unit else {})}
+            folder.start(kind=kind, processes=processes.world, device=str(processes.device), **facts)
+        try:
+            yield
+        except Exception as error:
+            passing = may_have_passed(*_chain(error))
+            record_failure(folder, kind, error, unit, _advice(error, config), passing)
+            if isinstance(error, ValueError):
+                raise ClusterError(str(error)) from error
+            raise
 
 
 def _chain(error: BaseException | None) -> Iterator[str]:

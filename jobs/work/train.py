@@ -14,6 +14,7 @@ from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
 from cluster.run.run_folder import FOLDER, RunFolder
 from jobs.recipe.weights import check_signature
+from jobs.reliability.rate import Rate, rate_in
 from jobs.work.progress import TrainingProgress
 from jobs.work.start import cache_folder, data_folder, refuse_older_gemma, started, within_reach
 from layalign.config import BRIDGE_WEIGHTS, DataConfig, RunConfig
@@ -66,6 +67,7 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
         model = _model(local, told["parent"], tokenizers, processes)
         processes.on_first(lambda: _same_as_begun(folder, model, tokenizers, checkpoints))
         progress = TrainingProgress(folder, config.training, unit)
+        mtbf_s = processes.on_first(lambda: _mtbf_s(folder, config))
         result = fit(
             model,
             data,
@@ -76,11 +78,21 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
             callbacks=Callbacks(
                 progress.on_step, progress.on_dev, progress.on_event, lambda: interrupts.cause
             ),
+            mtbf_s=mtbf_s,
         )
         progress.close()
         if result.finished:
             processes.on_first(lambda: _hand_on_trained(folder, local, model, tokenizers, checkpoints))
     return {"step": result.step, "total": result.total, "interrupted": result.reason}
+
+
+def _mtbf_s(run: RunFolder, config: RunConfig) -> float:
+    """What `save_every: auto` is chosen by, as of the start; all runs are looked through for that alone."""
+    if config.training.save_every != "auto":
+        return Rate(0, 0.0).mtbf_s
+    rate = rate_in(run)
+    print(f"checkpoints after the first step, then as often as is best for {rate}", flush=True)
+    return rate.mtbf_s
 
 
 def _data(

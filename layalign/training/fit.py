@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
 
 import torch
 from torch import nn
@@ -15,6 +18,7 @@ from layalign.training.distributed import Processes
 from layalign.training.engine import LossModule
 from layalign.training.engines import engine_for
 from layalign.training.inputs import Callbacks, TrainData
+from layalign.training.interval import best_interval
 from layalign.training.rng import rng_state, set_rng_state
 from layalign.training.step import Training, TrainingDiverged, evaluate, train_step
 
@@ -45,6 +49,7 @@ def fit(
     processes: Processes,
     checkpoints: Checkpoints,
     callbacks: Callbacks,
+    mtbf_s: float = 3600.0,
 ) -> FitResult:
     """Train, or go on training from the newest complete checkpoint.
 
@@ -58,12 +63,13 @@ def fit(
         processes: of this training.
         checkpoints: where to resume from and save to.
         callbacks: where records go.
+        mtbf_s: mean seconds between interruptions that come unannounced, for `save_every: auto`.
 
     Raises:
         TrainingDiverged: a loss or gradient that is not a number, on all processes alike.
         ValueError: a checkpoint cannot be written, or is of another training.
     """
-    run = _begin(model, data, config, seed, processes, checkpoints, callbacks)
+    run = _begin(model, data, config, seed, processes, checkpoints, callbacks, mtbf_s)
     try:
         result = _loop(run)
         run.engine.gather()
@@ -79,7 +85,7 @@ def _loop(run: Training) -> FitResult:
         if run.dev_due and not reason:
             reason, is_best = evaluate(run)
         done = run.step == run.total and not run.dev_due
-        if run.unsaved and (done or reason or is_best or run.step % run.config.save_every == 0):
+        if run.unsaved and (done or reason or is_best or run.step >= run.next_save):
             _save(run, is_best)
         if done:
             return FitResult(True, run.step, run.total, None, run.best)
@@ -99,6 +105,7 @@ def _begin(
     processes: Processes,
     checkpoints: Checkpoints,
     callbacks: Callbacks,
+    mtbf_s: float,
 ) -> Training:
     """Set up, from the newest complete checkpoint if there is one."""
     plan = BatchPlan(data.lengths[data.train], config.batch_size, seed, config.window)
@@ -118,12 +125,15 @@ def _begin(
     module = LossModule(model, config.loss_chunk).train()
     resumed = (state.step, state.moments) if state else None
     engine = engine_for(module, parameters, config, processes, resumed)
-    run = Training(module, engine, data, plan, config, processes, checkpoints, callbacks, total, facts)
+    run = Training(
+        module, engine, data, plan, config, processes, checkpoints, callbacks, total, facts, mtbf_s
+    )
     for fault in faults:
         run.tell("passed_over", fault=fault)
     if state:
         run.step, run.evaluated, run.best = state.step, state.evaluated, state.best
         run.tell("resumed", step=state.step)
+    run.next_save = _next_save(run)
     return run
 
 
@@ -162,8 +172,29 @@ def _load(parameters: dict[str, nn.Parameter], state: TrainState) -> None:
 
 
 def _save(run: Training, is_best: bool) -> None:
+    began = time.perf_counter()
     weights, moments = run.engine.state()
     state = TrainState(run.step, weights, moments, run.evaluated, run.best, rng_state(), run.facts)
-    path = run.processes.on_first(lambda: run.checkpoints.save(state, is_best))
+
+    def write() -> tuple[Path, int]:
+        path = run.checkpoints.save(state, is_best)
+        run.saves = [*run.saves[-8:], time.perf_counter() - began]
+        return path, _next_save(run)
+
+    path, run.next_save = run.processes.on_first(write)
     run.unsaved = False
-    run.tell("saved", step=run.step, path=str(path))
+    if run.processes.first:
+        run.tell("saved", step=run.step, path=str(path), seconds=round(run.saves[-1], 4))
+
+
+def _next_save(run: Training) -> int:
+    """The step of the next checkpoint; by `auto` that of rank 0 counts, as clocks differ.
+
+    What is not measured yet is measured in the first step: that also tells at once where nothing can be written.
+    """
+    every = run.config.save_every
+    if every != "auto":
+        return run.step + every - run.step % every
+    if not run.saves or not run.durations:
+        return run.step + 1
+    return run.step + best_interval(median(run.saves), median(run.durations), run.mtbf_s)

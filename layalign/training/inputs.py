@@ -57,9 +57,9 @@ class Callbacks:
     input_tokens (all), padded_tokens (all with padding), seconds, tokens_per_s (of input_tokens), digest (CRC-32
     of the sorted rows of the batch), eta_s."""
     on_dev: Callable[[dict[str, Any]], None] = _nothing
-    """After every evaluation: step, dev_loss, dev_ppl, best (whether it is the lowest so far)."""
+    """After every evaluation: step, dev_loss, dev_ppl, best (whether it is the lowest so far), seconds."""
     on_event: Callable[..., None] = _nothing
-    """kind and facts: `resumed` (step), `passed_over` (fault), `saved` (step, path), `stopping` (step, reason),
-    `dev_abandoned` (step)."""
+    """kind and facts: `resumed` (step), `passed_over` (fault), `saved` (step, path, seconds), `stopping` (step,
+    reason), `dev_abandoned` (step)."""
     stop_requested: Callable[[], str | None] = _nothing
     """Why to stop, polled between steps and between the micro-batches of an evaluation; None is go on."""

@@ -56,11 +56,17 @@ class Training:
     callbacks: Callbacks
     total: int
     facts: dict[str, int]
+    mtbf_s: float
     step: int = 0
     evaluated: int = 0
     best: Best | None = None
     unsaved: bool = False
     durations: list[float] = field(default_factory=list)
+    """Seconds of the last steps."""
+    saves: list[float] = field(default_factory=list)
+    """Seconds of the last checkpoints, on rank 0."""
+    next_save: int = 0
+    """The step after which a checkpoint is due, the same on every process."""
 
     @property
     def dev_due(self) -> bool:
@@ -135,6 +141,7 @@ def train_step(run: Training) -> dict[str, Any]:
 
 def evaluate(run: Training) -> tuple[str | None, bool]:
     """Dev loss of this step, weighted by tokens. Returns why it was abandoned, and whether it is the best."""
+    began = time.perf_counter()
     share, losses = run.share(run.data.dev), []
     run.module.eval()
     for micro in share:
@@ -154,7 +161,8 @@ def evaluate(run: Training) -> tuple[str | None, bool]:
         run.best = Best(run.step, loss)
     if run.processes.first:
         ppl = math.exp(min(loss, 700.0))
-        run.callbacks.on_dev({"step": run.step, "dev_loss": loss, "dev_ppl": ppl, "best": is_best})
+        told = {"step": run.step, "dev_loss": loss, "dev_ppl": ppl, "best": is_best}
+        run.callbacks.on_dev({**told, "seconds": time.perf_counter() - began})
     return None, is_best
 
 

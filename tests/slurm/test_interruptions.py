@@ -12,6 +12,7 @@ import pytest
 
 from cluster.files import read_jsonl
 from cluster.job.lifecycle import settle
+from jobs.reliability.ettr import effective_time
 from tests.jobs.work.test_train import events, train, trajectory, weights
 from tests.slurm.chains import (
     EPOCHS,
@@ -111,6 +112,21 @@ def undisturbed(world, tmp_path_factory) -> Path:
     assert told.returncode == 0, told.told
     (run,) = (recipe.parent / "runs").glob("*-s1-*")
     return run
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_its_time_in_jobs_is_told_and_a_signal_loses_a_step_at_most(case: Case, chains):
+    chain = chains[str(case)]
+    one = effective_time(chain.run)
+    stops = {stop.cause: stop for stop in one.interruptions}
+    assert one.ettr is not None, one
+    assert 0 < one.ettr < 1
+    assert case.cause in stops
+    if case.act in (None, send_term):
+        assert stops[case.cause].lost_steps <= stops[case.cause].count
+    rows = chain.sandbox.run("sacct", "-X", "-D", "-n", "-P", "-o", "ElapsedRaw", "-j", chain.job).stdout
+    elapsed_s = sum(map(int, rows.split()))
+    assert one.wall_s == pytest.approx(elapsed_s, abs=10 * one.starts), rows
 
 
 @pytest.mark.parametrize("case", CASES)

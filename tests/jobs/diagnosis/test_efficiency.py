@@ -158,6 +158,12 @@ def test_what_has_no_end_goes_to_its_last_sign_of_life(story):
     assert spans_of(story.run) == [pytest.approx(50 * 60, abs=1)]
 
 
+def test_time_in_the_queue_until_somebody_finds_out_what_ended_a_start_is_nobodys(story):
+    story.event("started", 60, job="14_0", log="x", log_from=0, began=ago(62))
+    story.event("interrupted", 10, cause="node failure", state="NODE_FAIL", exit="0:0", ended=ago(40))
+    assert spans_of(story.run) == [pytest.approx(22 * 60, abs=1)]
+
+
 def test_an_evaluation_stands_beside_its_training(story, slurm):
     done(story.submitted().started(300, "14_0").event("finished", 100))
     for language in ("bn", "sw"):

@@ -163,6 +163,12 @@ def test_the_question_stands_beside_the_answers(tmp_path):
     assert all(f"({id_})" in question and question.endswith("= ?") for id_, question in asked)
 
 
+def test_where_the_time_went_is_told_or_why_it_is_not(page):
+    told = "\n".join(page.texts)
+    assert "Effective time" in told
+    assert "an earlier version wrote metrics without times" in told
+
+
 def test_configs_tell_what_the_runs_differ_in(page):
     assert {"seed", "model.method", "model.adapter"} <= set(page.texts)
     assert any("model.encoder: " in text for text in page.texts)

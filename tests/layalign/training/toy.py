@@ -144,7 +144,8 @@ class Log:
             self.asked = "asked in a test"
 
     def on_dev(self, record: dict[str, Any]) -> None:
-        self.devs.append(record)
+        assert record["seconds"] > 0
+        self.devs.append({key: value for key, value in record.items() if key != "seconds"})
         self.write(record)
 
     def on_event(self, kind: str, **facts: Any) -> None:
@@ -162,6 +163,7 @@ def train(
     processes: Processes | None = None,
     model: nn.Module | None = None,
     seed: int = 0,
+    mtbf_s: float = 3600.0,
     **changes: Any,
 ) -> FitResult:
     """`fit` with defaults."""
@@ -173,6 +175,7 @@ def train(
         processes=processes or Processes(),
         checkpoints=Checkpoints(folder),
         callbacks=(log or Log()).callbacks,
+        mtbf_s=mtbf_s,
     )
 
 

@@ -1,0 +1,1 @@
+"""What is measured rather than tested; each module is a command: `python -m benchmarks.ettr`."""
