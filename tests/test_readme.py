@@ -20,7 +20,11 @@ SUITE = {"make test"}
 """What runs these very tests."""
 ANYWHERE = [
     ("train --stage all --recipe math --dry-run", 2, "prefetch"),
-    ("train --cluster narval --stage all --account def-prof --time 3h --hours 9 --dry-run", 2, "sbatch gets"),
+    (
+        "train --cluster narval --stage all --account def-prof --time 3h --hours 9 --dry-run",
+        2,
+        "3 units of 3 h",
+    ),
     ("ablate --grid ablations.yaml --cluster narval --account def-prof", 2, "needs the data folder"),
     ("prefetch --grid encoders", 2, "could not be fetched"),
 ]

@@ -23,8 +23,11 @@ from cluster.slurm.queue import job_is_alive
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Submission, SubmissionState, recorded
 from jobs.cell.cell import wanted_cells
+from jobs.launch.site_checks import Site
 from jobs.recipe.context import How, Where, context_again
-from jobs.recipe.describe import agreed
+from jobs.recipe.describe import agreed, refused, warn
+from jobs.recipe.offer import Offer, Part
+from jobs.recipe.offer import told as told_of
 from jobs.recipe.weights import check_signature
 from jobs.work.call import JobCall
 from layalign.config import RunConfig
@@ -207,20 +210,30 @@ def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) ->
         told = {**told, "data": str(context.data)}
     submission = replace(standing.submission, told=told)
     prepared = _prepared_again(run, submission, profile, resources)
+    change = difference(before, resources) or "with the same request"
+    site = Site.of(replace(profile, account=resources.account), run.root, how.dry_run)
+    part = Part(what=f"stage {run.stage}", told=told_of(resources), resources=resources)
+    title = f"train {run.path.name} again on {profile.title}, {change}"
+    offer = Offer(title=title, parts=[part], notes=site.notes)
     if how.dry_run:
+        offer.show()
+    status = refused(site.obstacles)
+    if how.script:
         print(prepared.text)
-        return 0
+    if status or how.dry_run:
+        return status
     if how.test_only:
         print(f"{run.path.name}: {ask_controller(prepared)}")
         return 0
-    change = difference(before, resources)
-    if not agreed(f"submit {run.path.name} again, {change or 'with the same request'}", how.yes):
+    if offer.doubt and how.yes:
+        warn(offer)
+    if not agreed(f"submit {run.path.name} again, {change}: {offer.cost}", how.yes):
         return 0
     prepared = _prepared_again(run, submission, profile, resources)  # the queue may have changed meanwhile
     run.forgive(asked=True)
     queued = submit_slurm(prepared)
     forget(run.root)
-    print(f"queued: job {queued.job} {queued.name}{f', {change}' if change else ''}: {run.path}")
+    print(f"queued: job {queued.job} {queued.name}, {change}: {run.path}")
     print(summary(resources, profile))
     return 0
 

@@ -67,6 +67,12 @@ class How:
     """Work in this process."""
     yes: bool = False
     """Ask nothing: the user has agreed."""
+    script: bool = False
+    """Of a dry run: also what sbatch gets."""
+
+    def __post_init__(self) -> None:
+        if self.script and not self.dry_run:
+            raise ClusterError("--script shows what sbatch would get: add --dry-run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +141,10 @@ def context_of(where: Where, how: How) -> Context:
     if how.test_only and not slurm:
         raise ClusterError(
             f"--test-only asks a Slurm, and {profile.name} has none: name a cluster by --cluster"
+        )
+    if how.script and not slurm:
+        raise ClusterError(
+            f"--script shows what sbatch gets, and {profile.name} has no queue: name a cluster by --cluster"
         )
     given = where.data or os.environ.get("LAYALIGN_DATA")
     data = Path(given).expanduser().absolute() if given else None
