@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.profile.load import Profile, detect, load_profile
+from cluster.profile.load import Profile, SlurmProfile, detect, load_profile
 from cluster.profile.schema import nearest
 from cluster.run.run_folder import RunFolder, all_runs
 from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
+from cluster.site.notices import Notices
 from cluster.slurm import client
 from cluster.slurm.queue import Look
 from cluster.slurm.queue_cache import EVERY_S, SANDBOX_S, QueueCache
@@ -50,11 +51,13 @@ class Wishes:
         names: parts of names of runs or grids, or of labels of a grid's points; none is all.
         states: of `STATES`; none is all.
         grid: name of the grid whose cells alone are meant.
+        outages: calendar of planned outages, instead of the profile's.
     """
 
     names: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     grid: str | None = None
+    outages: str | None = None
 
     def __post_init__(self) -> None:
         for state in self.states:
@@ -78,6 +81,8 @@ class Collector:
         self.profile = _profile(environ)
         self.cache: QueueCache | None = None
         self.unasked = ""
+        self.queues: set[str] = set()
+        self._told: tuple[float, list[str]] = (-math.inf, [])
 
     def collect(self) -> Status:
         """The state of all that is wanted.
@@ -108,7 +113,7 @@ class Collector:
             look=world.look,
             unasked=self.unasked,
             time=now,
-            warnings=tuple(self._purges(runs, statuses, now)),
+            warnings=(*self._purges(runs, statuses, now), *self._notices(now)),
         )
 
     def _chosen(self, grids: list[GridFiles]) -> dict[str, RunFolder]:
@@ -156,6 +161,7 @@ class Collector:
 
     def _look(self, profiles: set[str]) -> Look:
         """The queue that the runs are in. Nobody is asked where nothing was submitted that is not done."""
+        self.queues = profiles - {""}
         if not profiles:
             self.unasked = "nothing is submitted"
             return Look()
@@ -245,6 +251,16 @@ class Collector:
         told = purge_notice(idle, days, now)
         return [told] if told else []
 
+    def _notices(self, now: float) -> list[str]:
+        """What there is to know of the cluster: of this machine, else of the one that all runs are on."""
+        told_at, told = self._told
+        if now - told_at >= EVERY_S:
+            name = next(iter(self.queues)) if len(self.queues) == 1 else None
+            profile = self.profile if isinstance(self.profile, SlurmProfile) else _slurm(name, self.environ)
+            told = Notices(root=self.root, profile=profile).all(outages=self.wishes.outages)
+            self._told = (now, told)
+        return told
+
 
 def _place(row: Row) -> tuple[Any, ...]:
     """Where on the board a row belongs: by state, then what happened last, will happen first, or by name."""
@@ -294,6 +310,15 @@ def _profile(environ: Mapping[str, str]) -> Profile | None:
         return load_profile(detect(environ), (), environ)
     except ClusterError:
         return None
+
+
+def _slurm(name: str | None, environ: Mapping[str, str]) -> SlurmProfile | None:
+    """The profile of a cluster that can be asked from here; None where that is not known."""
+    try:
+        found = load_profile(name, (), environ) if name and client.installed("squeue") else None
+    except ClusterError:
+        return None
+    return found if isinstance(found, SlurmProfile) else None
 
 
 def _sandbox(environ: Mapping[str, str]) -> dict[str, str] | None:

@@ -25,6 +25,7 @@ SHORT = {
         "HOURS",
         "estimate of one training (one stage of one run), all its units together: says how many",
     ),
+    "outages": ("URL|FILE", "calendar (.ics) of planned outages"),
 }
 """Options that are short for an override of the profile, `cluster.<option>`: their values and what they are for."""
 
@@ -228,6 +229,8 @@ def watch_options(parser: argparse.ArgumentParser) -> None:
 
 def status_options(parser: argparse.ArgumentParser) -> None:
     watch_options(parser)
+    value, told = SHORT["outages"]
+    parser.add_argument("--outages", metavar=value, help=f"{told} (default: the profile's)")
     _json(parser)
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cluster.profile.load import SlurmProfile
 from cluster.profile.reasons import reasons
 from cluster.quantities import human_time
 from cluster.run.grid_folder import GridFolder
 from jobs.cell.cell import Worklist
 from jobs.grid.array_options import ArrayOptions
 from jobs.grid.arrays import ITEM_S, SPARE, SlotArray
-from jobs.launch.queue import Queue
 from jobs.recipe.meter import many
 from jobs.recipe.offer import Offer, Part, cost_of, shape
 
 
 def offer_of(
-    folder: GridFolder, wanted: Worklist, arrays: Sequence[SlotArray], queue: Queue, options: ArrayOptions
+    folder: GridFolder,
+    wanted: Worklist,
+    arrays: Sequence[SlotArray],
+    profile: SlurmProfile,
+    options: ArrayOptions,
 ) -> Offer:
     """What would be submitted of a grid.
 
@@ -25,7 +29,7 @@ def offer_of(
         folder: of the grid.
         wanted: its cells, and what the job on each run is told.
         arrays: that bring the missing cells about.
-        queue: how the command submits.
+        profile: of the cluster.
         options: of the user.
     """
     parts = [
@@ -33,10 +37,8 @@ def offer_of(
         for number, array in enumerate(arrays, 1)
     ]
     cells = len({cell.name for array in arrays for cell in array.cells})
-    title = f"{many(cells, 'cell')} of {folder.title} on {queue.profile.title}"
-    return Offer(
-        title=title, parts=parts, reasons=_reasons(wanted, arrays, queue, options), notes=queue.notes
-    )
+    title = f"{many(cells, 'cell')} of {folder.title} on {profile.title}"
+    return Offer(title=title, parts=parts, reasons=_reasons(wanted, arrays, profile, options))
 
 
 def _told(array: SlotArray) -> str:
@@ -49,16 +51,16 @@ def _told(array: SlotArray) -> str:
 
 
 def _reasons(
-    wanted: Worklist, arrays: Sequence[SlotArray], queue: Queue, options: ArrayOptions
+    wanted: Worklist, arrays: Sequence[SlotArray], profile: SlurmProfile, options: ArrayOptions
 ) -> dict[str, str]:
     trains = [array for array in arrays if array.cells[0].job == "train"]
     told: dict[str, str] = {}
     if trains:
-        first, itself = trains[0], queue.profile.continuation.requeue is True
+        first, itself = trains[0], profile.continuation.requeue is True
         config = wanted.runs[first.cells[0].run]["config"]
         rounds = len({array.round for array in trains if array.cells == first.cells})
         each = replace(first.resources, units=1 if itself else rounds - 1)
-        told = reasons(queue.profile, each, config["gpus"], "each training")
+        told = reasons(profile, each, config["gpus"], "each training")
         if not itself:
             told["spare"] = (
                 f"behind each round of trainings one of 1/{SPARE} of its slots, for what a dead node leaves"

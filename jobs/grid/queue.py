@@ -26,7 +26,8 @@ from jobs.grid.arrays import SlotArray, check_parents, plan_arrays
 from jobs.grid.offer import offer_of
 from jobs.grid.reconcile import Reconciled, reconcile
 from jobs.grid.show import tell_failed, tell_standstill
-from jobs.launch.queue import WATCH, Queue
+from jobs.launch.queue import WATCH
+from jobs.launch.site_checks import Site
 from jobs.recipe.context import Context, How
 from jobs.recipe.describe import agreed, refused, uneven_batch, warn
 from jobs.recipe.meter import many
@@ -80,16 +81,17 @@ class GridQueue:
         Returns:
             The exit status.
         """
-        queue = Queue.of(self.context, self.how)
+        site = Site.of(self.profile, self.folder.root, self.how.dry_run)
         tell_failed(self.folder, found)
         tell_standstill(found)
-        arrays = plan_arrays(found, self.wanted.runs, self.profile, queue.accounts, self.options)
-        offer = offer_of(self.folder, self.wanted, arrays, queue, self.options)
+        arrays = plan_arrays(found, self.wanted.runs, site.profile, site.associations, self.options)
+        offer = offer_of(self.folder, self.wanted, arrays, site.profile, self.options)
         if arrays:
-            offer.show()
+            notes = site.notes(self.folder.root, offer.asked) if self.how.dry_run else ()
+            replace(offer, notes=notes).show()
         for text in dict.fromkeys(note for array in arrays if (note := self._uneven(array))):
             print(text)
-        status = refused([*queue.obstacles, *obstacles] if arrays else [])
+        status = refused([*site.obstacles, *obstacles] if arrays else [])
         if self.how.dry_run or (self.how.test_only and not status):
             self._rehearse(arrays)
         if status or self.how.dry_run or self.how.test_only:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster.errors import ClusterError
@@ -15,10 +15,9 @@ from cluster.logs.failure import failure_of
 from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.reasons import reasons
 from cluster.profile.resources import Resources, gpu_hours, plan_resources, shape_rows, summary
-from cluster.profile.rules import Accounts
 from cluster.run.run_folder import RunFolder
 from cluster.slurm import client
-from cluster.slurm.queue import cancel, job_is_alive
+from cluster.slurm.queue import Look, cancel, job_is_alive
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import SubmissionState
 from jobs.launch.race import rivals_of
@@ -68,14 +67,9 @@ class Item:
 class Queue:
     """How one command submits."""
 
-    profile: SlurmProfile
+    site: Site
     context: Context
     how: How
-    accounts: Accounts | None
-    obstacles: tuple[str, ...]
-    """What stands in the way of every job."""
-    notes: tuple[str, ...]
-    """What should be known of every job."""
     force: bool
     """Make runs anew that are there already."""
     race: str | None
@@ -84,16 +78,7 @@ class Queue:
     @classmethod
     def of(cls, context: Context, how: How, force: bool = False, race: str | None = None) -> Queue:
         site = Site.of(slurm_only(context.profile), context.runs, how.dry_run)
-        return cls(
-            profile=site.profile,
-            context=context,
-            how=how,
-            accounts=site.accounts,
-            obstacles=site.obstacles,
-            notes=site.notes,
-            force=force,
-            race=race,
-        )
+        return cls(site=site, context=context, how=how, force=force, race=race)
 
     def item(self, plan: Plan, before: Sequence[Item], command: str) -> Item:
         """What is to become of a run: it is done or queued, or it is asked for, or something stands in the way.
@@ -130,8 +115,8 @@ class Queue:
         found += training_obstacles(plan, self.context.data, os.environ, first, command, job_is_alive)
         requests = []
         try:
-            for rival in rivals_of(self.profile, self.race):
-                requests.append((rival, plan_resources(rival, plan.config.gpus, accounts=self.accounts)))
+            for rival in rivals_of(self.site.profile, self.race):
+                requests.append((rival, plan_resources(rival, plan.config.gpus, accounts=self.site.accounts)))
         except ClusterError as error:
             found.append(str(error))
         if standing and not self.force:
@@ -186,10 +171,15 @@ class Queue:
             The exit status.
         """
         todo = [item for item in items if not item.settled]
-        obstacles = [text for item in todo for text in (*self.obstacles, *item.obstacles)]
-        offer = offer_of(todo, self.notes if self.how.dry_run else ())
+        offer, obstacles = offer_of(todo), [*(self.site.obstacles if todo else ())]
+        obstacles += (text for item in todo for text in item.obstacles)
+        look = Look() if not offer.parts or self._unasked() else Look.attempt()
+        obstacles += self._no_room(todo, look)
         if self.how.dry_run:
-            self._show(items, offer)
+            notes = self.site.notes(self.context.runs, offer.asked)
+            self._show(items, replace(offer, notes=[*notes, *([look.silence] if look.silence else [])]))
+        elif look.silence and not obstacles:
+            raise ClusterError(look.silence)
         for text in dict.fromkeys(note for item in todo for note in item.uneven()):
             print(text)
         if obstacles or self.how.dry_run:
@@ -212,6 +202,13 @@ class Queue:
         if todo and not self.how.test_only:
             print(f"watch: {WATCH}")
         return 0
+
+    def _no_room(self, todo: Sequence[Item], look: Look) -> list[str]:
+        """Why the queue does not take all that is to be submitted."""
+        freed = {job for item in todo if item.standing for job in item.standing.ids}
+        asked = [resources for item in todo for _, resources in item.requests]
+        told = self.site.no_room(asked, [row for row in look.jobs if row.job not in freed])
+        return [told] if told else []
 
     def _show(self, items: Sequence[Item], offer: Offer) -> None:
         """What would become of the items: first all of it, then each."""
@@ -300,7 +297,7 @@ def queue_training(
     return queue.conclude(items)
 
 
-def offer_of(items: Sequence[Item], notes: Sequence[str] = ()) -> Offer:
+def offer_of(items: Sequence[Item]) -> Offer:
     """What would be submitted of trainings that have a request; of alternatives the dearest counts."""
     asked = [(item, max((one for _, one in item.requests), key=gpu_hours)) for item in items if item.requests]
     parts = [
@@ -318,7 +315,7 @@ def offer_of(items: Sequence[Item], notes: Sequence[str] = ()) -> Offer:
     if asked:
         item, profile = asked[0][0], asked[0][0].requests[0][0]
         title += f" of {item.plan.config.name} on {profile.title}"
-    return Offer(title=title, parts=parts, reasons=why, notes=notes)
+    return Offer(title=title, parts=parts, reasons=why)
 
 
 def _part_told(item: Item, resources: Resources) -> str:

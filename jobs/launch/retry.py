@@ -19,7 +19,7 @@ from cluster.records import unless_damaged
 from cluster.run.grid_folder import all_grids
 from cluster.run.run_folder import FOLDER, RunFolder
 from cluster.run.snapshot import Snapshot
-from cluster.slurm.queue import job_is_alive
+from cluster.slurm.queue import Look, job_is_alive
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Submission, SubmissionState, recorded
 from jobs.cell.cell import wanted_cells
@@ -214,10 +214,11 @@ def retry_run(run: RunFolder, where: Where, how: How, more_mem: bool = False) ->
     site = Site.of(replace(profile, account=resources.account), run.root, how.dry_run)
     part = Part(what=f"stage {run.stage}", told=told_of(resources), resources=resources)
     title = f"train {run.path.name} again on {profile.title}, {change}"
-    offer = Offer(title=title, parts=[part], notes=site.notes)
+    offer = Offer(title=title, parts=[part])
     if how.dry_run:
-        offer.show()
-    status = refused(site.obstacles)
+        replace(offer, notes=site.notes(run.root, [resources])).show()
+    full = site.no_room([resources], Look.attempt().jobs)
+    status = refused([*site.obstacles, *([full] if full else [])])
     if how.script:
         print(prepared.text)
     if status or how.dry_run:

@@ -39,6 +39,11 @@ class Where:
         """The keys of the profile that were typed: `mem` of `cluster.mem=64G`."""
         return frozenset(one.removeprefix(SECTION).partition("=")[0].strip() for one in self.split()[0])
 
+    def last(self, key: str) -> str | None:
+        """What was typed last for a key of the profile: `64G` of `cluster.mem=64G`."""
+        pairs = (one.removeprefix(SECTION).partition("=") for one in self.split()[0])
+        return {name.strip(): value for name, _, value in pairs}.get(key)
+
     def root(self) -> Path:
         """The folder of all runs; it need not exist.
 

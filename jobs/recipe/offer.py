@@ -38,9 +38,14 @@ class Offer:
     """What should be known before it is submitted."""
 
     @property
+    def asked(self) -> tuple[Resources, ...]:
+        """What each part asks for."""
+        return tuple(part.resources for part in self.parts)
+
+    @property
     def jobs(self) -> int:
         """Jobs in all, every unit and slot counted as Slurm does."""
-        return sum(part.resources.units for part in self.parts)
+        return sum(asked.units for asked in self.asked)
 
     @property
     def hours(self) -> float:
