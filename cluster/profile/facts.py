@@ -198,6 +198,8 @@ class Continuation(Section):
 class Software(Section):
     modules: tuple[str, ...]
     """What `module load` takes, in order; before the virtual environment is entered."""
+    choices: tuple[tuple[str, ...], ...] = ()
+    """What may be taken instead where a site no longer has those; `launch.py env` looks which of all load."""
 
 
 @dataclass(frozen=True, kw_only=True)

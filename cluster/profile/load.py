@@ -82,6 +82,8 @@ class SlurmProfile(Profile):
     continuation: Continuation
     software: Software
     replaces: tuple[Retired, ...] = ()
+    hints: tuple[str, ...] = ()
+    """What single users report: told by `doctor`, and never a reason to refuse."""
 
     account: str | None = None
     mail: str | None = None

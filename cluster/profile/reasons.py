@@ -19,7 +19,7 @@ def reasons(profile: SlurmProfile, resources: Resources, gpus: int, whose: str) 
         gpus: the recipe's number of them.
         whose: what `--hours` is the length of: `each stage`.
     """
-    kind = "GPUs" if resources.gpu else "tasks"
+    kind = ("GPU" if resources.gpu else "task") + "s" * (resources.tasks > 1)
     told = {
         "--time": _time(profile, resources),
         "--hours" if profile.hours else "--units": _units(profile, resources, whose),

@@ -10,7 +10,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cluster.commands import ask
 from cluster.profile.load import SlurmProfile
@@ -140,6 +140,35 @@ def _modules(profile: SlurmProfile, environ: Mapping[str, str]) -> str | None:
         "bash", "-lc", f'said=$( (\n{script}\n) 2>&1 ) || printf %s "$said" | tail -1', timeout_s=MODULES_S
     )
     return (told or "").strip()
+
+
+def loadable(profile: SlurmProfile, environ: Mapping[str, str]) -> list[tuple[tuple[str, ...], str | None]]:
+    """Each choice of modules of a profile, with why it cannot be loaded here: empty if it can, None if nobody knows."""
+    found = []
+    for choice in (profile.software.modules, *profile.software.choices):
+        fault = _modules(replace(profile, software=replace(profile.software, modules=choice)), environ)
+        found.append((choice, fault))
+        if fault is None:
+            break
+    return found
+
+
+def module_lines(profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
+    """What `launch.py env` says of the modules: whether those of the profile load, else which to take instead."""
+    known = loadable(profile, environ)
+    names, fault = known[0]
+    if not names or fault is None:
+        return ["# modules: not looked at, there is no module command here"] if names else []
+    lines = [f"# modules: {' '.join(names)} {f'cannot be loaded: {fault}' if fault else 'load'}"]
+    for choice, other in known[1:]:
+        if not other:
+            take = "" if not fault else f"; to take them: -o cluster.software.modules='[{', '.join(choice)}]'"
+            lines.append(f"# modules: {' '.join(choice)} load too{take}")
+    if fault and len(lines) == 1:
+        lines.append(
+            "# modules: none of the choices of the profile loads: see `module spider`, and write your own"
+        )
+    return lines
 
 
 def _compute(profile: SlurmProfile) -> dict[str, str]:

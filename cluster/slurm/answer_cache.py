@@ -48,11 +48,12 @@ class AnswerCache:
             what: name of the file.
             question: gives the answer; None where there is none.
             of: whom it is put to; the answer of another does not count.
-            every_s: the interval.
+            every_s: the interval; after a question that was not answered no more than `EVERY_S`.
         """
         path, whose = cache_folder(self.root) / f"{what}.json", (*origin(), of)
         kept = _read(path, whose)
-        if 0 <= time.time() - kept.asked < every_s:
+        wait = every_s if kept.time == kept.asked else min(every_s, EVERY_S)
+        if 0 <= time.time() - kept.asked < wait:
             return kept
         kept = Kept(whose, time.time(), kept.text, kept.time)
         self._write(path, kept)  # who is killed meanwhile has asked

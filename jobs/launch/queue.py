@@ -32,7 +32,7 @@ from jobs.launch.retry import (
 from jobs.launch.site_checks import Site
 from jobs.recipe.context import Context, How
 from jobs.recipe.describe import agreed_to, describe, refused, uneven_batch
-from jobs.recipe.offer import Offer, Part, row, told
+from jobs.recipe.offer import Offer, Part, told
 from jobs.recipe.plan import Plan, training_obstacles
 
 WATCH = 'squeue --me -o "%.18i %.30j %.10T %.10M %k"'
@@ -217,8 +217,7 @@ class Queue:
         for item in items:
             describe(item.plan, self.context, item.settled)
             for _, resources in item.requests:
-                for key, value in shape_rows(resources).items():
-                    row(key, value)
+                print("\n".join(f"  {key:<12} {value}" for key, value in shape_rows(resources).items()))
 
     def _scripts(self, items: Sequence[Item]) -> None:
         for item in items:

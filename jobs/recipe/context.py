@@ -59,6 +59,23 @@ class Where:
             )
         return root
 
+    def root_to_write(self) -> Path:
+        """The same, where it can be made and written.
+
+        Raises:
+            ClusterError: as `root`, or nobody lets this user write there.
+        """
+        root = self.root()
+        there = next(path for path in (root, *root.parents) if os.path.lexists(path))
+        if (
+            not os.access(there, os.W_OK | os.X_OK) or not os.statvfs(there).f_blocks
+        ):  # as /proc, whoever asks
+            raise ClusterError(
+                f"the folder of all runs {root} cannot be written: {there} takes no files of yours; "
+                "choose another place with --runs FOLDER or $LAYALIGN_RUNS"
+            )
+        return root
+
 
 @dataclass(frozen=True, kw_only=True)
 class How:
@@ -157,7 +174,7 @@ def context_of(where: Where, how: How) -> Context:
         raise ClusterError(f"data folder {data} does not exist; name another with --data or LAYALIGN_DATA")
     return Context(
         profile=profile,
-        runs=where.root(),
+        runs=where.root_to_write(),
         data=data,
         data_named=where.data is not None,
         overrides=where.split()[1],
