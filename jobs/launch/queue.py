@@ -39,6 +39,9 @@ WATCH = 'squeue --me -o "%.18i %.30j %.10T %.10M %k"'
 UNKNOWN = "JOB-OF-STAGE-1"
 """What stands in a dry run for a job that has no id yet."""
 
+SAID = 160
+"""Of what a command complains, so much is told in a note."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
@@ -177,7 +180,9 @@ class Queue:
         obstacles += self._no_room(todo, look)
         if self.how.dry_run:
             notes = self.site.notes(self.context.runs, offer.asked)
-            self._show(items, replace(offer, notes=[*notes, *([look.silence] if look.silence else [])]))
+            self._show(
+                items, replace(offer, notes=[*notes, *([look.silence[:SAID]] if look.silence else [])])
+            )
         elif look.silence and not obstacles:
             raise ClusterError(look.silence)
         for text in dict.fromkeys(note for item in todo for note in item.uneven()):

@@ -15,6 +15,7 @@ import launch
 from cluster.files import read_record
 from cluster.slurm.answer_cache import AnswerCache
 from cluster.slurm.limits import user
+from layalign.evaluation.benchmarks import find_benchmark
 from tests.login import at_home, empty_recipe
 
 
@@ -22,6 +23,9 @@ from tests.login import at_home, empty_recipe
 def go(tmp_path, monkeypatch, capsys):
     at_home(tmp_path, monkeypatch)
     recipe = empty_recipe(tmp_path)
+    (tmp_path / "data" / "mgsm").mkdir()
+    for code in find_benchmark("mgsm").languages:
+        (tmp_path / "data" / "mgsm" / f"mgsm_{code}.tsv").write_text("How many?\t8\n")
 
     def go(command, *words):
         common = ("--cluster", "narval", "--recipe", str(recipe), "--data", str(tmp_path / "data"))
@@ -143,11 +147,13 @@ def test_another_cluster_is_not_taken_for_the_one_that_is_named(go, slurm, tmp_p
     assert (status, "this machine is of fir, not of narval" in told) == (0, True)
 
 
-@pytest.mark.parametrize("words", [["train", "--stage", "1"], ["pipeline", "--yes"], ["evaluate"]])
+@pytest.mark.parametrize(
+    "words", [["train", "--stage", "1"], ["pipeline", "--yes"], ["evaluate", "-o", "model.method=llm"]]
+)
 def test_a_machine_without_slurm_says_so_and_keeps_nothing(go, tmp_path, monkeypatch, words):
     monkeypatch.setenv("PATH", "/nonexistent")
     before = sorted(path.name for path in tmp_path.iterdir())
-    status, told, wrong = go(*words)
+    status, _, wrong = go(*words)
     assert status == 2
     assert "squeue" in wrong or "there is no sbatch here" in wrong
     assert sorted(path.name for path in tmp_path.iterdir()) == before
@@ -165,7 +171,7 @@ def test_refusals_stand_behind_the_offer_in_one_file(tmp_path, monkeypatch):
     )
     assert ran.returncode == 2
     assert ran.stdout.startswith("offer: ")
-    assert ran.stdout.rindex("starts from") < ran.stdout.index("error: ")
+    assert ran.stdout.rindex("starts from") < ran.stdout.index("\nerror: ")
 
 
 def test_answers_are_asked_for_seldom_and_a_dry_run_keeps_none(tmp_path):
