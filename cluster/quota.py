@@ -15,6 +15,9 @@ BINARY = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 AMOUNT = r"([\d.]+)\s*([kKMGTP]?)(i?)B?"
 ROW = re.compile(rf"^\s*(/\S+)\s+\((\w+) (\S+)\)\s+{AMOUNT}\s*/\s*{AMOUNT}\s+{AMOUNT}\s*/\s*{AMOUNT}\s*$")
 
+FULL = 0.9
+"""Share of a quota from which on it is told of."""
+
 
 @dataclass(frozen=True)
 class Quota:
@@ -51,6 +54,26 @@ def parse_quotas(report: str) -> list[Quota]:
 def read_quotas() -> list[Quota]:
     """The user's quotas; none where the site has no such command, or where it fails."""
     return parse_quotas(ask("diskusage_report") or "")
+
+
+def full_notes(quotas: list[Quota]) -> list[str]:
+    """What to tell of quotas that are nearly full, the fullest first: what writes there fails at once when they are."""
+    found = []
+    for quota in quotas:
+        files = f"{quota.files:,} of {quota.most_files:,} files"
+        for share, told in (
+            (quota.files / quota.most_files if quota.most_files else 0, files),
+            (
+                quota.used / quota.most if quota.most else 0,
+                f"{quota.used / 1e9:,.0f} of {quota.most / 1e9:,.0f} GB",
+            ),
+        ):
+            if share >= FULL:
+                whose = " of the whole group" if quota.kind == "project" else ""
+                found.append(
+                    (-share, f"quota of {quota.name}: {told}{whose}, {share:.0%}; jobs fail where it is full")
+                )
+    return [text for _, text in sorted(found)]
 
 
 def quota_of(folder: Path, quotas: list[Quota]) -> Quota | None:

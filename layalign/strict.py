@@ -137,7 +137,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if any(value == option and type(value) is type(option) for option in args):
             return value
     elif origin is tuple:
-        items = [value] if isinstance(value, str | int | float) else value
+        items = _listed(value, args[0])
         if isinstance(items, list | tuple):
             kinds = [args[0]] * len(items) if args[-1] is Ellipsis else list(args)
             if len(kinds) == len(items):
@@ -148,6 +148,14 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     elif type(value) is hint:
         return value
     raise ValueError(f"{where} is {value!r}: it must be {describe(hint)}")
+
+
+def _listed(value: Any, kind: Any) -> Any:
+    """A list as it stands, a single value as a list of one, and `am, ha` as it is typed on a command line."""
+    if isinstance(value, str) and "," in value:
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        return [int(part) if kind is int and part.isdecimal() else part for part in parts]
+    return [value] if isinstance(value, str | int | float) else value
 
 
 def _number(value: Any, where: str) -> float:

@@ -38,7 +38,11 @@ ANYWHERE = [
     (". .venv/bin/activate", 0, ""),
     ("python launch.py --help", 0, "usage"),
     ("train --stage all --recipe math --dry-run", 2, "prefetch"),
-    ("train --cluster narval --stage all --account def-prof --time 3h --hours 9 --dry-run", 2, "sbatch gets"),
+    (
+        "train --cluster narval --stage all --account def-prof --time 3h --hours 9 --dry-run",
+        2,
+        "3 units of 3 h",
+    ),
     ("ablate --grid ablations.yaml --cluster narval --account def-prof", 2, "needs the data folder"),
     ("prefetch --grid encoders", 2, "could not be fetched"),
     ("prefetch --recipe math", 2, "could not be fetched"),

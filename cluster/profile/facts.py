@@ -214,6 +214,8 @@ class Software(Section):
     environment: str | None = None
     """Folder of a virtual environment that compute nodes see, which jobs use as it is; None is made by
     `launch.py env --build` from the Alliance's wheelhouse."""
+    choices: tuple[tuple[str, ...], ...] = ()
+    """What may be taken instead where a site no longer has those; `launch.py env` looks which of all load."""
 
 
 @dataclass(frozen=True, kw_only=True)

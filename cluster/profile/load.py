@@ -57,6 +57,7 @@ WISHES = (
     "units",
     "hours",
     "extra",
+    "outages",
 )
 """Keys of a Slurm profile that say what a user wants, not what the cluster is."""
 
@@ -106,6 +107,8 @@ class SlurmProfile(Profile):
     continuation: Continuation
     software: Software
     replaces: tuple[Retired, ...] = ()
+    hints: tuple[str, ...] = ()
+    """What single users report: told by `doctor`, and never a reason to refuse."""
 
     account: str | None = None
     """Whom jobs are charged to."""
@@ -126,6 +129,8 @@ class SlurmProfile(Profile):
     """Estimate of the whole run, for `units: auto`."""
     extra: tuple[str, ...] = ()
     """Further options of sbatch."""
+    outages: str | None = None
+    """Calendar (.ics) of planned outages, a URL or a file."""
 
     def sections(self) -> dict[str, Section]:
         """The facts by the name of their section."""
@@ -135,7 +140,12 @@ class SlurmProfile(Profile):
 
 def profile_names(environ: Mapping[str, str] = os.environ) -> list[str]:
     """The clusters that have a profile, the user's own among them."""
-    return sorted({path.stem for path in PROFILES.glob("*.yaml")} | set(user_profiles(environ)))
+    return sorted(shipped() | set(user_profiles(environ)))
+
+
+def shipped() -> set[str]:
+    """The clusters whose profiles come with the code."""
+    return {path.stem for path in PROFILES.glob("*.yaml")}
 
 
 def is_shipped(name: str) -> bool:

@@ -201,11 +201,19 @@ def gpu_hours(resources: Resources) -> float:
     return each * resources.time_min / 60 * resources.units
 
 
-def summary(resources: Resources, profile: SlurmProfile) -> str:
-    """What a dry run says of a request: where, how much, how long, at what cost."""
+def shape_rows(resources: Resources) -> dict[str, str]:
+    """The nodes that a job gets, and what of each."""
     each = f"{resources.gpus_per_node} x {resources.gpu}, " if resources.gpu else ""
     memory = human_memory(resources.mem_mb) if resources.mem_mb else "the memory that comes with them"
     cores = resources.cpus_per_task * resources.tasks_per_node
+    return {
+        "what": f"{resources.nodes} node{'s' * (resources.nodes > 1)}, on each {each}{cores} cores, {memory}",
+        "tasks": f"{resources.tasks}, with {resources.cpus_per_task} cores each",
+    }
+
+
+def summary(resources: Resources, profile: SlurmProfile) -> str:
+    """What is said of a request that was queued: where, how much, how long, at what cost."""
     limit = bracket(profile, resources.time_min)
     open_to = f", in partitions of up to {human_time(limit)}" if limit else ""
     units = f"{resources.units} units of {human_time(resources.time_min)}, one after another"
@@ -214,8 +222,7 @@ def summary(resources: Resources, profile: SlurmProfile) -> str:
     charged = resources.account or ("your only account" if profile.accounts.needed else "no account")
     rows = {
         "where": profile.title,
-        "what": f"{resources.nodes} node{'s' * (resources.nodes > 1)}, on each {each}{cores} cores, {memory}",
-        "tasks": f"{resources.tasks}, with {resources.cpus_per_task} cores each",
+        **shape_rows(resources),
         "how long": (units if resources.units > 1 else human_time(resources.time_min)) + open_to,
         "cost": f"at most {cost:g} {kind}, charged to {charged}",
     }

@@ -66,6 +66,7 @@ class Cause(StrEnum):
     MISSING_FILE = "missing file"
     DAMAGED_FILE = "damaged file"
     NO_PERMISSION = "no permission"
+    UNSAFE_FOLDER = "unsafe folder"
     FILE_SYSTEM = "file system trouble"
     NO_ACCESS = "no access to the model"
     NOT_CACHED = "model or data not in the cache"

@@ -80,6 +80,7 @@ def compare(profile: SlurmProfile, live: Live, environ: Mapping[str, str]) -> li
         *_areas(profile, live.quotas, environ),
         *_software(profile, live.modules, environ),
         *_seen_from_compute(profile, live.compute),
+        *(Finding("told", "reported", hint) for hint in profile.hints),
     ]
 
 

@@ -6,22 +6,22 @@ Formats: slurm.schedmd.com, pages scontrol, sinfo and sacctmgr; checked on outpu
 from __future__ import annotations
 
 import contextlib
-import getpass
-import os
-import pwd
 import re
 import shlex
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from cluster.commands import ask
 from cluster.profile.load import SlurmProfile
+from cluster.profile.rules import Accounts
 from cluster.provenance import ROOT
 from cluster.quantities import duration_s
 from cluster.quota import Quota, read_quotas
 from cluster.site.environment import job_lines
 from cluster.slurm import client
+from cluster.slurm.limits import Association, ask_associations
+from cluster.slurm.shares import bare
 
 SINFO = ("--noheader", "--noconvert", "--exact", "--format=%D|%c|%m|%G|%P|%l")
 MODULES_S = 120.0
@@ -113,21 +113,21 @@ def user_accounts() -> tuple[str, ...] | None:
     Associations of the Alliance end in `_cpu` and `_gpu`, names to submit under do not
     (docs.alliancecan.ca, pages Running_jobs and Job_scheduling_policies).
     """
-    words = ("--noheader", "--parsable2", "show", "associations", f"user={_user()}", "format=account,user")
-    told = client.ask("sacctmgr", *words)
-    if told is None:
+    known = ask_associations()
+    return None if known is None else accounts_of(known)
+
+
+def accounts_of(associations: Iterable[Association]) -> tuple[str, ...]:
+    """Names to submit under."""
+    return tuple(sorted({bare(one.account) for one in associations}))
+
+
+def accounts_from(associations: Iterable[Association] | None) -> Accounts | None:
+    """What tells the names; None where Slurm does not know of accounts."""
+    if associations is None:
         return None
-    rows = (line.strip().split("|") for line in told.splitlines())
-    names = [row[0] for row in rows if row[1:] == [_user()] and row[0]]  # what has no user is a site's banner
-    return tuple(sorted({re.sub(r"_(cpu|gpu)$", "", name) for name in names}))
-
-
-def _user() -> str:
-    """Who this process is, whatever a variable says."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return getpass.getuser()
+    names = accounts_of(associations)
+    return lambda: names
 
 
 def _modules(profile: SlurmProfile, environ: Mapping[str, str]) -> str | None:
@@ -140,6 +140,35 @@ def _modules(profile: SlurmProfile, environ: Mapping[str, str]) -> str | None:
         "bash", "-lc", f'said=$( (\n{script}\n) 2>&1 ) || printf %s "$said" | tail -1', timeout_s=MODULES_S
     )
     return (told or "").strip()
+
+
+def loadable(profile: SlurmProfile, environ: Mapping[str, str]) -> list[tuple[tuple[str, ...], str | None]]:
+    """Each choice of modules of a profile, with why it cannot be loaded here: empty if it can, None if nobody knows."""
+    found = []
+    for choice in (profile.software.modules, *profile.software.choices):
+        fault = _modules(replace(profile, software=replace(profile.software, modules=choice)), environ)
+        found.append((choice, fault))
+        if fault is None:
+            break
+    return found
+
+
+def module_lines(profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
+    """What `launch.py env` says of the modules: whether those of the profile load, else which to take instead."""
+    known = loadable(profile, environ)
+    names, fault = known[0]
+    if not names or fault is None:
+        return ["# modules: not looked at, there is no module command here"] if names else []
+    lines = [f"# modules: {' '.join(names)} {f'cannot be loaded: {fault}' if fault else 'load'}"]
+    for choice, other in known[1:]:
+        if not other:
+            take = "" if not fault else f"; to take them: -o cluster.software.modules='[{', '.join(choice)}]'"
+            lines.append(f"# modules: {' '.join(choice)} load too{take}")
+    if fault and len(lines) == 1:
+        lines.append(
+            "# modules: none of the choices of the profile loads: see `module spider`, and write your own"
+        )
+    return lines
 
 
 def _compute(profile: SlurmProfile) -> dict[str, str]:

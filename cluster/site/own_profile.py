@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.files import write_new
@@ -292,7 +293,7 @@ def _storage(environ: Mapping[str, str], notes: dict[str, str], read: Mapping[st
     return Storage(home=area(()), project=area(PROJECT), scratch=area(SCRATCH), local="disk", **read)
 
 
-def _software(notes: dict[str, str], read: Mapping[str, str]) -> Software:
+def _software(notes: dict[str, str], read: Mapping[str, Any]) -> Software:
     """The Python that runs this is the one that jobs get: they see the same home."""
     notes["software.environment"] = "this Python's; compute nodes must see it at the same path"
     return Software(modules=(), environment=str(Path(sys.prefix)), **read)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Command = Literal["sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun"]
+Command = Literal["sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun", "sshare"]
 PATIENCE_S = 60.0
 """How long a command may take, where its caller does not say."""
 CONFIG_S = 15.0

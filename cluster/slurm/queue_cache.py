@@ -47,7 +47,7 @@ class QueueCache:
     """
 
     def __init__(self, root: Path | None = None, every_s: float = EVERY_S) -> None:
-        self.folder = _folder(root) if root else None
+        self.folder = cache_folder(root) if root else None
         self.every_s = every_s
         self.latest = Look()
         """As `job_is_alive` took it."""
@@ -114,10 +114,10 @@ class QueueCache:
 
     def _read(self, name: str) -> dict[str, Any]:
         kept = self._unwritten.get(name) or (_read(self.folder / f"{name}.json") if self.folder else {})
-        return kept if kept.get("of") == _origin() else {}
+        return kept if kept.get("of") == origin() else {}
 
     def _write(self, name: str, kept: dict[str, Any]) -> None:
-        kept["of"] = _origin()
+        kept["of"] = origin()
         if self.folder is None:
             self._unwritten[name] = kept
             return
@@ -131,7 +131,7 @@ class QueueCache:
 def forget(root: Path) -> None:
     """Have the next look ask anew: to be called by whoever has submitted or cancelled jobs of these runs."""
     with contextlib.suppress(OSError):
-        (_folder(root) / "squeue-asked.json").unlink(missing_ok=True)
+        (cache_folder(root) / "squeue-asked.json").unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -161,11 +161,12 @@ class _Kept:
     missed: dict[str, Any] = field(default_factory=dict)
 
 
-def _folder(root: Path) -> Path:
+def cache_folder(root: Path) -> Path:
+    """Where what this user was answered is kept."""
     return root / f".queue-{getpass.getuser()}"
 
 
-def _origin() -> list[str]:
+def origin() -> list[str]:
     """Whose answers are kept, in which form: a sandbox's are another's."""
     return [SQUEUE[-1], os.environ.get("SLURM_CONF", "")]
 

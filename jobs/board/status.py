@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.profile.load import Profile, detect, load_profile
+from cluster.profile.load import Profile, SlurmProfile, detect, load_profile
 from cluster.profile.schema import nearest
 from cluster.run.run_folder import RunFolder, all_runs
 from cluster.run.state import State
 from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
+from cluster.site.notices import Notices
 from cluster.slurm import client
 from cluster.slurm.queue import Look
 from cluster.slurm.queue_cache import EVERY_S, SANDBOX_S, QueueCache
@@ -56,11 +57,13 @@ class Wishes:
         names: parts of names of runs or grids, or of labels of a grid's points; none is all.
         states: words of `State`; none is all.
         grid: name of the grid whose cells alone are meant.
+        outages: calendar of planned outages, instead of the profile's.
     """
 
     names: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     grid: str | None = None
+    outages: str | None = None
 
     def __post_init__(self) -> None:
         for state in self.states:
@@ -84,6 +87,8 @@ class Collector:
         self.profile = _profile(environ)
         self.cache: QueueCache | None = None
         self.unasked = ""
+        self.queues: set[str] = set()
+        self._told: tuple[float, list[str]] = (-math.inf, [])
 
     def collect(self) -> Status:
         """The state of all that is wanted.
@@ -117,7 +122,7 @@ class Collector:
             look=world.look,
             unasked=self.unasked,
             time=now,
-            warnings=tuple(self._purges(runs, statuses, now)),
+            warnings=(*self._purges(runs, statuses, now), *self._notices(now)),
         )
 
     def standings(self, cells: Sequence[Cell]) -> dict[str, Standing]:
@@ -176,6 +181,7 @@ class Collector:
 
     def _look(self, profiles: set[str]) -> Look:
         """The queue that the runs are in. Nobody is asked where nothing was submitted that is not done."""
+        self.queues = profiles - {""}
         if not profiles:
             self.unasked = "nothing is submitted"
             return Look()
@@ -255,6 +261,16 @@ class Collector:
         told = purge_notice(idle, days, now)
         return [told] if told else []
 
+    def _notices(self, now: float) -> list[str]:
+        """What there is to know of the cluster: of this machine, else of the one that all runs are on."""
+        told_at, told = self._told
+        if now - told_at >= EVERY_S:
+            name = next(iter(self.queues)) if len(self.queues) == 1 else None
+            profile = self.profile if isinstance(self.profile, SlurmProfile) else _slurm(name, self.environ)
+            told = Notices(root=self.root, profile=profile).all(outages=self.wishes.outages)
+            self._told = (now, told)
+        return told
+
 
 def standings(cells: Sequence[Cell]) -> dict[str, Standing]:
     """Where some cells stand, by their names, whichever folder of runs they are in."""
@@ -322,6 +338,15 @@ def _profile(environ: Mapping[str, str]) -> Profile | None:
         return load_profile(detect(environ), (), environ)
     except ClusterError:
         return None
+
+
+def _slurm(name: str | None, environ: Mapping[str, str]) -> SlurmProfile | None:
+    """The profile of a cluster that can be asked from here; None where that is not known."""
+    try:
+        found = load_profile(name, (), environ) if name and client.installed("squeue") else None
+    except ClusterError:
+        return None
+    return found if isinstance(found, SlurmProfile) else None
 
 
 def _sandbox(environ: Mapping[str, str]) -> dict[str, str] | None:

@@ -23,7 +23,11 @@ SHORT = {
     "gpu": ("WORD", "model or slice: a100, h100, ..."),
     "mem": ("SIZE", "of a node: 64G"),
     "units": ("N", "jobs that share a run one after another, or auto"),
-    "hours": ("HOURS", "estimate of the whole run, for --units auto"),
+    "hours": (
+        "HOURS",
+        "estimate of one training (one stage of one run), all its units together: says how many",
+    ),
+    "outages": ("URL|FILE", "calendar (.ics) of planned outages"),
 }
 """Options that are short for an override of the profile, `cluster.<option>`: their values and what they are for."""
 
@@ -58,6 +62,7 @@ def _where_and_how(parser: argparse.ArgumentParser) -> None:
     for name, (value, text) in SHORT.items():
         slurm.add_argument(f"--{name}", metavar=value, help=text)
     parser.add_argument("--inline", action="store_true", help="run in this process")
+    parser.add_argument("--yes", action="store_true", help="submit without asking")
     look = parser.add_mutually_exclusive_group()
     look.add_argument(
         "--dry-run",
@@ -65,6 +70,7 @@ def _where_and_how(parser: argparse.ArgumentParser) -> None:
         help="tell what would run and what stands in the way; start and write nothing",
     )
     look.add_argument("--test-only", action="store_true", help="ask Slurm whether and when it would start")
+    parser.add_argument("--script", action="store_true", help="with --dry-run: also what sbatch gets")
 
 
 def _slurm(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -189,7 +195,6 @@ def _array_options(parser: argparse.ArgumentParser) -> None:
     slurm.add_argument(
         "--per-gpu", type=_items, metavar="N", help="cells that are answered at once on one GPU"
     )
-    parser.add_argument("--yes", action="store_true", help="submit without asking")
 
 
 def ablate_options(parser: argparse.ArgumentParser) -> None:
@@ -231,6 +236,8 @@ def watch_options(parser: argparse.ArgumentParser) -> None:
 
 def status_options(parser: argparse.ArgumentParser) -> None:
     watch_options(parser)
+    value, told = SHORT["outages"]
+    parser.add_argument("--outages", metavar=value, help=f"{told} (default: the profile's)")
     _json(parser)
 
 

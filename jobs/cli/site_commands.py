@@ -58,11 +58,12 @@ def _fetched(request: PrefetchRequest) -> Iterator[tuple[dict[str, Any], tuple[s
 def env_command(request: EnvRequest) -> int:
     """Tell how jobs come by their Python, or build it."""
     from cluster.site.environment import build, describe
+    from cluster.site.live import module_lines
 
     profile = slurm_only(profile_of(request.where))
     if request.build:
         build(profile, os.environ)
-    print(*describe(profile, os.environ), sep="\n")
+    print(*describe(profile, os.environ), *module_lines(profile, os.environ), sep="\n")
     return 0
 
 

@@ -5,6 +5,7 @@ Each imports its room when it is called: who asks for the board need not wait fo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cluster.errors import ClusterError
@@ -49,6 +50,10 @@ def watch_command(request: WatchRequest) -> int:
 
 def _wishes(request: WatchRequest) -> Wishes:
     """What of all is to be shown: a name that is a grid's alone asks for its board, one of a cell for its run's."""
+    return replace(_named(request), outages=request.where.last("outages"))
+
+
+def _named(request: WatchRequest) -> Wishes:
     from jobs.board.status import Wishes
 
     known, names = Names(request.where.root()), request.names

@@ -19,8 +19,10 @@ from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import Resources, more_memory, plan_resources
 from cluster.profile.rules import Accounts, find_kind
 from cluster.run.run_folder import CellFolder, RunFolder
+from cluster.site.live import accounts_from
+from cluster.slurm.limits import Association, narrowest
 from cluster.slurm.queue import still_queued
-from cluster.slurm.queued_job import QueuedJob, counted
+from cluster.slurm.queued_job import QueuedJob
 from jobs.cell.cell import Cell
 from jobs.grid.array_options import ArrayOptions
 from jobs.grid.reconcile import Reconciled
@@ -61,7 +63,7 @@ def plan_arrays(
     found: Reconciled,
     told: Mapping[str, Mapping[str, Any]],
     profile: SlurmProfile,
-    accounts: Accounts | None,
+    associations: Sequence[Association] | None,
     options: ArrayOptions,
 ) -> list[SlotArray]:
     """The arrays that bring the missing cells about, in the order in which they are to be submitted.
@@ -70,7 +72,7 @@ def plan_arrays(
         found: the grid as it is.
         told: what the job on each run is told, by its folder.
         profile: of the cluster.
-        accounts: of the user.
+        associations: of the user with accounts; None where Slurm does not know of accounts.
         options: of the user.
 
     Raises:
@@ -78,6 +80,7 @@ def plan_arrays(
     """
     missing = found.missing()
     levels = _levels(missing)
+    accounts = accounts_from(associations)
     arrays: list[SlotArray] = []
     ends: dict[str, tuple[int, ...]] = {}  # the last round that works on a run, by its folder
     for group in _groups(missing, levels, told):
@@ -90,7 +93,7 @@ def plan_arrays(
         arrays += _rounds(group, resources, count, profile, after, jobs, len(arrays))
         last = tuple(place for place, array in enumerate(arrays) if array.round == arrays[-1].round)
         ends.update(dict.fromkeys((cell.run for cell in group if cell.job == "train"), last))
-    return _fitted(arrays, profile, found.look.jobs)
+    return _fitted(arrays, profile, associations or (), found.look.jobs)
 
 
 def check_parents(arrays: Sequence[SlotArray], found: Reconciled) -> None:
@@ -254,23 +257,25 @@ def _jobs_of(runs: Iterable[str], found: Reconciled) -> tuple[str, ...]:
     return tuple(dict.fromkeys(job for job in (*ours, *others) if job))
 
 
-def _fitted(arrays: list[SlotArray], profile: SlurmProfile, queue: Sequence[QueuedJob]) -> list[SlotArray]:
+def _fitted(
+    arrays: list[SlotArray],
+    profile: SlurmProfile,
+    associations: Sequence[Association],
+    queue: Sequence[QueuedJob],
+) -> list[SlotArray]:
     """The arrays with so few slots that the site takes them: its slots do the rest one after another.
 
     Raises:
         ClusterError: there is not even room for one slot of each.
     """
-    if profile.limits.jobs is None:
-        return arrays
-    room = profile.limits.jobs - sum(job.elements for job in queue)
     wanted = sum(array.resources.units for array in arrays)
-    if wanted <= room:
+    account = arrays[0].resources.account if arrays else None
+    limit = narrowest(profile, account, associations, queue, wanted)
+    if limit is None:
         return arrays
+    room = limit.left
     if room < len(arrays):
-        raise ClusterError(
-            f"{len(arrays)} arrays: {profile.name} takes {profile.limits.jobs} jobs of one user, and {counted(queue)} "
-            f"are in the queue; wait until some have ended, and give the same command again {profile.limits.cite()}"
-        )
+        raise ClusterError(f"{len(arrays)} arrays of a slot or more: {limit.refusal(len(arrays))}")
     share = (room - len(arrays)) / (wanted - len(arrays))
     return [_smaller(array, 1 + math.floor((array.resources.units - 1) * share)) for array in arrays]
 

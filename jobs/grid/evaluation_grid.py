@@ -51,7 +51,8 @@ def evaluate_run(
         folder=wanted.folder,
         wanted=wanted.worklist(wanted.cells),
         context=context,
-        how=replace(how, yes=True),
+        how=how,
+        unasked=True,
         options=ArrayOptions(answer_gpus=profile.gpus if isinstance(profile, SlurmProfile) else None),
         record=partial(_record, wanted),
     )

@@ -12,13 +12,13 @@ from cluster.errors import INTERRUPTED, ClusterError
 from cluster.job.unit import terms
 from cluster.launch.submit import CHECKPOINT_BYTES, PreparedJob, ask_controller, prepare_job, submit_slurm
 from cluster.profile.load import SlurmProfile
-from cluster.profile.resources import difference, gpu_hours
-from cluster.profile.rules import Accounts
+from cluster.profile.resources import difference
 from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
 from cluster.run.state import OPEN, STOPPED, State
+from cluster.slurm.limits import Association
 from cluster.slurm.queue import Look, cancel, still_queued
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.script import SIGNAL_S, signal_seconds
@@ -26,11 +26,13 @@ from cluster.slurm.submission import Submission, forget_record, readable
 from jobs.cell.cell import Cell, Worklist
 from jobs.grid.array_options import ArrayOptions
 from jobs.grid.arrays import SlotArray, check_parents, plan_arrays
+from jobs.grid.offer import offer_of
 from jobs.grid.reconcile import Reconciled, reconcile
 from jobs.grid.show import tell_failed, tell_standstill
-from jobs.launch.queue import WATCH, Queue
+from jobs.launch.queue import WATCH
+from jobs.launch.site_checks import Site
 from jobs.recipe.context import Context, How
-from jobs.recipe.describe import agreed, refused, uneven_batch
+from jobs.recipe.describe import agreed, refused, uneven_batch, warn
 from jobs.recipe.meter import many
 from jobs.work.call import JobCall
 
@@ -45,6 +47,8 @@ class GridQueue:
     context: Context
     how: How
     options: ArrayOptions
+    unasked: bool = False
+    """It is small, and submitted without asking unless it turns out not to be."""
     record: Callable[[], None] | None = None
     """Writes the plan down, where it is a new one: called when everything is granted, before anything begins."""
 
@@ -80,20 +84,27 @@ class GridQueue:
         Returns:
             The exit status.
         """
-        queue = Queue.of(self.context, self.how)
+        site = Site.of(self.profile, self.folder.root, self.how.dry_run)
         tell_failed(self.folder, found)
         tell_standstill(found)
-        arrays = plan_arrays(found, self.wanted.runs, self.profile, queue.accounts, self.options)
-        show_arrays(arrays, self.profile)
-        for text in self._changes(found, arrays, queue.accounts):
+        arrays = plan_arrays(found, self.wanted.runs, site.profile, site.associations, self.options)
+        offer = offer_of(self.folder, self.wanted, arrays, site.profile, self.options)
+        if arrays:
+            notes = site.notes(self.folder.root, offer.asked) if self.how.dry_run else ()
+            replace(offer, notes=notes).show()
+        for text in self._changes(found, arrays, site.associations):
             print(text)
         for text in dict.fromkeys(note for array in arrays if (note := self._uneven(array))):
             print(text)
-        if refused([*queue.obstacles, *obstacles] if arrays else []) and not self.how.dry_run:
-            return 2
-        if self.how.dry_run or self.how.test_only:
-            return self._rehearse(arrays, [*queue.obstacles, *obstacles])
-        if (arrays or found.unwanted) and not agreed(self._question(arrays, found), self.how.yes):
+        status = refused([*site.obstacles, *obstacles] if arrays else [])
+        if self.how.dry_run or (self.how.test_only and not status):
+            self._rehearse(arrays)
+        if status or self.how.dry_run or self.how.test_only:
+            return status
+        if offer.doubt and self.how.yes:
+            warn(offer)
+        quiet = self.how.yes or (self.unasked and not offer.doubt)
+        if (arrays or found.unwanted) and not agreed(self._question(arrays, found), quiet):
             return 0
         self.folder.create()
         with self.folder.lease():
@@ -108,13 +119,13 @@ class GridQueue:
         return 0
 
     def _changes(
-        self, found: Reconciled, arrays: Sequence[SlotArray], accounts: Accounts | None
+        self, found: Reconciled, arrays: Sequence[SlotArray], known: Sequence[Association] | None
     ) -> list[str]:
         """What is asked for instead of what it would be without `--more-mem`."""
         if self.options.more_memory == 1:
             return []
         plain = replace(self.options, more_memory=1.0)
-        before = plan_arrays(found, self.wanted.runs, self.profile, accounts, plain)
+        before = plan_arrays(found, self.wanted.runs, self.profile, known, plain)
         pairs = (
             (array.name, difference(old.resources, array.resources)) for old, array in zip(before, arrays)
         )
@@ -180,19 +191,17 @@ class GridQueue:
                 f"queued: job {submission.job} {submission.name}, {many(array.resources.units, 'slot')}{waits}"
             )
 
-    def _rehearse(self, arrays: Sequence[SlotArray], obstacles: Sequence[str]) -> int:
+    def _rehearse(self, arrays: Sequence[SlotArray]) -> None:
         """Show, or have the controller look at, the scripts."""
         snapshot = Snapshot.of(self.folder.root)
-        for number, array in enumerate(arrays):
+        for number, array in enumerate(arrays, 1):
             after = [*(f"JOB-OF-ARRAY-{place + 1}" for place in array.after), *array.after_jobs]
             if self.how.test_only:
                 prepared = self._prepared(array, [], "test", snapshot)
-                print(f"array {number + 1}, {prepared.name}: {ask_controller(prepared)}")
-            else:
-                print(
-                    f"array {number + 1}: what sbatch gets\n{self._prepared(array, after, 'dry', snapshot).text}"
-                )
-        return 2 if obstacles and arrays else 0
+                print(f"array {number}, {prepared.name}: {ask_controller(prepared)}")
+            elif self.how.script:
+                text = self._prepared(array, after, "dry", snapshot).text
+                print(f"array {number}: what sbatch gets\n{text}")
 
     def _prepared(self, array: SlotArray, after: Sequence[str], wave: str, snapshot: Snapshot) -> PreparedJob:
         keep = self.folder.list_path if wave in ("dry", "test") else self.folder.write_list
@@ -240,7 +249,9 @@ class GridQueue:
             print("".join(f"to be done here: {cell.name}\n" for cell in found.missing()), end="")
             return 0
         missing = found.missing()
-        if missing and not agreed(f"do {many(len(missing), 'cell')} on this machine", self.how.yes):
+        if missing and not agreed(
+            f"do {many(len(missing), 'cell')} on this machine", self.how.yes or self.unasked
+        ):
             return 0
         self.folder.create()
         with self.folder.lease():
@@ -301,25 +312,6 @@ def withdraw(folder: GridFolder, found: Reconciled) -> None:
         if holder and holder.job and found.look.rows_of(holder):  # its id may be another cluster's
             cancel(holder.job)
             print(f"cancelled: job {holder.job}, which worked on {cell.name}")
-
-
-def show_arrays(arrays: Sequence[SlotArray], profile: SlurmProfile) -> None:
-    """What would be submitted, a line for each array."""
-    from cluster.quantities import human_memory, human_time
-
-    for number, array in enumerate(arrays, 1):
-        asked = array.resources
-        each = f"{asked.gpus_per_node} x {asked.gpu}" if asked.gpu else many(asked.tasks_per_node, "task")
-        memory = f", {human_memory(asked.mem_mb)}" if asked.mem_mb else ""
-        after = f", after array {', '.join(str(place + 1) for place in array.after)}" if array.after else ""
-        print(
-            f"  array {number} {array.name:<5} {many(len(array.cells), 'cell')}, {many(asked.units, 'slot')} of "
-            f"{asked.nodes} x ({each}{memory}), {human_time(asked.time_min)} each{after}"
-        )
-    if arrays:
-        hours = sum(gpu_hours(array.resources) for array in arrays)
-        kind = "GPU-hours" if arrays[0].resources.gpu else "task-hours"
-        print(f"  at most {hours:,.0f} {kind} on {profile.name} if every slot takes its whole time")
 
 
 def last_submission(folder: GridFolder) -> Submission | None:

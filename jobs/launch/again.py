@@ -13,12 +13,14 @@ from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.resources import Resources, difference, more_memory, resources_again, summary
 from cluster.records import unless_damaged
 from cluster.run.run_folder import FOLDER, RunFolder, all_runs
-from cluster.slurm.queue import cancel
+from cluster.slurm.queue import Look, cancel
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import Submission, recorded
 from jobs.launch.retry import MORE, lost_parent, never_to_start, prepared_training, still_standing
+from jobs.launch.site_checks import Site
 from jobs.recipe.context import How, Where, context_again
-from jobs.recipe.describe import agreed
+from jobs.recipe.describe import agreed, refused, warn
+from jobs.recipe.offer import Offer, Part, told
 from jobs.recipe.weights import check_signature
 from layalign.config import RunConfig
 
@@ -72,18 +74,57 @@ def retry_runs(runs: Sequence[RunFolder], where: Where, how: How, more_mem: bool
     todo = [_again(run, where, how, more_mem, run.path in named) for run in every]
     for one in todo:
         print(one.told())
-    paths = {one.run.path for one in todo}
-    if not todo or how.dry_run or how.test_only:
-        _rehearse(todo, how, paths)
+    if not todo:
         return 0
-    for one in todo:
-        _prepared(one, paths)  # refused before anything is asked or submitted
-    if not agreed(_question(todo), how.yes):
+    paths = {one.run.path for one in todo}
+    prepared = [_prepared(one, paths) for one in todo]  # refused before anything is asked or submitted
+    offer, against = _offer(todo, how)
+    if how.dry_run:
+        offer.show()
+    status = refused(against)
+    _rehearse(todo, prepared, how)
+    if status or how.dry_run or how.test_only:
+        return status
+    if offer.doubt and how.yes:
+        warn(offer)
+    if not agreed(f"{_question(todo)}: {offer.cost}", how.yes):
         return 0
     for one in todo:
         _submit(one)
     forget(todo[0].run.root)
     return 0
+
+
+def _offer(todo: Sequence[Again], how: How) -> tuple[Offer, list[str]]:
+    """What would be submitted, and why it cannot be."""
+    parts = [
+        Part(
+            what=f"stage {one.run.stage}",
+            told=f"{one.run.path.name}: {told(one.resources)}",
+            resources=one.resources,
+        )
+        for one in todo
+    ]
+    root, notes, against = todo[0].run.root, list[str](), list[str]()
+    queue = Look.attempt().jobs
+    for profile, group in _by_site(todo):
+        site, asked = Site.of(profile, root, how.dry_run), [one.resources for one in group]
+        full = site.no_room(asked, queue)
+        against += [*site.obstacles, *([full] if full else [])]
+        notes += site.notes(root, asked) if how.dry_run else ()
+    names = ", ".join(one.run.path.name for one in todo)
+    title = f"train {names} again on {todo[0].profile.title}"
+    return Offer(title=title, parts=parts, notes=list(dict.fromkeys(notes))), list(dict.fromkeys(against))
+
+
+def _by_site(todo: Sequence[Again]) -> list[tuple[SlurmProfile, list[Again]]]:
+    """Trainings by the cluster and the account that they are charged to."""
+    found: dict[tuple[str, str | None], tuple[SlurmProfile, list[Again]]] = {}
+    for one in todo:
+        account = one.resources.account
+        site = found.setdefault((one.profile.name, account), (replace(one.profile, account=account), []))
+        site[1].append(one)
+    return list(found.values())
 
 
 def _question(todo: Sequence[Again]) -> str:
@@ -152,10 +193,9 @@ def _again(run: RunFolder, where: Where, how: How, more_mem: bool, named: bool) 
                 f"{run.title}: no node of {profile.name} has more memory than it asked for; lower "
                 "training.micro_batch or the number of tasks on a node (train -o ...)"
             )
-    told = standing.submission.told
+    submission = standing.submission
     if context.data and context.data_named:
-        told = {**told, "data": str(context.data)}
-    submission = replace(standing.submission, told=told)
+        submission = replace(submission, told={**submission.told, "data": str(context.data)})
     return Again(run=run, submission=submission, profile=profile, resources=resources, waiting=standing.ids)
 
 
@@ -178,20 +218,21 @@ def _prepared(one: Again, before: Container[Path] = ()) -> PreparedJob:
             raise ClusterError(lost_parent(run, parent))
     config = run.read_config()
     check_signature(run, RunConfig.from_dict(config), one.submission.told.get("parent"))
-    told = {"run": str(run.path), "config": config, **one.submission.told}
-    return prepared_training(run, told, one.profile, one.resources, waits or None)
+    call = {"run": str(run.path), "config": config, **one.submission.told}
+    return prepared_training(run, call, one.profile, one.resources, waits or None)
 
 
-def _rehearse(todo: Sequence[Again], how: How, before: Container[Path]) -> None:
+def _rehearse(todo: Sequence[Again], prepared: Sequence[PreparedJob], how: How) -> None:
     """Show, or have the controller look at, the scripts; it knows of no job that is not queued yet."""
-    for one in todo:
-        prepared = _prepared(one, before)
-        if how.dry_run:
-            print(prepared.text)
-        elif "JOB-OF-" in prepared.text:
+    for one, job in zip(todo, prepared):
+        if how.script:
+            print(job.text)
+        if not how.test_only:
+            continue
+        if "JOB-OF-" in job.text:
             print(f"{one.run.path.name}: not asked about: it waits for a job that is not queued yet")
         else:
-            print(f"{one.run.path.name}: {ask_controller(prepared)}")
+            print(f"{one.run.path.name}: {ask_controller(job)}")
 
 
 def _submit(one: Again) -> None:

@@ -13,13 +13,11 @@ from cluster.job.race import ends_of, forget_race, new_rival, submission_state_o
 from cluster.launch.submit import PreparedJob, ask_controller, submit_slurm
 from cluster.logs.failure import failure_of
 from cluster.profile.load import SlurmProfile, slurm_only
-from cluster.profile.resources import Resources, account_obstacle, folder_obstacle, plan_resources, summary
-from cluster.profile.rules import Accounts
+from cluster.profile.reasons import reasons
+from cluster.profile.resources import Resources, gpu_hours, plan_resources, shape_rows, summary
 from cluster.run.run_folder import RunFolder
-from cluster.site.environment import home
-from cluster.site.live import user_accounts
 from cluster.slurm import client
-from cluster.slurm.queue import cancel, job_is_alive
+from cluster.slurm.queue import Look, cancel, job_is_alive
 from cluster.slurm.queue_cache import forget
 from cluster.slurm.submission import SubmissionState
 from jobs.launch.race import rivals_of
@@ -31,13 +29,18 @@ from jobs.launch.retry import (
     prepared_training,
     still_standing,
 )
+from jobs.launch.site_checks import Site
 from jobs.recipe.context import Context, How
-from jobs.recipe.describe import describe, refused, uneven_batch
+from jobs.recipe.describe import agreed_to, describe, refused, uneven_batch
+from jobs.recipe.offer import Offer, Part, told
 from jobs.recipe.plan import Plan, training_obstacles
 
 WATCH = 'squeue --me -o "%.18i %.30j %.10T %.10M %k"'
 UNKNOWN = "JOB-OF-STAGE-1"
 """What stands in a dry run for a job that has no id yet."""
+
+SAID = 160
+"""Of what a command complains, so much is told in a note."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +70,9 @@ class Item:
 class Queue:
     """How one command submits."""
 
-    profile: SlurmProfile
+    site: Site
     context: Context
     how: How
-    accounts: Accounts | None
-    obstacles: tuple[str, ...]
-    """What concerns every job."""
     force: bool
     """Make runs anew that are there already."""
     race: str | None
@@ -80,26 +80,8 @@ class Queue:
 
     @classmethod
     def of(cls, context: Context, how: How, force: bool = False, race: str | None = None) -> Queue:
-        profile = slurm_only(context.profile)
-        accounts = None if how.dry_run and profile.account else _accounts()
-        wrong_account = account_obstacle(profile, accounts)
-        found = [
-            None if how.dry_run else _no_slurm(profile),
-            wrong_account or _no_account(profile),
-            folder_obstacle(profile, context.runs, os.environ),
-            _no_environment(profile),
-        ]
-        if wrong_account:  # so that the rest of the request can be told nevertheless
-            profile, accounts = replace(profile, account=None), None
-        return cls(
-            profile=profile,
-            context=context,
-            how=how,
-            accounts=accounts,
-            obstacles=tuple(text for text in found if text),
-            force=force,
-            race=race,
-        )
+        site = Site.of(slurm_only(context.profile), context.runs, how.dry_run)
+        return cls(site=site, context=context, how=how, force=force, race=race)
 
     def item(self, plan: Plan, before: Sequence[Item], command: str) -> Item:
         """What is to become of a run: it is done or queued, or it is asked for, or something stands in the way.
@@ -136,8 +118,8 @@ class Queue:
         found += training_obstacles(plan, self.context.data, os.environ, first, command, job_is_alive)
         requests = []
         try:
-            for rival in rivals_of(self.profile, self.race):
-                requests.append((rival, plan_resources(rival, plan.config.gpus, accounts=self.accounts)))
+            for rival in rivals_of(self.site.profile, self.race):
+                requests.append((rival, plan_resources(rival, plan.config.gpus, accounts=self.site.accounts)))
         except ClusterError as error:
             found.append(str(error))
         if standing and not self.force:
@@ -192,13 +174,26 @@ class Queue:
             The exit status.
         """
         todo = [item for item in items if not item.settled]
-        obstacles = [text for item in todo for text in (*self.obstacles, *item.obstacles)]
-        for item in items if self.how.dry_run else ():
-            self._show(item)
+        offer, obstacles = offer_of(todo), [*(self.site.obstacles if todo else ())]
+        obstacles += (text for item in todo for text in item.obstacles)
+        look = Look() if not offer.parts or self._unasked() else Look.attempt()
+        obstacles += self._no_room(todo, look)
+        if self.how.dry_run:
+            notes = self.site.notes(self.context.runs, offer.asked)
+            self._show(
+                items, replace(offer, notes=[*notes, *([look.silence[:SAID]] if look.silence else [])])
+            )
+        elif look.silence and not obstacles:
+            raise ClusterError(look.silence)
         for text in dict.fromkeys(note for item in todo for note in item.uneven()):
             print(text)
         if obstacles or self.how.dry_run:
-            return refused(obstacles)
+            status = refused(obstacles)
+            if self.how.script:
+                self._scripts(items)
+            return status
+        if offer.doubt and not self.how.test_only and not agreed_to(offer, self.how.yes):
+            return 0
         for item in items:
             if item.settled:
                 print(item.settled)
@@ -213,16 +208,31 @@ class Queue:
             print(f"watch: {WATCH}")
         return 0
 
-    def _show(self, item: Item) -> None:
-        describe(item.plan, self.context, item.settled)
-        parent = item.plan.parent
-        for profile, resources in item.requests:
-            known = self.dependency(parent)
-            last = f"_{resources.units - 1}" if resources.units > 1 else ""
-            waits = known or (f"afterok:{UNKNOWN}{last}" if parent and not parent.is_done() else None)
-            print(summary(resources, profile))
-            text = self._prepared(item, profile, resources, waits).text
-            print(f"  {'script':<12} what sbatch gets\n{text}")
+    def _no_room(self, todo: Sequence[Item], look: Look) -> list[str]:
+        """Why the queue does not take all that is to be submitted."""
+        freed = {job for item in todo if item.standing for job in item.standing.ids}
+        asked = [resources for item in todo for _, resources in item.requests]
+        told = self.site.no_room(asked, [row for row in look.jobs if row.job not in freed])
+        return [told] if told else []
+
+    def _show(self, items: Sequence[Item], offer: Offer) -> None:
+        """What would become of the items: first all of it, then each."""
+        if offer.parts:
+            offer.show()
+        for item in items:
+            describe(item.plan, self.context, item.settled)
+            for _, resources in item.requests:
+                print("\n".join(f"  {key:<12} {value}" for key, value in shape_rows(resources).items()))
+
+    def _scripts(self, items: Sequence[Item]) -> None:
+        for item in items:
+            parent = item.plan.parent
+            for profile, resources in item.requests:
+                known = self.dependency(parent)
+                last = f"_{resources.units - 1}" if resources.units > 1 else ""
+                waits = known or (f"afterok:{UNKNOWN}{last}" if parent and not parent.is_done() else None)
+                text = self._prepared(item, profile, resources, waits).text
+                print(f"what sbatch gets for {item.plan.run.path.name}\n{text}")
 
     def _submit(self, item: Item) -> None:
         run, standing, parent = item.plan.run, item.standing, item.plan.parent
@@ -291,39 +301,33 @@ def queue_training(
     return queue.conclude(items)
 
 
-def _accounts() -> Accounts | None:
-    """The user's accounts, asked for once; None where Slurm does not know of accounts."""
-    known = user_accounts()
-    return None if known is None else lambda: known
-
-
-def _no_slurm(profile: SlurmProfile) -> str | None:
-    if client.installed("sbatch"):
-        return None
-    login = f" (on {profile.login})" if profile.login else ""
-    return f"there is no sbatch here: give the command on a login node of {profile.name}{login}, or add --dry-run"
-
-
-def _no_account(profile: SlurmProfile) -> str | None:
-    """Where accounts cannot be asked for, one that is named is believed."""
-    if profile.account or not profile.accounts.needed or client.installed("sacctmgr"):
-        return None
-    return f"no account: there is no sacctmgr here that could say which are yours on {profile.name}; give --account"
-
-
-def _no_environment(profile: SlurmProfile) -> str | None:
-    """Nodes whose disk is memory take an environment that lies ready."""
-    if ready := profile.software.environment:
-        there = Path(ready, "bin", "python").exists()
-        return (
-            None if there else f"no Python in {ready}/bin, which software.environment of {profile.word} names"
+def offer_of(items: Sequence[Item]) -> Offer:
+    """What would be submitted of trainings that have a request; of alternatives the dearest counts."""
+    asked = [(item, max((one for _, one in item.requests), key=gpu_hours)) for item in items if item.requests]
+    parts = [
+        Part(what=f"stage {item.plan.config.stage}", told=_part_told(item, resources), resources=resources)
+        for item, resources in asked
+    ]
+    stages = " and ".join(str(item.plan.config.stage) for item, _ in asked)
+    why: dict[str, str] = {}
+    for item, resources in asked[:1]:
+        profile = item.requests[0][0]
+        why = reasons(
+            profile, resources, item.plan.config.gpus, "each stage" if len(asked) > 1 else "the stage"
         )
-    if profile.storage.local != "memory" or os.environ.get("LAYALIGN_VENV"):
-        return None
-    folder = home(profile, os.environ)
-    if (folder / "venv").exists():
-        return None
-    return (
-        f"no environment in {folder}, and nodes of {profile.name} do not make their own; on a login node: "
-        f"python launch.py env --cluster {profile.word} --build"
+    title = f"train stage {stages}"
+    if asked:
+        item, profile = asked[0][0], asked[0][0].requests[0][0]
+        title += f" of {item.plan.config.name} on {profile.title}"
+    return Offer(title=title, parts=parts, reasons=why)
+
+
+def _part_told(item: Item, resources: Resources) -> str:
+    parent = item.plan.parent
+    after = f", after stage {parent.stage}" if parent and not parent.is_done() else ""
+    raced = (
+        f" (of {len(item.requests)} alternatives: the first to start has the run)"
+        if item.requests[1:]
+        else ""
     )
+    return f"{told(resources)}{after}{raced}"

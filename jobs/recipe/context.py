@@ -42,6 +42,11 @@ class Where:
         """The keys of the profile that were typed: `mem` of `cluster.mem=64G`."""
         return frozenset(one.removeprefix(SECTION).partition("=")[0].strip() for one in self.split()[0])
 
+    def last(self, key: str) -> str | None:
+        """What was typed last for a key of the profile: `64G` of `cluster.mem=64G`."""
+        pairs = (one.removeprefix(SECTION).partition("=") for one in self.split()[0])
+        return {name.strip(): value for name, _, value in pairs}.get(key)
+
     def root(self) -> Path:
         """The folder of all runs; it need not exist.
 
@@ -54,6 +59,23 @@ class Where:
         if not os.path.isdir(there):
             raise ClusterError(
                 f"the folder of all runs {root} cannot be written: Not a directory: {there}; "
+                "choose another place with --runs FOLDER or $LAYALIGN_RUNS"
+            )
+        return root
+
+    def root_to_write(self) -> Path:
+        """The same, where it can be made and written.
+
+        Raises:
+            ClusterError: as `root`, or nobody lets this user write there.
+        """
+        root = self.root()
+        there = next(path for path in (root, *root.parents) if os.path.lexists(path))
+        if (
+            not os.access(there, os.W_OK | os.X_OK) or not os.statvfs(there).f_blocks
+        ):  # as /proc, whoever asks
+            raise ClusterError(
+                f"the folder of all runs {root} cannot be written: {there} takes no files of yours; "
                 "choose another place with --runs FOLDER or $LAYALIGN_RUNS"
             )
         return root
@@ -71,6 +93,12 @@ class How:
     """Work in this process."""
     yes: bool = False
     """Ask nothing: the user has agreed."""
+    script: bool = False
+    """Of a dry run: also what sbatch gets."""
+
+    def __post_init__(self) -> None:
+        if self.script and not self.dry_run:
+            raise ClusterError("--script shows what sbatch would get: add --dry-run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,13 +168,17 @@ def context_of(where: Where, how: How) -> Context:
         raise ClusterError(
             f"--test-only asks a Slurm, and {profile.name} has none: name a cluster by --cluster"
         )
+    if how.script and not slurm:
+        raise ClusterError(
+            f"--script shows what sbatch gets, and {profile.name} has no queue: name a cluster by --cluster"
+        )
     given = where.data or os.environ.get("LAYALIGN_DATA")
     data = Path(given).expanduser().absolute() if given else None
     if data and not data.is_dir():
         raise ClusterError(f"data folder {data} does not exist; name another with --data or LAYALIGN_DATA")
     return Context(
         profile=profile,
-        runs=where.root(),
+        runs=where.root_to_write(),
         data=data,
         data_named=where.data is not None,
         overrides=where.split()[1],

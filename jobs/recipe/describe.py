@@ -9,6 +9,7 @@ from typing import TypeVar
 from cluster.errors import FAILED, MISTAKE, ClusterError
 from cluster.profile.load import SlurmProfile
 from jobs.recipe.context import Context
+from jobs.recipe.offer import Offer
 from jobs.recipe.plan import Plan, data_check
 from jobs.reliability.rate import rate_in
 from layalign.training.interval import MOST
@@ -74,6 +75,7 @@ def uneven_batch(batch: int, micro_batch: int, processes: int) -> str | None:
 def refused(obstacles: Iterable[str]) -> int:
     """Tell each thing that stands in the way, once; the exit status."""
     every = list(dict.fromkeys(obstacles))
+    sys.stdout.flush()  # what was told before stands before it, also in a file that takes both
     for text in every:
         print(f"error: {text}", file=sys.stderr)
     return MISTAKE if every else 0
@@ -90,6 +92,22 @@ def agreed(question: str, yes: bool) -> bool:
     if not sys.stdin.isatty():
         raise ClusterError(f"to {question}, an answer is needed, and there is no terminal: add --yes")
     return input(f"{question}? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def agreed_to(offer: Offer, yes: bool) -> bool:
+    """Whether the user wants what may be a slip; who has said yes before is told of it aloud.
+
+    Raises:
+        ClusterError: there is nobody to ask.
+    """
+    if yes:
+        warn(offer)
+    return agreed(f"submit {offer.doubt}", yes)
+
+
+def warn(offer: Offer) -> None:
+    """Say aloud what a user has agreed to beforehand and may not have meant."""
+    print(f"warning: {offer.doubt}", file=sys.stderr)
 
 
 def each(things: Iterable[T], act: Callable[[T], None]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.quota import Quota, check_room, parse_quotas, quota_of
+from cluster.quota import Quota, check_room, full_notes, parse_quotas, quota_of
 
 REPORT = """                             Description                Space           # of files
                      /home (user me)            20GiB/  25GiB        208K/ 250K
@@ -42,3 +42,16 @@ def test_room_is_that_of_the_file_system_and_of_the_quota(tmp_path):
     disk = os.statvfs(tmp_path)
     with pytest.raises(ClusterError, match="the file system has"):
         check_room(tmp_path, disk.f_bavail * disk.f_frsize + 2**40, 1, [])
+
+
+def test_quotas_that_are_nearly_full_are_told_the_fullest_first():
+    report = """
+        /home (user me)         44GiB/ 50GiB   100K/ 500K
+     /project (project def-prof)  10GiB/ 1000GiB   499K/ 500K
+     /scratch (user me)         19TiB/ 20TiB   10K/ 1000K
+    """
+    assert [note.partition("; ")[0] for note in full_notes(parse_quotas(report))] == [
+        "quota of /project (project def-prof): 499,000 of 500,000 files of the whole group, 100%",
+        "quota of /scratch (user me): 20,891 of 21,990 GB, 95%",
+    ]
+    assert full_notes(parse_quotas("/home (user me)  1GiB/ 50GiB   0K/ 0K")) == []

@@ -10,7 +10,7 @@ from cluster.errors import ClusterError
 from cluster.profile.load import PROFILES, load_profile
 from cluster.quota import parse_quotas
 from cluster.site.doctor import compare, examine, where
-from cluster.site.live import Live, Shape, parse_config, parse_sinfo
+from cluster.site.live import Live, Shape, module_lines, parse_config, parse_sinfo
 
 CONFIG = """Configuration data as of 2026-11-21T09:59:38
 AccountingStorageTRES   = cpu,mem,energy,node,billing,fs/disk,vmem,pages,gres/gpu,gres/gpu:a100
@@ -211,3 +211,38 @@ def test_without_slurm_the_next_step_is_told(narval, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ClusterError, match="run the doctor on a login node of narval"):
         examine(narval, {}, compute=False)
+
+
+def test_what_single_users_report_is_told_and_refuses_nothing(environ):
+    fir = load_profile("fir")
+    told = [line for line in lines(fir, Live(), environ) if "reported: " in line]
+    assert "told     reported: MaxArraySize is 10000" in told
+    assert fir.limits.array is None
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        (
+            "24.0.0|25.0.0",
+            ["arrow/24.0.0 cuda/12.6 python/3.11 load", "arrow/25.0.0 cuda/12.9 python/3.11 load too"],
+        ),
+        (
+            "25.0.0",
+            [
+                "cuda/12.6 python/3.11 cannot be loaded: error: cannot load",
+                "to take them: -o cluster.software.modules=",
+            ],
+        ),
+        ("99", ["cannot be loaded: error: cannot load", "none of the choices of the profile loads"]),
+    ],
+)
+def test_the_modules_of_a_profile_are_a_choice_that_is_tried(narval, tmp_path, there, told, monkeypatch):
+    (tmp_path / ".bash_profile").write_text(
+        f'module() {{ [[ "$*" == *load*arrow/* && ! "$*" =~ arrow/({there}) ]] || return 0; '
+        "echo no such arrow >&2; return 1; }\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    printed = "\n".join(module_lines(narval, {"HOME": str(tmp_path)}))
+    for text in told:
+        assert text in printed

@@ -426,7 +426,8 @@ def test_a_question_needs_somebody_to_answer(go, slurm):
 
 
 def test_a_dry_run_shows_the_scripts_and_writes_nothing(go, slurm, tmp_path):
-    status, printed = go("ablate", "--dry-run")
+    assert "#!/bin/bash" not in go("ablate", "--dry-run")[1]
+    status, printed = go("ablate", "--dry-run", "--script")
     assert (status, slurm.lines("calls")) == (0, [])
     assert printed.count("#!/bin/bash") == 8
     assert "--dependency=afterany:JOB-OF-ARRAY-2" in printed
@@ -558,8 +559,12 @@ def test_retry_of_a_run_that_a_chain_trained(go, slurm, tmp_path, capsys):
     slurm.set("queue")
     run.fail("out of memory: job 7_0\n")
     first = Submission.read(run.submission)
-    for option, told in (("--dry-run", "#!/bin/bash"), ("--test-only", "it would start at noon")):
-        status, printed = go("retry", run.path.name, option)
+    for given, told in (
+        (["--dry-run"], "offer: train"),
+        (["--dry-run", "--script"], "#!/bin/bash"),
+        (["--test-only"], "it would start at noon"),
+    ):
+        status, printed = go("retry", run.path.name, *given)
         assert (status, told in printed, Submission.read(run.submission)) == (0, True, first)
     assert go("retry", run.path.name, "--more-mem")[0] == 0
     again = Submission.read(run.submission)

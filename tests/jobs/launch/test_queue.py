@@ -263,7 +263,7 @@ def test_folder_and_environment_that_nodes_cannot_use_are_refused(go, slurm, tmp
 def test_laptop_is_told_what_is_missing_and_still_gets_the_script(go, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", "")
     status, printed = go(
-        "train", "--stage", "all", "--dry-run", "-o", "model.encoder=google/none", account=None
+        "train", "--stage", "all", "--dry-run", "--script", "-o", "model.encoder=google/none", account=None
     )
     assert status == 2
     assert "no account: there is no sacctmgr here that could say which are yours on narval" in printed
@@ -281,7 +281,7 @@ def test_laptop_is_told_what_is_missing_and_still_gets_the_script(go, monkeypatc
 def test_laptop_with_a_copy_of_the_runs_asks_nobody(go, slurm, monkeypatch):
     go("train", "--stage", "all")
     monkeypatch.setenv("PATH", "")
-    status, printed = go("train", "--stage", "all", "--dry-run")
+    status, printed = go("train", "--stage", "all", "--dry-run", "--script")
     assert (status, printed.count("#!/bin/bash")) == (0, 2)
 
 
@@ -294,7 +294,8 @@ def test_nothing_is_queued_while_squeue_is_silent(go, slurm):
 
 
 def test_dry_run_shows_exactly_what_is_submitted(go, slurm, tmp_path):
-    status, printed = go("train", "--stage", "1", "--dry-run")
+    assert "#!/bin/bash" not in go("train", "--stage", "1", "--dry-run")[1]
+    status, printed = go("train", "--stage", "1", "--dry-run", "--script")
     assert (status, slurm.lines("calls")) == (0, [])
     go("train", "--stage", "1")
     (script,) = runs(tmp_path)[1].slurm.glob("*.sh")
@@ -364,7 +365,7 @@ def test_evaluation_takes_one_gpu_unless_more_are_asked_for(go, slurm, tmp_path,
 
 
 def test_evaluation_takes_the_least_that_a_cluster_gives(go, tmp_path, recipe, slurm, questions):
-    words = ("-o", "model.method=llm", "--dry-run", "--runs", str(tmp_path / "elsewhere"))
+    words = ("-o", "model.method=llm", "--dry-run", "--script", "--runs", str(tmp_path / "elsewhere"))
     printed = go("evaluate", *words, cluster="tamia", account="aip-prof")[1]
     assert options(printed[printed.index("#!/bin/bash") :])["ntasks-per-node"] == "4"
 
