@@ -192,15 +192,16 @@ class GridQueue:
             )
 
     def _rehearse(self, arrays: Sequence[SlotArray]) -> None:
-        """Show, or have the controller look at, the scripts."""
+        """Make the scripts, which may be refused, and show them or have the controller look at them."""
         snapshot = Snapshot.of(self.folder.root)
         for number, array in enumerate(arrays, 1):
             after = [*(f"JOB-OF-ARRAY-{place + 1}" for place in array.after), *array.after_jobs]
             if self.how.test_only:
                 prepared = self._prepared(array, [], "test", snapshot)
                 print(f"array {number}, {prepared.name}: {ask_controller(prepared)}")
-            elif self.how.script:
-                text = self._prepared(array, after, "dry", snapshot).text
+                continue
+            text = self._prepared(array, after, "dry", snapshot).text
+            if self.how.script:
                 print(f"array {number}: what sbatch gets\n{text}")
 
     def _prepared(self, array: SlotArray, after: Sequence[str], wave: str, snapshot: Snapshot) -> PreparedJob:

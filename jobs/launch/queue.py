@@ -189,7 +189,7 @@ class Queue:
             print(text)
         if obstacles or self.how.dry_run:
             status = refused(obstacles)
-            if self.how.script:
+            if self.how.dry_run:
                 self._scripts(items)
             return status
         if offer.doubt and not self.how.test_only and not agreed_to(offer, self.how.yes):
@@ -225,6 +225,7 @@ class Queue:
                 print("\n".join(f"  {key:<12} {value}" for key, value in shape_rows(resources).items()))
 
     def _scripts(self, items: Sequence[Item]) -> None:
+        """Make what sbatch would get, which may be refused, and print it where that is wanted."""
         for item in items:
             parent = item.plan.parent
             for profile, resources in item.requests:
@@ -232,7 +233,8 @@ class Queue:
                 last = f"_{resources.units - 1}" if resources.units > 1 else ""
                 waits = known or (f"afterok:{UNKNOWN}{last}" if parent and not parent.is_done() else None)
                 text = self._prepared(item, profile, resources, waits).text
-                print(f"what sbatch gets for {item.plan.run.path.name}\n{text}")
+                if self.how.script:
+                    print(f"what sbatch gets for {item.plan.run.path.name}\n{text}")
 
     def _submit(self, item: Item) -> None:
         run, standing, parent = item.plan.run, item.standing, item.plan.parent
