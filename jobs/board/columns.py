@@ -81,12 +81,14 @@ def _progress(row: Row, terms: Terms) -> str:
     if not row.total or row.step is None:
         return ""
     full, empty = ("#", "-") if terms.ascii else ("━", "╌")
-    filled = min(BAR, BAR * row.step // row.total)
+    filled = min(BAR if row.state is State.DONE else BAR - 1, BAR * row.step // row.total)
     return f"{full * filled}{empty * (BAR - filled)} {row.step:,}/{row.total:,}"
 
 
 def _percent(row: Row, terms: Terms) -> str:
-    return f"{100 * row.step // row.total}%" if row.total and row.step is not None else ""
+    if not row.total or row.step is None:
+        return ""
+    return f"{min(100 if row.state is State.DONE else 99, 100 * row.step // row.total)}%"
 
 
 def _unit(row: Row, terms: Terms) -> str:

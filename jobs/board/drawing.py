@@ -122,7 +122,7 @@ class Board:
         return cut([*parts, (f"  {grid.gpu_hours:,.0f} GPU-h", "dim")], width)
 
     def _bar(self, grid: GridLine, width: int) -> list[Part]:
-        """Every state that some cell has is seen, if only as one character."""
+        """Every state that some cell has is seen, if only as one character, by its mark as by its colour."""
         full, empty = ("#", "-") if self.terms.ascii else ("━", "╌")
         order: tuple[State, ...] = (
             *(State.DONE, State.RUNNING, State.FAILED),
@@ -133,7 +133,8 @@ class Board:
             count = grid.states.get(state, 0)
             length = min(room, max(1, width * count // grid.cells)) if count else 0
             room -= length
-            parts.append((full * length, LOOKS[state][2]))
+            sign = full if state is State.DONE else mark(state, self.terms)
+            parts.append((sign * length, LOOKS[state][2]))
         return [*parts, (empty * room, "bright_black")]
 
     def _row(self, row: Row, columns: Mapping[Column, int]) -> list[Part]:

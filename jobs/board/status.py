@@ -97,12 +97,13 @@ class Collector:
             ClusterError: there is nothing of these names.
         """
         known, only = Names(self.root), self.wishes.grid
-        folders = [known.grid(only)] if only is not None else known.grids.values()
-        now, grids = time.time(), [GridFiles.read(folder) for folder in folders]
+        chosen = known.grid(only).name if only is not None else None
+        now, every = time.time(), [GridFiles.read(folder) for folder in known.grids.values()]
+        grids = [grid for grid in every if chosen in (None, grid.name)]
         runs = self._chosen(grids)
         titles = _titles(runs)
         facts = {name: Facts.of(run) for name, run in runs.items()}
-        world = self._world(facts, titles, grids, now)
+        world = self._world(facts, titles, every, now)
         statuses = judged(facts, world)
         shares = {name: self._shares(run, grids, world) for name, run in runs.items()}
         if world.asked and self.cache is not None:
@@ -239,12 +240,23 @@ class Collector:
         shares: Mapping[str, Mapping[str, list[Share]]],
         world: World,
     ) -> GridLine:
-        counts = Counter(states[name] for name in grid.by_name if name in states)
+        known = {share.name: share for of in shares.values() for its in of.values() for share in its}
+        counts = Counter(
+            self._state(cell, known.get(name), states[name], world)
+            for name, cell in grid.by_name.items()
+            if name in states
+        )
         trained = {cell.run_name for cell in grid.cells if cell.job == "train"} & facts.keys()
         hours = sum(gpu_hours(facts[name], grid.gpus, world.now) for name in trained)
         answered = (share for of in shares.values() for all_ in of.values() for share in all_)
         hours += sum(share.gpu_hours for share in answered if share.name in grid.by_name)
         return GridLine(name=grid.name, states=counts, gpu_hours=hours)
+
+    def _state(self, cell: Cell, share: Share | None, state: State, world: World) -> State:
+        """Of a cell as one grid wants it: another may ask for more of it, or something else."""
+        if share is None or share.cell == cell:
+            return state
+        return shares_of(RunFolder(Path(cell.run)), [cell], world)[0].state
 
     def _purges(
         self, runs: Mapping[str, RunFolder], statuses: Mapping[str, RunStatus], now: float

@@ -66,7 +66,8 @@ def _diagnosed(inquiry: Inquiry, stands: Standing) -> Diagnosis:
         return blocked
     if stands.cause == Cause.RESULT_LOST or work.is_done():
         return not_whole(inquiry, stands.note)
-    began = inquiry.attempt or (inquiry.accounted and inquiry.accounted.began)
+    here = work.starts.exists() and stands.state is State.INTERRUPTED  # on this machine, by no job
+    began = inquiry.attempt or (inquiry.accounted and inquiry.accounted.began) or here
     return stopped(inquiry) if began else slot_broke(inquiry) or never_submitted(inquiry)
 
 
