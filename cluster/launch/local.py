@@ -175,9 +175,7 @@ class _Watch:
         rank = self._first_failure(outcomes)
         _, trace = outcomes[rank] or (None, "")
         message = _last_message(trace)
-        mistake = re.split(r"\bcluster\.(?:errors\.ClusterError|files\.DamagedFile): ", message, maxsplit=1)[
-            1:
-        ]
+        mistake = re.split(r"\bcluster\.(?:errors\.ClusterError|files\.\w+File): ", message, maxsplit=1)[1:]
         if mistake:
             raise ClusterError(mistake[0])
         if self.interrupts.cause and not trace:

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.files import DamagedFile, append_jsonl, read_record, write_atomic, write_record
+from cluster.files import (
+    DamagedFile,
+    UnreadableFile,
+    append_jsonl,
+    read_record,
+    read_whole,
+    write_atomic,
+    write_record,
+)
 from cluster.run.completion import Result
 from cluster.run.folder_names import FOLDER as FOLDER
 from cluster.run.folder_names import runs_root as runs_root
@@ -100,12 +108,14 @@ class RunFolder(JobHome):
         import yaml
 
         try:
-            text = self.config.read_text(encoding="utf-8")
+            text = read_whole(self.config).decode()
             if whole and not _is_sound(text):
                 raise DamagedFile(self.config, "its content is not what its checksum says", CONFIG_AGAIN)
             values = yaml.safe_load(text)
-        except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError, yaml.YAMLError):
             values = None
+        except OSError as error:
+            raise UnreadableFile(self.config, error) from None
         if not isinstance(values, dict):
             raise ClusterError(
                 f"{self.config} holds no config: {self.path} is no run, or its creation was cut short"
