@@ -15,7 +15,7 @@ from tests.chaos.place import Place
 from tests.chaos.processes import Command
 
 ROOMY = "size=512m,nr_inodes=100000"
-CALLS = {"fsync": 300, "rename": 100, "mkdir": 80, "unlink": 35, "link": 8}
+CALLS = {"fsync": 200, "rename": 75, "mkdir": 65, "unlink": 28, "link": 7}
 """Calls that change a file system for good, and how often a grid makes each, roughly."""
 ERRORS = ("EIO", "ESTALE", "EDQUOT", "ENOSPC", "EROFS", "EACCES")
 
