@@ -24,6 +24,8 @@ from cluster.run.folder_names import FOLDER as FOLDER
 from cluster.run.folder_names import runs_root as runs_root
 from cluster.run.work_folder import JobHome, WorkFolder
 
+CELL = re.compile(r".+-[0-9]+", re.DOTALL)
+"""Name of a share's folder: language and number."""
 SEAL = "# checksum: "
 """Begins the last line of a config, which no reader of YAML sees."""
 BEGIN_ANEW = "put it back from a copy, or give the train command with --force, which moves the run aside"
@@ -151,8 +153,13 @@ class RunFolder(JobHome):
         return CellFolder(self.results / benchmark / f"{language}-{shard}", self)
 
     def cells(self, benchmark: str, but: Container[str] = ()) -> list[CellFolder]:
-        """The shares of an evaluation that somebody has begun, less some by the names of their folders."""
-        found = sorted((self.results / benchmark).glob("*-[0-9]*"))
+        """The shares of an evaluation that somebody has begun, less some by the names of their folders.
+
+        Other folders beside them, as somebody may have moved one aside, are nobody's.
+        """
+        found = sorted(
+            path for path in (self.results / benchmark).glob("*-[0-9]*") if CELL.fullmatch(path.name)
+        )
         return [CellFolder(path, self) for path in found if path.name not in but and path.is_dir()]
 
     def all_cells(self) -> list[CellFolder]:
