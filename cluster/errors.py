@@ -26,6 +26,10 @@ REMEDIES = {
     errno.EACCES: "ask its owner for access, or choose another folder with --runs FOLDER",
     errno.EPERM: "ask its owner for access, or choose another folder with --runs FOLDER",
     errno.EROFS: "its file system is read-only here: choose another folder with --runs FOLDER",
+    **dict.fromkeys(
+        (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ESHUTDOWN, errno.ENOTCONN, errno.EREMOTEIO),
+        "the file system is in trouble: wait, and look at the site's status page",
+    ),
     errno.ENOENT: "it was moved or deleted meanwhile: put it back, or give the command the new place",
     errno.ENOTDIR: "a part of its path is a file: choose another folder with --runs FOLDER",
     errno.EISDIR: "a folder has the name of a file that is to be written: move it away",

@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, remedy
 from cluster.full_disk import with_room
 
 CHECKSUM = "record_checksum"
 """Key of a record's own checksum; `checksum` alone is what `DONE` of a cell calls that of a benchmark's file."""
 AT_ONCE = 1 << 16
+STALE_S = (0.0, 0.1, 1.0)
+"""How long to wait before a file whose handle is stale is opened again."""
 FRESH_S = 2.0
 """Seconds in which a file system's clock may not tell two writes apart."""
 
@@ -29,6 +31,14 @@ class DamagedFile(ClusterError):
     def __init__(self, path: Path, told: str, remedy: str) -> None:
         super().__init__(f"{path} is damaged: {told}; {remedy}")
         self.path, self.told = path, told
+
+
+class UnreadableFile(DamagedFile):
+    """The system cannot read a file now; nobody knows whether it is what was written, and nobody should delete it."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        ClusterError.__init__(self, f"{path} cannot be read: {error.strerror}; {remedy(error)}")
+        self.path, self.told = path, f"it cannot be read ({error.strerror})"
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -108,6 +118,8 @@ def _to_disk(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:  # which names no file
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         os.close(descriptor)
 
@@ -118,7 +130,21 @@ def write_json_atomic(path: Path, value: Any) -> None:
 
 
 def read_whole(path: Path) -> bytes:
-    """The content of a file in few calls of the system, of which Python makes ten: a board reads thousands of files."""
+    """The content of a file in few calls of the system, of which Python makes ten: a board reads thousands of files.
+
+    One that was replaced on another node while it was being opened here is opened again.
+    """
+    for wait_s in STALE_S:
+        try:
+            return _read_whole(path)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            time.sleep(wait_s)
+    return _read_whole(path)
+
+
+def _read_whole(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         return b"".join(iter(lambda: os.read(descriptor, AT_ONCE), b""))
@@ -190,7 +216,7 @@ def read_sealed(path: Path, remedy: str) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise DamagedFile(path, f"it cannot be read ({error.strerror})", remedy) from None
+        raise UnreadableFile(path, error) from None
     try:
         value = json.loads(content)
         if not isinstance(value, dict):
@@ -240,7 +266,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     that cannot be read as one is what a crash left of a record, wherever it stands: it is dropped.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = read_whole(path).split(b"\n")
     except FileNotFoundError:
         return []
     records = []

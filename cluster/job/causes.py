@@ -235,6 +235,11 @@ def lost_peer(error: BaseException) -> bool:
     )
 
 
+def peer_gone(error: BaseException) -> str:
+    """What to tell of an exception that only says that another process is gone."""
+    return f"another process of this job is gone: {error}"
+
+
 def worded(error: BaseException) -> str:
     """An exception in a line or more; of a group also what the first in it says."""
     inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None

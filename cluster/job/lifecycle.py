@@ -25,6 +25,7 @@ from cluster.job.causes import (
     diagnosis,
     ending_of,
     lost_peer,
+    peer_gone,
     read_log,
     tail,
     worded,
@@ -165,7 +166,7 @@ class UnitLifecycle:
             time.sleep(POLL_S)
         if self.unit.requeue and self.unit.rank < 2:
             self._requeue()
-        return f"another process of this job is gone: {error}"
+        return peer_gone(error)
 
     def _requeue(self) -> bool:
         """Have Slurm start the job anew, unless it has seen to that already."""

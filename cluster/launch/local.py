@@ -115,6 +115,8 @@ class _Watch:
     dead: list[int] = field(default_factory=list)
     """Ranks that died without a word, when a death was first noticed."""
     shown: int = 0
+    broke: bool = False
+    """Rank 0 has logged an exception."""
     relayed: float = 0.0
     death: float | None = None
 
@@ -135,14 +137,19 @@ class _Watch:
         return self._result()
 
     def _show(self, to_end: bool = False) -> None:
-        """Print what rank 0 has logged since the last time, a line that it is still writing excepted."""
+        """Print what rank 0 has logged since the last time, a line that it is still writing excepted.
+
+        Not what submitit prints of an exception: `_result` tells it, in the place of its traceback where the user or
+        another process is to blame.
+        """
         with contextlib.suppress(FileNotFoundError), self.logs[0].open("rb") as log:
             log.seek(self.shown)
             new = log.read()
             whole = new if to_end else new[: new.rfind(b"\n") + 1]
             self.shown += len(whole)
             for line in whole.decode(errors="replace").splitlines():
-                if not line.startswith("submitit INFO"):
+                self.broke = self.broke or line.startswith("submitit ERROR")
+                if not self.broke and not line.startswith("submitit INFO"):
                     print(line, flush=True)
 
     def _look(self, living: dict[int, int]) -> None:
@@ -175,9 +182,7 @@ class _Watch:
         rank = self._first_failure(outcomes)
         _, trace = outcomes[rank] or (None, "")
         message = _last_message(trace)
-        mistake = re.split(r"\bcluster\.(?:errors\.ClusterError|files\.DamagedFile): ", message, maxsplit=1)[
-            1:
-        ]
+        mistake = re.split(r"\bcluster\.(?:errors\.ClusterError|files\.\w+File): ", message, maxsplit=1)[1:]
         if mistake:
             raise ClusterError(mistake[0])
         if self.interrupts.cause and not trace:

@@ -10,13 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.files import DamagedFile, append_jsonl, read_record, write_atomic, write_record
+from cluster.files import (
+    DamagedFile,
+    UnreadableFile,
+    append_jsonl,
+    read_record,
+    read_whole,
+    write_atomic,
+    write_record,
+)
 from cluster.permissions import may_look_into
 from cluster.run.completion import Result
 from cluster.run.folder_names import FOLDER as FOLDER
 from cluster.run.folder_names import runs_root as runs_root
 from cluster.run.work_folder import Below, JobHome, WorkFolder, now
 
+CELL = re.compile(r".+-[0-9]+", re.DOTALL)
+"""Name of a share's folder: language and number."""
 SEAL = "# checksum: "
 """Begins the last line of a config, which no reader of YAML sees."""
 BEGIN_ANEW = "put it back from a copy, or give the train command with --force, which moves the run aside"
@@ -102,12 +112,14 @@ class RunFolder(JobHome):
         import yaml
 
         try:
-            text = self.config.read_text(encoding="utf-8")
+            text = read_whole(self.config).decode()
             if whole and not _is_sound(text):
                 raise DamagedFile(self.config, "its content is not what its checksum says", CONFIG_AGAIN)
             values = yaml.safe_load(text)
-        except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError, yaml.YAMLError):
             values = None
+        except OSError as error:
+            raise UnreadableFile(self.config, error) from None
         if not isinstance(values, dict):
             raise ClusterError(
                 f"{self.config} holds no config: {self.path} is no run, or its creation was cut short"
@@ -143,8 +155,13 @@ class RunFolder(JobHome):
         return CellFolder(self.results / benchmark / f"{language}-{shard}", self)
 
     def cells(self, benchmark: str, but: Container[str] = ()) -> list[CellFolder]:
-        """The shares of an evaluation that somebody has begun, less some by the names of their folders."""
-        found = sorted((self.results / benchmark).glob("*-[0-9]*"))
+        """The shares of an evaluation that somebody has begun, less some by the names of their folders.
+
+        Other folders beside them, as somebody may have moved one aside, are nobody's.
+        """
+        found = sorted(
+            path for path in (self.results / benchmark).glob("*-[0-9]*") if CELL.fullmatch(path.name)
+        )
         return [CellFolder(path, self) for path in found if path.name not in but and path.is_dir()]
 
     def all_cells(self) -> list[CellFolder]:

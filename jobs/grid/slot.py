@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError, trace_of
-from cluster.job.causes import FINAL, cause_of_stop
+from cluster.job.causes import FINAL, cause_of_stop, lost_peer, peer_gone
 from cluster.job.interrupt import Interrupts
 from cluster.job.lifecycle import UnitLifecycle
 from cluster.job.rendezvous import rendezvous
@@ -214,7 +214,10 @@ def _attempt(
         if life:
             life.ended(result)
     except Exception as error:
-        told = life.failed(error) if life else str(error)
+        follows = life is None and lost_peer(
+            error
+        )  # on this machine, whose launcher names the process that died
+        told = life.failed(error) if life else peer_gone(error) if follows else str(error)
         if not alone or isinstance(error, Superseded):
-            leave(error, told)
+            leave(error, told, traced=not follows)
         print(*dict.fromkeys((trace_of(error), told)), sep="\n", file=sys.stderr, flush=True)

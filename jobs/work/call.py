@@ -91,11 +91,17 @@ def cleared() -> Iterator[None]:
         raise kind(trace_of(error)) from None
 
 
-def leave(error: Exception, told: str) -> NoReturn:
-    """End this process now: what other processes have left unfinished would keep an orderly exit waiting."""
+def leave(error: Exception, told: str, traced: bool = True) -> NoReturn:
+    """End this process now: what other processes have left unfinished would keep an orderly exit waiting.
+
+    Args:
+        error: why.
+        told: the last words of the log.
+        traced: whether the traceback goes before them.
+    """
     from cluster.run.lease import Superseded
 
-    shown = "" if isinstance(error, Superseded) else trace_of(error)
+    shown = trace_of(error) if traced and not isinstance(error, Superseded) else ""
     print(*dict.fromkeys(filter(None, (shown, told))), sep="\n", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()

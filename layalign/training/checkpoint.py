@@ -87,8 +87,9 @@ class Checkpoints:
         self.check = check
 
     def steps(self) -> list[int]:
-        """Steps that have a checkpoint, complete or not, in rising order."""
-        return sorted(int(path.name.removeprefix("step-")) for path in self.folder.glob("step-*"))
+        """Steps that have a checkpoint, complete or not, in rising order; what was moved aside there is none."""
+        names = [path.name.removeprefix("step-") for path in self.folder.glob("step-*")]
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def path(self, step: int) -> Path:
         """Where the checkpoint of a step is."""

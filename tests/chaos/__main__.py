@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -63,6 +64,8 @@ def _campaign(args: argparse.Namespace, sandbox: Sandbox | None, parser: argpars
         last = results[-1]
         print(f"{number} {last.fault}: {last.told}: {'; '.join(last.violations) or 'held'}", flush=True)
     print(summary(args.seed, results, faults))
+    if all(not one.violations for one in results):
+        shutil.rmtree(base, ignore_errors=True)
     return int(any(one.violations for one in results))
 
 

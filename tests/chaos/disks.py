@@ -15,7 +15,7 @@ from tests.chaos.place import Place
 from tests.chaos.processes import Command
 
 ROOMY = "size=512m,nr_inodes=100000"
-CALLS = {"fsync": 300, "rename": 100, "mkdir": 80, "unlink": 35, "link": 8}
+CALLS = {"fsync": 200, "rename": 75, "mkdir": 65, "unlink": 28, "link": 7}
 """Calls that change a file system for good, and how often a grid makes each, roughly."""
 ERRORS = ("EIO", "ESTALE", "EDQUOT", "ENOSPC", "EROFS", "EACCES")
 
@@ -26,18 +26,21 @@ def full_disk(place: Place, rng: random.Random, total: int) -> str:
     place.runs.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", ROOMY, "none", place.runs], check=True)
 
+    few = rng.choice([0, 1, 2, 5, 20])
+
     def act(pid: int) -> str:
-        told = os.statvfs(place.runs)
-        used = (told.f_blocks - told.f_bfree) * 4 if kind == "size" else told.f_files - told.f_ffree
-        few = rng.choice([0, 1, 2, 5, 20])
-        limit = (
-            f"size={used + 4 * few}k,nr_inodes=100000"
-            if kind == "size"
-            else f"size=512m,nr_inodes={used + few}"
-        )
-        subprocess.run(["mount", "-o", f"remount,{limit}", place.runs], check=True)
-        room.start()
-        return f"{kind}: {few} left"
+        for _ in range(20):
+            told = os.statvfs(place.runs)
+            used = (told.f_blocks - told.f_bfree) * 4 if kind == "size" else told.f_files - told.f_ffree
+            limit = (
+                f"size={used + 4 * few}k,nr_inodes=100000"
+                if kind == "size"
+                else f"size=512m,nr_inodes={used + few}"
+            )
+            if not _remount(place, limit):  # refused where more is used by now
+                room.start()
+                return f"{kind}: {few} left"
+        return "nothing, as it grew too fast"
 
     make_room = ["mount", "-o", f"remount,{ROOMY}", str(place.runs)]
     room = threading.Timer(rng.choice([0.5, 4.0]), subprocess.run, [make_room])
@@ -47,14 +50,19 @@ def full_disk(place: Place, rng: random.Random, total: int) -> str:
     return told
 
 
+def _remount(place: Place, how: str) -> int:
+    """Change the disk under the runs; the status of mount(8)."""
+    words = ["mount", "-o", f"remount,{how}", str(place.runs)]
+    return subprocess.run(words, check=False, capture_output=True).returncode
+
+
 def read_only(place: Place, rng: random.Random, total: int) -> str:
     """The file system becomes read-only, until the command has ended."""
     place.runs.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", ROOMY, "none", place.runs], check=True)
 
     def act(pid: int) -> str:
-        done = subprocess.run(["mount", "-o", "remount,ro", place.runs], check=False, capture_output=True)
-        return "read-only" if not done.returncode else "busy"
+        return "busy" if _remount(place, "ro") else "read-only"
 
     told = under_way(place, rng, total, act)
     subprocess.run(["mount", "-o", "remount,rw", place.runs], check=True)

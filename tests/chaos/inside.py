@@ -63,7 +63,7 @@ def _let_through(folder: Path) -> None:
     held = os.open(folder, os.O_PATH)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "none", closed], check=True)
     folder.mkdir(parents=True)
-    subprocess.run(["mount", "--bind", f"/proc/self/fd/{held}", folder], check=True, pass_fds=[held])
+    subprocess.run(["mount", "-c", "--bind", f"/proc/self/fd/{held}", folder], check=True, pass_fds=[held])
     os.close(held)
 
 

@@ -26,7 +26,7 @@ from tests.chaos.processes import Command, family, kill
 from tests.warm import ROOT, Python, running
 from tests.world import launch, write_recipe
 
-VARIANTS = {"LayAlign": None, "MindMerger": {"model.method": "mindmerger"}}
+VARIANTS = {"LayAlign": None, "LLM": {"model.method": "llm"}}
 REFUSED = re.compile(r"(/\S+?)[:,;]? is damaged")
 RUNS_AGAIN = 5
 """The same command brings a grid to its end within so many starts."""

@@ -38,6 +38,10 @@ def run(config: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
     if act in ("raise", "wait", *DEATHS):
         Path(config["ready"], str(rank.rank)).touch()
         for _ in range(600):
+            if config.get("loses") and Path(config["ready"], "1").exists():
+                raise RuntimeError(
+                    "[gloo/transport/tcp/pair.cc:534] Connection closed by peer [10.1.1.2]:4000"
+                )
             if interrupts.cause and not config.get("deaf"):
                 time.sleep(config.get("slow_s", 0))
                 return {"interrupted": interrupts.cause}

@@ -93,10 +93,18 @@ def test_killed_rank_is_told_and_the_waiting_one_is_ended(run, tmp_path):
         submit_local(echo(act="killed", dies=1, ready=str(tmp_path)), run, two(), grace_s=0.5)
 
 
-def test_mistake_found_by_the_job_reads_like_one_found_before(run):
+def test_the_loss_of_a_rank_is_told_without_the_traceback_of_the_one_that_lost_it(run, tmp_path, capfd):
+    Path(tmp_path, "1").touch()
+    with pytest.raises(JobFailed, match="rank 1 of 2 failed: it died without a word") as told:
+        submit_local(echo(act="killed", dies=1, ready=str(tmp_path), loses=True), run, two())
+    assert "Traceback" not in str(told.value) + capfd.readouterr().out
+
+
+def test_mistake_found_by_the_job_reads_like_one_found_before(run, capfd):
     with pytest.raises(ClusterError, match=r"^no such data: give\n  another$") as told:
         submit_local(echo(act="mistake"), run, load_profile("local"))
     assert not isinstance(told.value, JobFailed)
+    assert capfd.readouterr().out == "rank 0 of 1: mistake\n"
 
 
 def follow(run, ready, manner=""):

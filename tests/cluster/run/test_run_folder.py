@@ -159,3 +159,10 @@ def test_root_is_told_or_below_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert runs_root({}) == tmp_path / "runs"
     assert runs_root({"LAYALIGN_RUNS": "/x y"}).as_posix() == "/x y"
+
+
+def test_what_somebody_moved_aside_in_the_results_is_no_share(make):
+    run = make("a")
+    for name in ("sw-0", "sw-0.moved", "sw-0 (copy)", "sw-", "zh-Hans-12", "old-1x"):
+        (run.results / "mgsm" / name).mkdir(parents=True)
+    assert [cell.path.name for cell in run.all_cells()] == ["sw-0", "zh-Hans-12"]

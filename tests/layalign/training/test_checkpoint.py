@@ -194,3 +194,12 @@ def test_a_full_disk_leaves_the_earlier_one(tmp_path):
         assert newest_step(checkpoints) == 2
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_one_that_somebody_moved_aside_is_none(checkpoints):
+    checkpoints.save(state(200), best=False)
+    path = checkpoints.save(state(400), best=False)
+    path.rename(path.with_name(f"{path.name}.moved"))
+    assert newest_step(checkpoints) == 200
+    checkpoints.save(state(400), best=False)
+    assert newest_step(checkpoints) == 400
