@@ -6,6 +6,7 @@ A command that shows many of them leaves a damaged one out, and says so once (`u
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -90,6 +91,8 @@ def _fields(cls: type) -> dict[str, tuple[Field[Any], Any]]:
 
 def _convert(kind: Any, value: Any, key: str) -> Any:
     """A value of JSON as the type of its field."""
+    if type(value) is kind and kind is not float:  # most are texts, and boards read thousands
+        return value
     origin = get_origin(kind)
     if kind is Any:
         return value
@@ -112,7 +115,8 @@ def _is_of(kind: Any, origin: Any, value: Any) -> bool:
     if origin is Literal:
         return value in get_args(kind)
     if kind in (int, float):
-        return isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return whole or (kind is float and isinstance(value, float) and math.isfinite(value))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return isinstance(value, dict)
     return isinstance(kind, type) and isinstance(value, kind)

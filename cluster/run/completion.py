@@ -103,9 +103,17 @@ def read_done(path: Path, result: Result | None) -> Completion:
     if outcome is None:
         return Completion()
     told = outcome.pop(STANDS_FOR, None)
+    if told is not None and not _tells(told):
+        return Completion(fault=f"DONE is damaged: it stands for {str(told)[:80]}")
     if result and (lost := result.lost(told)):
         return Completion(fault=lost)
     return Completion(outcome, True, result=result, told=told)
+
+
+def _tells(told: Any) -> bool:
+    """Whether it is size and checksum of a result."""
+    known = isinstance(told, dict) and (told.get("bytes"), told.get("sha256"))
+    return bool(known) and isinstance(known[0], int) and isinstance(known[1], str)
 
 
 def write_done(path: Path, outcome: Mapping[str, Any], result: Result | None) -> None:

@@ -84,7 +84,7 @@ def usage(jobs: Iterable[str]) -> list[Usage] | None:
 def parse_usage(text: str) -> list[Usage]:
     """The rows of sacct: each job, with what its steps say folded into it."""
     found: list[Usage] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # names may have other ends of lines in them
         cells = line.split("|", len(FIELDS) - 1)
         if len(cells) < NEEDED:
             continue

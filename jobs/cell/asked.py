@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.files import DamagedFile, read_record, write_record
+from cluster.records import typed
 from cluster.run.run_folder import CellFolder
 from layalign.data.files import checksum
 from layalign.evaluation.benchmarks import Item, benchmark_file, read_benchmark
@@ -80,9 +81,8 @@ class Asked:
             told = read_record(folder.asked(questions)) if questions else None
             if told is None:
                 return None
-            items = tuple(AskedItem(**item) for item in told["items"])
-            found = cls(told["file"], told["checksum"], told["of"], items)
-        except (DamagedFile, KeyError, TypeError):
+            found = typed(cls, told)
+        except (DamagedFile, ValueError):
             return None
         return found if found.questions == questions else None
 
