@@ -187,6 +187,8 @@ def _values(name: str, user: Mapping[str, Any], heirs: tuple[str, ...] = ()) -> 
     if not isinstance(ours, dict):
         raise ClusterError(f"your profile {name!r} must be a section of `key: value` lines, not {ours!r}")
     like, own = ours.get("like"), {key: value for key, value in ours.items() if key != "like"}
+    if not isinstance(like, str | None):
+        raise ClusterError(f"your profile {name!r} is like {like!r}: it must be the name of a cluster")
     if like in (*heirs, name):
         raise ClusterError(f"your profile {name!r} is like {like!r}, which is like {name!r}: end the circle")
     if like:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -19,6 +20,8 @@ from cluster.errors import ClusterError
 UNKNOWN = ("unknown", "none", "null", "")
 """Words for None: what no page says, or what a site does not have."""
 YES, NO = ("true", "yes"), ("false", "no")
+DEEPEST, LARGEST = 50, 1 << 20
+"""Collections within one another in a YAML file, and values in all with every `*name` written out, are fewer."""
 
 
 def read_yaml(text: str, where: str) -> Any:
@@ -30,9 +33,38 @@ def read_yaml(text: str, where: str) -> Any:
     import yaml
 
     try:
+        check_size(yaml.parse(text, Loader=_loader()))
         return yaml.load(text, Loader=_loader())
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ClusterError(f"{where} is no YAML: {' '.join(str(error).split())}") from error
+
+
+def check_size(events: Iterable[Any]) -> None:
+    """Refuse a tree that would break who reads or prints it: too deep for the parser in C, or grown by `*names`.
+
+    Args:
+        events: of YAML, as its parser gives them.
+
+    Raises:
+        ValueError: it is one.
+    """
+    import yaml
+
+    sizes, within = dict[str, int](), [("", 0)]
+    for event in events:
+        size, anchor = 1, getattr(event, "anchor", None)
+        if isinstance(event, yaml.CollectionStartEvent):
+            within.append((anchor, 0))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = within.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            size = LARGEST if any(anchor == one for one, _ in within) else sizes.get(event.anchor, 1)
+        sizes[anchor or ""] = size
+        within[-1] = within[-1][0], within[-1][1] + size
+        if len(within) > DEEPEST or within[-1][1] >= LARGEST:
+            raise ValueError(
+                f"it has more than {LARGEST} values, or {DEEPEST} collections within one another"
+            )
 
 
 @functools.cache
@@ -65,6 +97,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
         values = read_yaml(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise ClusterError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ClusterError(f"{path} is no YAML: byte {error.start + 1} is not UTF-8") from error
     if values and not isinstance(values, dict):
         raise ClusterError(f"{path} must hold `name: value` lines, not {type(values).__name__}")
     return values or {}
@@ -146,7 +180,7 @@ def _scalar(kind: Any, value: Any, path: str) -> Any:
             raise ClusterError(f"{path} is {value!r}: it must be yes or no")
         return value.lower() in YES
     if kind is int:
-        if not value.isdecimal() or int(value) < 1:
+        if not re.fullmatch(r"\d{1,18}", value) or int(value) < 1:
             raise ClusterError(f"{path} is {value!r}: it must be a whole number, at least 1")
         return int(value)
     if kind is float:

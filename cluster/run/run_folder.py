@@ -106,6 +106,8 @@ class RunFolder(JobHome):
             values = yaml.safe_load(text)
         except (OSError, ValueError, RecursionError, yaml.YAMLError):
             values = None
+        except (TypeError, KeyError, AttributeError):  # as PyYAML fails at a value that is not of its tag
+            values = None
         if not isinstance(values, dict):
             raise ClusterError(
                 f"{self.config} holds no config: {self.path} is no run, or its creation was cut short"

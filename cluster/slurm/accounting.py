@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import getpass
 import pwd
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -152,4 +153,4 @@ def _tres(text: str) -> dict[str, str]:
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    return int(text) if re.fullmatch(r"\d{1,18}", text) else None

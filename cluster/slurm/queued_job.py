@@ -67,7 +67,9 @@ class QueuedJob:
         As `SLURM_BITSTR_LEN` is 0 it does so only where a wrapper takes that away. `--array` is no way out: it reads
         the very text that was cut, and loses the last element of `0-8:2` (bitfmt2int, all versions).
         """
-        return "_[" in self.id and not re.fullmatch(rf"\d+_\[{ELEMENTS}(?:,{ELEMENTS})*(?:%{NUMBER})?\]", self.id)
+        return "_[" in self.id and not re.fullmatch(
+            rf"\d+_\[{ELEMENTS}(?:,{ELEMENTS})*(?:%{NUMBER})?\]", self.id
+        )
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -94,7 +96,9 @@ class QueuedJob:
         array, _, element = job.partition("_")
         if job in (self.id, self.job):
             return True
-        listed = self.cut or any(int(element) in part for part in self._numbers() if re.fullmatch(NUMBER, element))
+        listed = self.cut or any(
+            int(element) in part for part in self._numbers() if re.fullmatch(NUMBER, element)
+        )
         return array == self.job and (listed or self.id == self.job)
 
     def _numbers(self) -> list[range]:

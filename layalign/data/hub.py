@@ -7,7 +7,6 @@ field that begins with a quotation mark for a quoted one. Other formats, Parquet
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -145,7 +144,7 @@ def _opened(path: Path, found: Iterator[tuple[int, Any]]) -> Iterator[Told]:
     try:
         for line, record in found:
             yield path, line, record
-    except (OSError, EOFError, zlib.error) as error:
+    except OSError as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
 
 
