@@ -173,5 +173,11 @@ def _loaded(place: Path, data: DataConfig, name: str | None) -> Iterator[Told]:
     """Streamed from the files of the snapshot, so that no second copy comes to be in a cache."""
     import datasets
 
-    rows = datasets.load_dataset(str(place), name, split=data.split, streaming=True)
-    yield from ((Path(data.path), line, row) for line, row in enumerate(rows, 1))
+    try:
+        rows = datasets.load_dataset(str(place), name, split=data.split, streaming=True)
+        yield from ((Path(data.path), line, row) for line, row in enumerate(rows, 1))
+    except (OSError, ValueError, RuntimeError) as error:  # as Arrow fails at a table that is cut or damaged
+        told = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"hub data set {data.path} cannot be read: {told}; delete {place} and fetch it with `prefetch` again"
+        ) from None

@@ -1,4 +1,4 @@
-"""Properties that hold of whatever a user, a file or Slurm may say: the right value, or an error that says what is wrong.
+"""What holds whatever a user, a file or Slurm says: the right value, or an error that says what is wrong.
 
     make fuzz [COUNT=1000] [SEED=7]
 

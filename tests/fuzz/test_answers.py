@@ -16,16 +16,61 @@ from tests.fuzz.values import AWKWARD, TEXTS
 CODES = st.sampled_from([entry.code for entry in LANGUAGES]) | st.none()
 SIGNS = st.sampled_from(
     [
-        *("The answer is", "Jibu ni", "答えは", "La respuesta es", "####", "\\boxed{", "}", "No, wait", "so", "final"),
-        *("1,000", "1.234,5", "3/4", "½", "10^", "9999^99", "e400", "1e5", "%", "$", "(", ")", "\\frac{1}{0}", "00"),
-        *("፼", "፻", "三万", "億", "thousand", "milioni", "and a half", ":", ".", "\n", "=", "-", "−", "×", "٣", "०"),
+        *(
+            "The answer is",
+            "Jibu ni",
+            "答えは",
+            "La respuesta es",
+            "####",
+            "\\boxed{",
+            "}",
+            "No, wait",
+            "so",
+            "final",
+        ),
+        *(
+            "1,000",
+            "1.234,5",
+            "3/4",
+            "½",
+            "10^",
+            "9999^99",
+            "e400",
+            "1e5",
+            "%",
+            "$",
+            "(",
+            ")",
+            "\\frac{1}{0}",
+            "00",
+        ),
+        *(
+            "፼",
+            "፻",
+            "三万",
+            "億",
+            "thousand",
+            "milioni",
+            "and a half",
+            ":",
+            ".",
+            "\n",
+            "=",
+            "-",
+            "−",
+            "×",
+            "٣",
+            "०",
+        ),
     ]
 )
 ANSWERS = st.lists(SIGNS | AWKWARD | st.integers().map(str) | st.text(max_size=5), max_size=12).map(" ".join)
 LOOPS = st.tuples(st.lists(SIGNS, min_size=1, max_size=3).map("".join), st.integers(1, 600)).map(
     lambda told: told[0] * told[1]
 )
-ZEROS = [c for c in map(chr, range(0x110000)) if unicodedata.category(c) == "Nd" and unicodedata.decimal(c) == 0]
+ZEROS = [
+    c for c in map(chr, range(0x110000)) if unicodedata.category(c) == "Nd" and unicodedata.decimal(c) == 0
+]
 
 
 @given(ANSWERS | LOOPS | TEXTS, CODES)
@@ -60,7 +105,11 @@ def test_digits_of_every_script_are_digits(number, language, zero):
 
 @given(st.integers(0, 10**6), st.sampled_from(["en"]))
 def test_an_english_sentence_says_its_number(number, language):
-    for text in (f"The answer is {number}.", f"The answer is: {number:,}", f"So the final answer is ${number}."):
+    for text in (
+        f"The answer is {number}.",
+        f"The answer is: {number:,}",
+        f"So the final answer is ${number}.",
+    ):
         assert strict_number(text, language) == number
 
 

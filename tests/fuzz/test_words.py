@@ -167,7 +167,9 @@ STATES = st.sampled_from(["PENDING", "RUNNING", "COMPLETING", "REQUEUE_HOLD", "S
 NAMES = TEXTS.map(lambda text: text.replace("\n", ""))
 
 
-@given(st.lists(st.tuples(st.integers(1, 10**8), STATES, NAMES, NAMES), max_size=6), st.lists(NAMES, max_size=3))
+@given(
+    st.lists(st.tuples(st.integers(1, 10**8), STATES, NAMES, NAMES), max_size=6), st.lists(NAMES, max_size=3)
+)
 def test_rows_of_squeue_are_found_among_banners(jobs, banners):
     rows = [
         QueuedJob(str(job), str(job), state, "Priority", name, command.replace(TAB, ""), "N/A")

@@ -14,9 +14,59 @@ FEW = settings(max_examples=max(5, MANY // 10))
 """Of what starts a process."""
 AWKWARD = st.sampled_from(
     [
-        *("", " ", "\t", "\n", "\r", "\0", "'", '"', "\\", "$(id)", "`id`", ";", "&", "*", "~", "#", "%", "{", "[1-"),
-        *("\x85", "\u2028", "\u202e", "\ufeff", "é", "e\u0301", "٣", "नमस्ते", "፼", "\U0001f600", "-", "--", "=", ":", ","),
-        *("nan", "inf", "-0", "1e999", "null", "true", "..", "/", "../..", "9" * 30, "N/A", "(null)", "Unknown"),
+        *(
+            "",
+            " ",
+            "\t",
+            "\n",
+            "\r",
+            "\0",
+            "'",
+            '"',
+            "\\",
+            "$(id)",
+            "`id`",
+            ";",
+            "&",
+            "*",
+            "~",
+            "#",
+            "%",
+            "{",
+            "[1-",
+        ),
+        *(
+            "\x85",
+            "\u2028",
+            "\u202e",
+            "\ufeff",
+            "é",
+            "e\u0301",
+            "٣",
+            "नमस्ते",
+            "፼",
+            "\U0001f600",
+            "-",
+            "--",
+            "=",
+            ":",
+            ",",
+        ),
+        *(
+            "nan",
+            "inf",
+            "-0",
+            "1e999",
+            "null",
+            "true",
+            "..",
+            "/",
+            "../..",
+            "9" * 30,
+            "N/A",
+            "(null)",
+            "Unknown",
+        ),
     ]
 )
 TEXTS = st.text(max_size=12) | AWKWARD | st.lists(AWKWARD | st.text(max_size=4), max_size=5).map("".join)
@@ -45,7 +95,9 @@ def damaged(draw: st.DrawFn, data: bytes) -> bytes:
     at, length = draw(st.integers(0, len(data))), draw(st.integers(0, 64))
     other = draw(st.binary(max_size=16) | st.sampled_from([b"\n", b"{", b"}", b'"', b"9" * 40, b"\0" * 8]))
     flipped = bytearray(data)
-    for bit in draw(st.lists(st.integers(0, max(0, 8 * len(data) - 1)), min_size=1, max_size=3)) if data else ():
+    for bit in (
+        draw(st.lists(st.integers(0, max(0, 8 * len(data) - 1)), min_size=1, max_size=3)) if data else ()
+    ):
         flipped[bit // 8] ^= 1 << bit % 8
     kinds = {
         "flip": bytes(flipped),
