@@ -135,9 +135,9 @@ class Load:
         """A command, from a fresh start of Python to its end, or for so many seconds."""
         self.calls.unlink(missing_ok=True)
         out = self.folder / "told"
+        command = [sys.executable, ROOT / "launch.py", *words, "--runs", self.runs]
         told = subprocess.run(
-            [sys.executable, "-ISc", USED, str(seconds or 0), sys.executable, ROOT / "launch.py", *words]
-            + ["--runs", self.runs],
+            [sys.executable, "-ISc", USED, str(seconds or 0), *command],
             cwd=self.folder, env=self.environ, stdout=out.open("w"), stderr=subprocess.PIPE, text=True, check=True,
         ).stderr  # fmt: skip
         used = json.loads(told.splitlines()[-1])
