@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 EVERYDAY = 20
 LIMIT_S = 10.0
@@ -24,6 +24,8 @@ _common: dict[str, Any] = {
     "suppress_health_check": list(HealthCheck),
     "database": None,
     "print_blob": True,
+    "phases": (Phase.explicit, Phase.generate, Phase.shrink),  # to explain takes minutes of tracing
+    "report_multiple_bugs": False,
 }
 settings.register_profile("everyday", max_examples=EVERYDAY, derandomize=True, **_common)
 settings.register_profile("fuzz", max_examples=int(os.environ.get("LAYALIGN_FUZZ", EVERYDAY)), **_common)
