@@ -41,7 +41,7 @@ def read_as(cls: type[T], path: Path, remedy: str) -> T | None:
     try:
         if unknown and CHECKSUM not in told:
             raise ValueError(f"it has an unknown key {min(unknown)!r}")
-        return typed(cls, {key: value for key, value in told.items() if key in names})
+        return known_part(cls, told)
     except ValueError as error:
         raise DamagedFile(path, str(error), remedy) from None
 
@@ -52,7 +52,7 @@ def typed(cls: type[T], value: Any) -> T:
     Raises:
         ValueError: a key is unknown or missing, or a value is of another type.
     """
-    known, needed = _fields(cls)
+    known, needed = _fields(cls)  # type: ignore[arg-type]
     if not isinstance(value, Mapping):
         raise ValueError(f"it holds {type(value).__name__} in place of {cls.__name__}")
     if not value.keys() <= known.keys():
@@ -60,6 +60,16 @@ def typed(cls: type[T], value: Any) -> T:
     if not needed <= value.keys():
         raise ValueError(f"it has no {min(needed - value.keys())!r}")
     return cls(**{key: known[key](held, key) for key, held in value.items()})
+
+
+def known_part(cls: type[T], value: Mapping[str, Any]) -> T:
+    """`typed` of the keys that a dataclass has; what else there is may be anything.
+
+    Raises:
+        ValueError: as `typed`.
+    """
+    known, _ = _fields(cls)  # type: ignore[arg-type]
+    return typed(cls, {key: held for key, held in value.items() if key in known})
 
 
 def unless_damaged(read: Callable[P, T], *args: P.args, **more: P.kwargs) -> T | None:
@@ -86,7 +96,7 @@ Converter = Callable[[Any, str], Any]
 
 
 @functools.cache
-def _fields(cls: type) -> tuple[dict[str, Converter], frozenset[str]]:
+def _fields(cls: Any) -> tuple[dict[str, Converter], frozenset[str]]:
     """The fields of a dataclass, and those that must be there."""
     hints, every = get_type_hints(cls), fields(cls)
     needed = (one.name for one in every if one.default is MISSING and one.default_factory is MISSING)

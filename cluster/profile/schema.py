@@ -52,14 +52,14 @@ def check_size(events: Iterable[Any]) -> None:
 
     sizes, within = dict[str, int](), [("", 0)]
     for event in events:
-        size, anchor = 1, getattr(event, "anchor", None)
+        size, anchor = 1, getattr(event, "anchor", None) or ""
         if isinstance(event, yaml.CollectionStartEvent):
             within.append((anchor, 0))
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, size = within.pop()
         elif isinstance(event, yaml.AliasEvent):
-            size = LARGEST if any(anchor == one for one, _ in within) else sizes.get(event.anchor, 1)
-        sizes[anchor or ""] = size
+            size = LARGEST if any(anchor == one for one, _ in within) else sizes.get(anchor, 1)
+        sizes[anchor] = size
         within[-1] = within[-1][0], within[-1][1] + size
         if len(within) > DEEPEST or within[-1][1] >= LARGEST:
             raise ValueError(

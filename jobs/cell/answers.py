@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from cluster.files import append_jsonl, read_jsonl, sealed, unsealed
-from cluster.records import typed
+from cluster.records import known_part
 from cluster.run.run_folder import CellFolder
 from jobs.cell.asked import Asked, AskedItem, newest_asked
 from jobs.cell.cell import Cell, outcomes
@@ -103,14 +103,11 @@ class _Answer:
     setup: str = ""
 
 
-_PARTS = frozenset(one.name for one in fields(_Answer))
-
-
 def _intact(line: Record) -> Record | None:
     """A line without its checksum; None where it is not what was written."""
     try:
         record = unsealed(line)
-        typed(_Answer, {key: record[key] for key in record.keys() & _PARTS})
+        known_part(_Answer, record)
     except ValueError:
         return None
     return record
