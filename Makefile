@@ -8,7 +8,7 @@ COUNT ?= 40
 # A worker keeps the tests of a file, which share what is made for them, until the other has nothing left to do.
 PARALLEL = -q -n 2 --dist worksteal
 
-.PHONY: help demo test test-slow test-slurm test-ci-slurm test-debian13 test-alliance chaos mutate lint format clean
+.PHONY: help demo test test-slow test-slurm test-ci-slurm test-debian13 test-alliance chaos fuzz mutate lint format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +44,12 @@ chaos: .venv ## seeded faults against whole grids
 
 mutate: .venv ## mutation testing of one module: make mutate MODULE=lease
 	.ci/mutate "$(MODULE)"
+
+# As many examples of each property, of a seed that is printed; the same again: make fuzz COUNT=1000 SEED=7.
+fuzz: COUNT := 1000
+fuzz: SEED := $(shell od -An -N3 -tu4 /dev/urandom)
+fuzz: .venv ## properties of readers, records and names on random values
+	LAYALIGN_FUZZ=$(COUNT) $(PYTHON) -m pytest -q -n 0 --timeout 0 --hypothesis-seed=$(strip $(SEED)) $(or $(ARGS),tests/fuzz)
 
 test-alliance: ## the training core on the Alliance wheelhouse's versions
 	envs/venv.sh .venv-alliance envs/alliance.txt

@@ -21,6 +21,8 @@ CHECKSUM = "record_checksum"
 AT_ONCE = 1 << 16
 STALE_S = (0.0, 0.1, 1.0)
 """How long to wait before a file whose handle is stale is opened again."""
+DIGITS = 19
+"""Of a whole number in a record: a longer one is no count, size, time or number of anything."""
 FRESH_S = 2.0
 """Seconds in which a file system's clock may not tell two writes apart."""
 
@@ -152,10 +154,31 @@ def _read_whole(path: Path) -> bytes:
         os.close(descriptor)
 
 
+def decoded(content: bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: it is none, or nobody can have meant it: nested without end, or a number of many digits.
+    """
+    try:
+        return _decode(content.decode())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > DIGITS:
+        raise ValueError(f"it has a number of {len(digits)} digits")
+    return int(digits)
+
+
+_decode = json.JSONDecoder(parse_int=_whole).decode
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a file; None if there is no such file, or no JSON object in it."""
     try:
-        value = json.loads(read_whole(path))
+        value = decoded(read_whole(path))
     except (FileNotFoundError, ValueError):
         return None
     return value if isinstance(value, dict) else None
@@ -218,11 +241,11 @@ def read_sealed(path: Path, remedy: str) -> dict[str, Any] | None:
     except OSError as error:
         raise UnreadableFile(path, error) from None
     try:
-        value = json.loads(content)
+        value = decoded(content)
         if not isinstance(value, dict):
             raise ValueError("it is no JSON object")
         unsealed(value)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         told = "it is empty" if not content.strip(b"\0 \n") else str(error)
         raise DamagedFile(path, told, remedy) from None
     return value
@@ -230,7 +253,10 @@ def read_sealed(path: Path, remedy: str) -> dict[str, Any] | None:
 
 def _checksum(value: Mapping[str, Any]) -> str:
     """Sixteen hexadecimal digits of the object as JSON, whatever the order of its keys."""
-    return hashlib.sha256(_in_order(value).encode()).hexdigest()[:16]
+    try:
+        return hashlib.sha256(_in_order(value).encode()).hexdigest()[:16]
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 _in_order = json.JSONEncoder(sort_keys=True).encode
@@ -272,7 +298,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     records = []
     for line in lines:
         try:
-            record = json.loads(line)
+            record = decoded(line)
         except ValueError:
             continue
         if isinstance(record, dict):

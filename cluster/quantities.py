@@ -13,6 +13,8 @@ from datetime import datetime
 from cluster.errors import ClusterError
 
 LETTERS = {"d": 1440.0, "h": 60.0, "m": 1.0, "s": 1 / 60}
+WHOLE, PART = r"\d{1,12}", r"\d{1,12}(?:\.\d{1,12})?"
+"""Numbers that somebody may mean: longer ones would overflow what is counted with them."""
 MEGABYTES = {"": 1.0, "K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0 * 1024}
 
 
@@ -33,20 +35,15 @@ def parse_time(text: str) -> int:
 
 
 def _letters(text: str) -> float | None:
-    parts = re.fullmatch(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m(?:in)?)?(?:([\d.]+)s)?", text)
+    parts = re.fullmatch(rf"(?:({PART})d)?(?:({PART})h)?(?:({PART})m(?:in)?)?(?:({PART})s)?", text)
     if not parts or not any(parts.groups()):
         return None
-    try:
-        return sum(
-            float(number) * LETTERS[letter] for number, letter in zip(parts.groups(), LETTERS) if number
-        )
-    except ValueError:
-        return None
+    return sum(float(number) * LETTERS[letter] for number, letter in zip(parts.groups(), LETTERS) if number)
 
 
 def _clock_s(text: str) -> float | None:
     """Seconds of minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]]."""
-    whole = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text)
+    whole = re.fullmatch(rf"(?:({WHOLE})-)?({WHOLE})(?::({WHOLE}))?(?::({WHOLE}))?", text)
     if not whole:
         return None
     days, *clock = (int(number) for number in whole.groups(default="0"))
@@ -63,7 +60,7 @@ def duration_s(text: str) -> float | None:
     Returns:
         None where there is none: `UNLIMITED`, `infinite`, `INVALID`.
     """
-    clock = re.fullmatch(r"([\d:-]+:[\d]+)(\.\d+)?", text.strip())
+    clock = re.fullmatch(r"([\d:-]+:[\d]+)(\.\d{1,12})?", text.strip())
     whole = _clock_s(clock[1]) if clock else None
     return None if whole is None or not clock else whole + float(clock[2] or 0)
 
@@ -86,7 +83,7 @@ def parse_memory(text: str) -> int:
     Raises:
         ClusterError: it is none of these.
     """
-    parts = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)B?", text.strip().upper())
+    parts = re.fullmatch(rf"({PART})([KMGT]?)B?", text.strip().upper())
     size = math.ceil(float(parts[1]) * MEGABYTES[parts[2]]) if parts else 0
     if not size:
         raise ClusterError(f"memory {text!r} is no size above 0; write 64G, or 64000M")
@@ -99,7 +96,7 @@ def memory_mb(text: str) -> float | None:
     Returns:
         None where there is none.
     """
-    number = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)[nc]?", text.strip())
+    number = re.fullmatch(r"(\d{1,18}(?:\.\d{1,12})?)([KMGT]?)[nc]?", text.strip())
     if not number:
         return None
     return float(number[1]) * (MEGABYTES[number[2]] if number[2] else 1 / 2**20)

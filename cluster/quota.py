@@ -12,7 +12,7 @@ from cluster.errors import ClusterError
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 BINARY = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
-AMOUNT = r"([\d.]+)\s*([kKMGTP]?)(i?)B?"
+AMOUNT = r"(\d{1,15}(?:\.\d{0,15})?)\s*([kKMGTP]?)(i?)B?"
 ROW = re.compile(rf"^\s*(/\S+)\s+\((\w+) (\S+)\)\s+{AMOUNT}\s*/\s*{AMOUNT}\s+{AMOUNT}\s*/\s*{AMOUNT}\s*$")
 
 FULL = 0.9

@@ -6,10 +6,11 @@ A command that shows many of them leaves a damaged one out, and says so once (`u
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -40,7 +41,7 @@ def read_as(cls: type[T], path: Path, remedy: str) -> T | None:
     try:
         if unknown and CHECKSUM not in told:
             raise ValueError(f"it has an unknown key {min(unknown)!r}")
-        return typed(cls, {key: value for key, value in told.items() if key in names})
+        return known_part(cls, told)
     except ValueError as error:
         raise DamagedFile(path, str(error), remedy) from None
 
@@ -51,16 +52,24 @@ def typed(cls: type[T], value: Any) -> T:
     Raises:
         ValueError: a key is unknown or missing, or a value is of another type.
     """
+    known, needed = _fields(cls)  # type: ignore[arg-type]
     if not isinstance(value, Mapping):
         raise ValueError(f"it holds {type(value).__name__} in place of {cls.__name__}")
-    known = _fields(cls)  # type: ignore[arg-type]
-    for key in value:
-        if key not in known:
-            raise ValueError(f"it has an unknown key {key!r}")
-    for name, (one, _) in known.items():
-        if name not in value and one.default is MISSING and one.default_factory is MISSING:
-            raise ValueError(f"it has no {name!r}")
-    return cls(**{key: _convert(known[key][1], held, key) for key, held in value.items()})
+    if not value.keys() <= known.keys():
+        raise ValueError(f"it has an unknown key {next(key for key in value if key not in known)!r}")
+    if not needed <= value.keys():
+        raise ValueError(f"it has no {min(needed - value.keys())!r}")
+    return cls(**{key: known[key](held, key) for key, held in value.items()})
+
+
+def known_part(cls: type[T], value: Mapping[str, Any]) -> T:
+    """`typed` of the keys that a dataclass has; what else there is may be anything.
+
+    Raises:
+        ValueError: as `typed`.
+    """
+    known, _ = _fields(cls)  # type: ignore[arg-type]
+    return typed(cls, {key: held for key, held in value.items() if key in known})
 
 
 def unless_damaged(read: Callable[P, T], *args: P.args, **more: P.kwargs) -> T | None:
@@ -82,37 +91,54 @@ def tell_damage(damage: DamagedFile) -> None:
 _told: set[Path] = set()
 
 
+Converter = Callable[[Any, str], Any]
+"""Makes of a value of JSON, under a key, one of a field's type. Boards read tens of thousands: each is made once."""
+
+
 @functools.cache
-def _fields(cls: type) -> dict[str, tuple[Field[Any], Any]]:
-    hints = get_type_hints(cls)
-    return {one.name: (one, hints[one.name]) for one in fields(cls)}
+def _fields(cls: Any) -> tuple[dict[str, Converter], frozenset[str]]:
+    """The fields of a dataclass, and those that must be there."""
+    hints, every = get_type_hints(cls), fields(cls)
+    needed = (one.name for one in every if one.default is MISSING and one.default_factory is MISSING)
+    return {one.name: _converter(hints[one.name]) for one in every}, frozenset(needed)
 
 
-def _convert(kind: Any, value: Any, key: str) -> Any:
-    """A value of JSON as the type of its field."""
-    origin = get_origin(kind)
+def _converter(kind: Any) -> Converter:
+    origin, args = get_origin(kind), get_args(kind)
     if kind is Any:
-        return value
+        return lambda value, key: value
     if origin in (Union, types.UnionType):
-        others = [arg for arg in get_args(kind) if arg is not type(None)]
-        return (
-            None if value is None and len(others) < len(get_args(kind)) else _convert(others[0], value, key)
-        )
-    if origin is tuple and isinstance(value, list):
-        return tuple(_convert(get_args(kind)[0], one, key) for one in value)
+        inner = _converter(next(arg for arg in args if arg is not type(None)))
+        if type(None) not in args:
+            return inner
+        return lambda value, key: None if value is None else inner(value, key)
+    if origin is tuple:
+        each = _converter(args[0])
+        return lambda value, key: tuple([each(one, key) for one in _checked(list, value, key)])
     if is_dataclass(kind):
-        return typed(kind, value)  # type: ignore[arg-type]
-    if not _is_of(kind, origin, value):
+        return lambda value, key: typed(kind, value)  # type: ignore[arg-type]
+    if kind is float:
+        return _number
+    if origin is Literal:
+        return functools.partial(_one_of, args)
+    plain = dict if isinstance(origin, type) and issubclass(origin, Mapping) else kind
+    return functools.partial(_checked, plain)
+
+
+def _checked(kind: type, value: Any, key: str) -> Any:
+    """A value that is of a type itself: `true` is no number."""
+    if type(value) is not kind:
         raise ValueError(f"its {key} is {value!r}")
     return value
 
 
-def _is_of(kind: Any, origin: Any, value: Any) -> bool:
-    """Whether a scalar or mapping of JSON is of a field's type; `true` is no number."""
-    if origin is Literal:
-        return value in get_args(kind)
-    if kind in (int, float):
-        return isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return isinstance(value, dict)
-    return isinstance(kind, type) and isinstance(value, kind)
+def _number(value: Any, key: str) -> Any:
+    if type(value) is float and math.isfinite(value):
+        return value
+    return _checked(int, value, key)
+
+
+def _one_of(words: tuple[Any, ...], value: Any, key: str) -> Any:
+    if value not in words:
+        raise ValueError(f"its {key} is {value!r}")
+    return value

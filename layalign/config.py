@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from layalign.bounds import check
 from layalign.methods import Aligner, Bridge, Compat, Gate, bridge_of
-from layalign.strict import build, loader, merge, nested, plain, read_mapping
+from layalign.strict import build, merge, nested, plain, read_mapping, read_yaml
 
 Layers = Literal["all", "last", "mean"] | tuple[int, ...]
 BRIDGE_WEIGHTS = "bridge.safetensors"
@@ -285,7 +285,10 @@ def resolve(recipe: Mapping[str, Any], stage: int, overrides: Iterable[str] = ()
     """
     common = {key: value for key, value in recipe.items() if key != "stages"}
     stages = recipe.get("stages") or {}
-    merged = merge(merge(common, stages.get(stage) or {}), {"stage": stage})
+    own = (stages.get(stage) or {}) if isinstance(stages, Mapping) else None
+    if not isinstance(own, Mapping):
+        raise ValueError(f"stages is {str(stages)[:80]}: it must hold 1 and 2, each with keys and values")
+    merged = merge(merge(common, own), {"stage": stage})
     for override in overrides:
         key, value = parse_override(override)
         keys = key.split(".")
@@ -305,15 +308,13 @@ def parse_override(text: str) -> tuple[str, Any]:
     Raises:
         ValueError: no `=`, or a value that is no YAML.
     """
-    import yaml
-
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise ValueError(f"override {text!r} is not of the form section.key=value, e.g. training.lr=1e-4")
     try:
-        return key.strip(), yaml.load(value, Loader=loader())
-    except yaml.YAMLError:
-        raise ValueError(f"the value of override {text!r} is no valid YAML") from None
+        return key.strip(), read_yaml(value)
+    except ValueError as error:
+        raise ValueError(f"the value of override {text[:80]!r} is no valid YAML: {error}") from None
 
 
 def _result_fields(value: Any) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+DEEPEST, LARGEST = 50, 1 << 20
+"""Collections within one another in a YAML file, and values in all with every `*name` written out, are fewer."""
+
 
 def read_mapping(path: Path, kind: str) -> dict[str, Any]:
     """A YAML file as plain data; `kind` is what the file is, for messages.
@@ -19,17 +22,60 @@ def read_mapping(path: Path, kind: str) -> dict[str, Any]:
     Raises:
         ValueError: no such file, no YAML, a key that stands twice, or no mapping at its top.
     """
-    import yaml
-
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=loader())
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{kind} {path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{kind} {path} is no valid YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise ValueError(f"{kind} {path} is no valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise ValueError(f"{kind} {path} holds {type(values).__name__}, not keys and values")
     return values
+
+
+def read_yaml(text: str) -> Any:
+    """Plain data of a YAML text.
+
+    Raises:
+        ValueError: it is none, or has a value that is not what its form or tag says (`2026-13-01`, `!!int x`).
+    """
+    import yaml
+
+    try:
+        check_size(yaml.parse(text, Loader=loader()))
+        return yaml.load(text, Loader=loader())
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    except (TypeError, KeyError, AttributeError) as error:  # as PyYAML's constructors fail
+        raise ValueError(f"a value is not what its tag says ({error!r})") from None
+
+
+def check_size(events: Iterable[Any]) -> None:
+    """Refuse a tree that would break who reads or prints it: too deep for the parser in C, or grown by `*names`.
+
+    Args:
+        events: of YAML, as its parser gives them.
+
+    Raises:
+        ValueError: it is one.
+    """
+    import yaml
+
+    sizes, within = dict[str, int](), [("", 0)]
+    for event in events:
+        size, anchor = 1, getattr(event, "anchor", None) or ""
+        if isinstance(event, yaml.CollectionStartEvent):
+            within.append((anchor, 0))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = within.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            size = LARGEST if any(anchor == one for one, _ in within) else sizes.get(anchor, 1)
+        sizes[anchor] = size
+        within[-1] = within[-1][0], within[-1][1] + size
+        if len(within) > DEEPEST or within[-1][1] >= LARGEST:
+            raise ValueError(
+                f"it has more than {LARGEST} values, or {DEEPEST} collections within one another"
+            )
 
 
 @functools.cache

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 LOCALHOST = "127.0.0.1"
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-NODES = r"(?:[\w.-]|\[\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*\])+"
+NODES = r"(?:[\w.-]|\[\d{1,9}(?:-\d{1,9})?(?:,\d{1,9}(?:-\d{1,9})?)*\])+"
 """One entry of a Slurm node list, such as `node[01-03,7]`."""
+MOST = 1 << 16
+"""Nodes of a list that Slurm itself takes (hostlist.h, `MAX_RANGE`)."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,13 @@ def expand_nodes(text: str) -> list[str]:
     """
     if not re.fullmatch(f"{NODES}(?:,{NODES})*", text):
         raise ValueError(f"{text!r} is no list of Slurm nodes, such as node[01-03,7]")
-    nodes = []
+    nodes: list[str] = []
     for entry in re.findall(NODES, text):
         names = [""]
         for plain, ranges in re.findall(r"([^\[\]]+)|\[([^\[\]]+)\]", entry):
             tails = [number for part in ranges.split(",") for number in _range(part)] if ranges else [plain]
+            if len(nodes) + len(names) * len(tails) > MOST:
+                raise ValueError(f"{text[:80]!r} is more than {MOST} nodes, which no list of Slurm is")
             names = [name + tail for name in names for tail in tails]
         nodes += names
     return nodes
@@ -95,7 +99,10 @@ def expand_nodes(text: str) -> list[str]:
 
 def _range(text: str) -> list[str]:
     first, _, last = text.partition("-")
-    return [str(n).zfill(len(first)) for n in range(int(first), int(last or first) + 1)]
+    numbers = range(int(first), int(last or first) + 1)
+    if not 0 < len(numbers) <= MOST:
+        raise ValueError(f"{text!r} is no range of Slurm nodes: it rises, to {MOST} of them at most")
+    return [str(n).zfill(len(first)) for n in numbers]
 
 
 def _told(environ: Mapping[str, str]) -> Rank:

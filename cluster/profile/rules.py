@@ -82,7 +82,8 @@ def spread(
     if _even(kind, gpus, nodes):
         over = -(-gpus // kind.slots) if nodes is None else nodes
         return over, gpus // over
-    legal = [number for number in range(1, 2 * (gpus + kind.slots)) if _even(kind, number, nodes)]
+    most = min(2 * gpus + kind.slots, kind.count * kind.slots)  # of the cluster, whatever was typed
+    legal = [number for number in range(1, most + kind.slots) if _even(kind, number, nodes)]
     below, above = [n for n in legal if n < gpus][-1:], [n for n in legal if n > gpus][:1]
     nearest_legal = (
         " or ".join(f"--gpus {number}" for number in below + above) or f"--nodes {-(-gpus // kind.slots)}"

@@ -22,6 +22,8 @@ UNKNOWN = ("unknown", "none", "null", "")
 MADE = "made"
 """In the metadata of a field that no file has: what reads the file puts it there."""
 YES, NO = ("true", "yes"), ("false", "no")
+DEEPEST, LARGEST = 50, 1 << 20
+"""Collections within one another in a YAML file, and values in all with every `*name` written out, are fewer."""
 
 
 class WrongKey(ClusterError):
@@ -42,9 +44,38 @@ def read_yaml(text: str, where: str) -> Any:
     import yaml
 
     try:
+        check_size(yaml.parse(text, Loader=_loader()))
         return yaml.load(text, Loader=_loader())
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ClusterError(f"{where} is no YAML: {' '.join(str(error).split())}") from error
+
+
+def check_size(events: Iterable[Any]) -> None:
+    """Refuse a tree that would break who reads or prints it: too deep for the parser in C, or grown by `*names`.
+
+    Args:
+        events: of YAML, as its parser gives them.
+
+    Raises:
+        ValueError: it is one.
+    """
+    import yaml
+
+    sizes, within = dict[str, int](), [("", 0)]
+    for event in events:
+        size, anchor = 1, getattr(event, "anchor", None) or ""
+        if isinstance(event, yaml.CollectionStartEvent):
+            within.append((anchor, 0))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = within.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            size = LARGEST if any(anchor == one for one, _ in within) else sizes.get(anchor, 1)
+        sizes[anchor] = size
+        within[-1] = within[-1][0], within[-1][1] + size
+        if len(within) > DEEPEST or within[-1][1] >= LARGEST:
+            raise ValueError(
+                f"it has more than {LARGEST} values, or {DEEPEST} collections within one another"
+            )
 
 
 @functools.cache
@@ -87,7 +118,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise ClusterError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ClusterError(f"{path} cannot be read: it is no text ({error.reason})") from error
+        raise ClusterError(f"{path} is no YAML: byte {error.start + 1} is not UTF-8") from error
 
 
 def mapping_of(text: str, where: str) -> dict[str, Any]:
@@ -204,7 +235,7 @@ def _scalar(kind: Any, value: Any, path: str) -> Any:
             raise WrongKey(path, f"{path} is {value!r}: it must be yes or no")
         return value.lower() in YES
     if kind is int:
-        if not value.isdecimal() or int(value) < 1:
+        if not re.fullmatch(r"\d{1,18}", value) or int(value) < 1:
             raise WrongKey(path, f"{path} is {value!r}: it must be a whole number, at least 1")
         return int(value)
     if kind is float:

@@ -17,6 +17,7 @@ from cluster.files import (
     sync_file,
     write_record,
 )
+from cluster.records import known_part
 
 STANDS_FOR = "stands_for"
 """Key under which `DONE` says what it stands for: `bytes` and `sha256` of the result."""
@@ -102,10 +103,53 @@ def read_done(path: Path, result: Result | None) -> Completion:
         return Completion(fault=f"DONE cannot be read: {error.strerror}")
     if outcome is None:
         return Completion()
+    try:
+        check_outcome(outcome)
+    except ValueError as error:
+        return Completion(fault=f"DONE is damaged: {error}")
     told = outcome.pop(STANDS_FOR, None)
     if result and (lost := result.lost(told)):
         return Completion(fault=lost)
     return Completion(outcome, True, result=result, told=told)
+
+
+def check_outcome(told: Mapping[str, Any]) -> None:
+    """Refuse what no version writes into a `DONE`; one of old has no checksum that would tell.
+
+    Raises:
+        ValueError: so it is.
+    """
+    for earlier in known_part(_Outcome, told).earlier or ():
+        known_part(_Outcome, earlier)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Standing:
+    """`Result.told`."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outcome:
+    """What readers take from a `DONE`, of a run or of a cell, where it says it."""
+
+    time: str | None = None
+    step: int | None = None
+    items: int | None = None
+    max_new_tokens: int | None = None
+    seconds: float | None = None
+    device: str | None = None
+    questions: str | None = None
+    golds: str | None = None
+    setup: str | None = None
+    share: int | None = None
+    file: str | None = None
+    checksum: str | None = None
+    answered_with: dict[str, Any] | None = None
+    earlier: tuple[dict[str, Any], ...] | None = None
+    stands_for: _Standing | None = None
 
 
 def write_done(path: Path, outcome: Mapping[str, Any], result: Result | None) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -210,7 +211,8 @@ class Lease:
         return self.folder / f"{number:06d}.json"
 
     def _numbers(self) -> list[int]:
-        return sorted(int(path.stem) for path in self.folder.glob("[0-9]*.json") if path.stem.isdecimal())
+        found = self.folder.glob("[0-9]*.json")
+        return sorted(int(path.stem) for path in found if re.fullmatch(r"[0-9]{6}|[1-9][0-9]{6,}", path.stem))
 
     def _latest(self) -> tuple[int, Holder | None]:
         while True:

@@ -120,6 +120,8 @@ class RunFolder(JobHome):
             values = None
         except OSError as error:
             raise UnreadableFile(self.config, error) from None
+        except (TypeError, KeyError, AttributeError):  # as PyYAML fails at a value that is not of its tag
+            values = None
         if not isinstance(values, dict):
             raise ClusterError(
                 f"{self.config} holds no config: {self.path} is no run, or its creation was cut short"

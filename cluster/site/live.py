@@ -205,4 +205,6 @@ def _minutes(limit: str) -> int | None:
 def _number(text: str) -> int:
     """`48`, `48+` where sinfo found more on some nodes, or `1.50K` of 1024 each where it converts."""
     number, thousands, _ = text.rstrip("+").partition("K")
+    if not re.fullmatch(r"\d{1,15}(?:\.\d{1,15})?", number):
+        raise ValueError(f"{text[:80]!r} is no number")
     return round(float(number) * (1024 if thousands else 1))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import getpass
 import pwd
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -84,7 +85,7 @@ def usage(jobs: Iterable[str]) -> list[Usage] | None:
 def parse_usage(text: str) -> list[Usage]:
     """The rows of sacct: each job, with what its steps say folded into it."""
     found: list[Usage] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # names may have other ends of lines in them
         cells = line.split("|", len(FIELDS) - 1)
         if len(cells) < NEEDED:
             continue
@@ -152,4 +153,4 @@ def _tres(text: str) -> dict[str, str]:
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    return int(text) if re.fullmatch(r"\d{1,18}", text) else None

@@ -244,7 +244,7 @@ def _choice(jobs: Iterable[str], name: str | None) -> Sequence[str]:
 
 
 def _rows(text: str, *widths: int) -> list[list[str]]:
-    cells = [line.split(TAB) for line in text.splitlines()]
+    cells = [line.split(TAB) for line in text.split("\n")]  # names may have other ends of lines in them
     return [row for row in cells if len(row) in widths]
 
 

@@ -13,7 +13,9 @@ TAB = "\t"
 """Between fields: no name of a run has one."""
 JOB_ID = r"[1-9]\d*"
 """The id that sbatch gives."""
-ELEMENTS = r"\d+(?:-\d+(?::\d+)?)?"
+NUMBER = r"\d{1,9}"
+"""Of an element: `MaxArraySize` is 4,000,001 at most (slurm.schedmd.com/slurm.conf.html)."""
+ELEMENTS = rf"{NUMBER}(?:-{NUMBER}(?::{NUMBER})?)?"
 """Of an array: `11`, `4-9` or `0-8:2`."""
 NEVER = "DependencyNeverSatisfied"
 WAITING = (
@@ -65,7 +67,9 @@ class QueuedJob:
         As `SLURM_BITSTR_LEN` is 0 it does so only where a wrapper takes that away. `--array` is no way out: it reads
         the very text that was cut, and loses the last element of `0-8:2` (bitfmt2int, all versions).
         """
-        return "_[" in self.id and not re.fullmatch(rf"\d+_\[{ELEMENTS}(?:,{ELEMENTS})*(?:%\d+)?\]", self.id)
+        return "_[" in self.id and not re.fullmatch(
+            rf"\d+_\[{ELEMENTS}(?:,{ELEMENTS})*(?:%{NUMBER})?\]", self.id
+        )
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -92,7 +96,9 @@ class QueuedJob:
         array, _, element = job.partition("_")
         if job in (self.id, self.job):
             return True
-        listed = self.cut or any(element.isdecimal() and int(element) in part for part in self._numbers())
+        listed = self.cut or any(
+            int(element) in part for part in self._numbers() if re.fullmatch(NUMBER, element)
+        )
         return array == self.job and (listed or self.id == self.job)
 
     def _numbers(self) -> list[range]:

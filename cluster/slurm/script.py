@@ -73,7 +73,8 @@ def slurm_executor(
         requeue: whether Slurm may start the job anew, as after a node failure; None is as the profile prefers.
 
     Raises:
-        ClusterError: the folder has a `%` or a backslash, of which Slurm makes patterns, or what no table holds.
+        ClusterError: the folder has a `%` or a backslash, of which Slurm makes patterns, or what no table holds; or a
+            word that has a control character.
     """
     from submitit import SlurmExecutor
 
@@ -82,6 +83,13 @@ def slurm_executor(
             f"folder {str(folder)!r} has {odd[0]!r}, which Slurm reads as part of a pattern or of its tables: take "
             "another name with --runs FOLDER"
         )
+
+    request = _request(resources, profile)
+    for key, value in {**request, "job_name": name, "comment": comment, "dependency": dependency}.items():
+        if isinstance(value, str) and (odd := re.search(r"[\x00-\x1f\x7f]", value)):
+            raise ClusterError(
+                f"{key} {value!r} has {odd[0]!r}, which would end its line of the script: leave it out"
+            )
 
     class Anywhere(SlurmExecutor):
         """submitit refuses to exist where there is no srun; a dry run writes the script on a laptop too."""
@@ -96,7 +104,7 @@ def slurm_executor(
         comment=comment,
         setup=list(setup),
         dependency=dependency,
-        **_request(resources, profile),
+        **request,
         **_habits(
             resources, signal_s, profile.continuation.mode == "requeue" if requeue is None else requeue
         ),

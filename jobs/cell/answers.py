@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from cluster.files import append_jsonl, read_jsonl, sealed, unsealed
+from cluster.records import known_part
 from cluster.run.run_folder import CellFolder
 from jobs.cell.asked import Asked, AskedItem, newest_asked
 from jobs.cell.cell import Cell, outcomes
@@ -83,24 +84,33 @@ def read_answers(folder: CellFolder) -> list[Record]:
     return [record for line in read_jsonl(folder.answers) if (record := _intact(line))]
 
 
-_PARTS: dict[str, type | tuple[type, ...]] = {
-    "id": str,
-    "language": str,
-    "gold": (int, float),
-    "output": str,
-    "official_correct": bool,
-    "max_new_tokens": int,
-}
-"""What every answer has; those of old have no checksum that would tell."""
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    """What readers take from every answer; those of old have no checksum that would tell."""
+
+    id: str
+    language: str
+    gold: float
+    output: str
+    official_correct: bool
+    max_new_tokens: int
+    strict: float | None = None
+    strict_correct: bool | None = None
+    official: float | None = None
+    rule: int | None = None
+    lease: int = 0
+    question: str = ""
+    setup: str = ""
 
 
 def _intact(line: Record) -> Record | None:
     """A line without its checksum; None where it is not what was written."""
     try:
         record = unsealed(line)
+        known_part(_Answer, record)
     except ValueError:
         return None
-    return record if all(isinstance(record.get(key), kind) for key, kind in _PARTS.items()) else None
+    return record
 
 
 def add_answers(folder: CellFolder, max_new_tokens: int, setup: str, records: Iterable[Record]) -> None:

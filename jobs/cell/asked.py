@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.files import DamagedFile, read_record, write_record
+from cluster.records import typed
 from cluster.run.run_folder import CellFolder
 from layalign.data.files import checksum
 from layalign.evaluation.benchmarks import Item, benchmark_file, read_benchmark
@@ -84,10 +85,8 @@ class Asked:
             told = read_record(folder.asked(questions)) if questions else None
             if told is None:
                 return None
-            items = tuple(AskedItem(**item) for item in told["items"])
-            texts = {str(id_): str(text) for id_, text in dict(told.get("texts") or {}).items()}
-            found = cls(told["file"], told["checksum"], told["of"], items, texts)
-        except (DamagedFile, KeyError, TypeError, ValueError):
+            found = typed(cls, told)
+        except (DamagedFile, ValueError):
             return None
         return found if found.questions == questions else None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from cluster.profile.schema import nearest
-from layalign.strict import loader
+from layalign.strict import read_yaml
 
 VARIANT, SEED = "variant", "seed"
 """Names of what is no axis, in `exclude`."""
@@ -94,9 +94,7 @@ def _flatten(told: Any, prefix: str, where: str) -> Iterable[tuple[str, Any]]:
 
 def _text(value: Any, where: str) -> str:
     """A value in the form that an override has on the command line."""
-    import yaml
-
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and yaml.load(value, Loader=loader()) == value:
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and read_yaml(value) == value:
         return value
     try:
         return json.dumps(value)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -146,19 +148,23 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made if len(made) == len(pairs) else _Twice(made)
 
 
+_decoder = json.JSONDecoder(object_pairs_hook=_once)
+
+
 def _object(path: Path, line: int, value: Any) -> dict[str, Any] | Fault:
     if isinstance(value, _Twice):
         return Fault(path, line, "a key that stands twice", "an object has each key once")
     return value if isinstance(value, dict) else Fault(path, line, f"found {type(value).__name__}", _JSON)
 
 
-def _opened(path: Path, head: int = 0) -> BinaryIO:
+@contextlib.contextmanager
+def _opened(path: Path, head: int = 0) -> Iterator[BinaryIO]:
     unpacked = gzip.open if path.suffix == ".gz" else open
-    file = cast(BinaryIO, unpacked(path, "rb"))
-    if not head:
-        return file
-    with file:
-        return BytesIO(file.read(head))
+    try:
+        with cast(BinaryIO, unpacked(path, "rb")) as file:
+            yield BytesIO(file.read(head)) if head else file
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} cannot be read: {error}; copy it again") from None
 
 
 def _json_lines(path: Path, head: int) -> Iterator[tuple[int, dict[str, Any] | Fault | None]]:
@@ -169,10 +175,12 @@ def _json_lines(path: Path, head: int) -> Iterator[tuple[int, dict[str, Any] | F
             yield number, None
         else:
             try:
-                yield number, _object(path, number, json.loads(line, object_pairs_hook=_once))
+                yield number, _object(path, number, _decoder.decode(line))
             except json.JSONDecodeError as error:
                 what = f"invalid JSON, {error.msg} at column {error.colno}"
                 yield number, Fault(path, number, what, _JSON)
+            except (ValueError, RecursionError) as error:
+                yield number, Fault(path, number, f"invalid JSON, {error}", _JSON)
 
 
 def _items(path: Path, head: int) -> Iterator[tuple[int, dict[str, Any] | Fault]]:
@@ -187,15 +195,18 @@ def _items(path: Path, head: int) -> Iterator[tuple[int, dict[str, Any] | Fault]
         return
     opening = _ARRAY.match(text)
     assert opening is not None
-    decoder, line, counted = json.JSONDecoder(object_pairs_hook=_once), 1, 0
+    line, counted = 1, 0
     position = _skip(text, opening.end())
     while text[position : position + 1] != "]":
         line += text.count("\n", counted, position)
         counted = position
         try:
-            row, position = decoder.raw_decode(text, position)
+            row, position = _decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
             yield error.lineno, Fault(path, error.lineno, f"invalid JSON, {error.msg}", _JSON)
+            return
+        except (ValueError, RecursionError) as error:
+            yield line, Fault(path, line, f"invalid JSON, {error}", _JSON)
             return
         yield line, _object(path, line, row)
         position = _skip(text, position)

@@ -7,7 +7,6 @@ field that begins with a quotation mark for a quoted one. Other formats, Parquet
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -145,7 +144,7 @@ def _opened(path: Path, found: Iterator[tuple[int, Any]]) -> Iterator[Told]:
     try:
         for line, record in found:
             yield path, line, record
-    except (OSError, EOFError, zlib.error) as error:
+    except OSError as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
 
 
@@ -174,5 +173,11 @@ def _loaded(place: Path, data: DataConfig, name: str | None) -> Iterator[Told]:
     """Streamed from the files of the snapshot, so that no second copy comes to be in a cache."""
     import datasets
 
-    rows = datasets.load_dataset(str(place), name, split=data.split, streaming=True)
-    yield from ((Path(data.path), line, row) for line, row in enumerate(rows, 1))
+    try:
+        rows = datasets.load_dataset(str(place), name, split=data.split, streaming=True)
+        yield from ((Path(data.path), line, row) for line, row in enumerate(rows, 1))
+    except (OSError, ValueError, RuntimeError) as error:  # as Arrow fails at a table that is cut or damaged
+        told = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"hub data set {data.path} cannot be read: {told}; delete {place} and fetch it with `prefetch` again"
+        ) from None

@@ -164,6 +164,9 @@ def unusable(row: Row) -> Fault | None:
             return Fault(path, row.line, f"a zero byte in the {side}", "it is no text: copy the file again")
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
             return Fault(path, row.line, f"half a character in the {side}", "text is valid Unicode")
+    for word, more in (("prompt", row.prompt), ("group", row.group)):
+        if more and any("\ud800" <= letter <= "\udfff" for letter in more):
+            return Fault(row.path, row.line, f"half a character in the {word}", "text is valid Unicode")
     return None
 
 

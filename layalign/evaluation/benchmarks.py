@@ -21,7 +21,8 @@ from layalign.languages import Language, language
 from layalign.prompts import math_prompt
 from layalign.strict import nearest
 
-_GOLD = re.compile(r"-?\d+(\.\d+)?")
+_GOLD = re.compile(r"-?\d{1,15}(\.\d+)?")
+"""More digits than a float tells apart are no answer."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def _gold(answer: str) -> float:
     """A whole or decimal number, with commas between thousands."""
     digits = answer.strip().replace(",", "")
     if not _GOLD.fullmatch(digits):
-        raise ValueError(f"the answer is {answer!r}; it must be one number such as 18, 2,125 or 8.0")
+        raise ValueError(f"the answer is {answer[:60]!r}; it must be one number such as 18, 2,125 or 8.0")
     return float(digits)
 
 
@@ -177,10 +178,10 @@ def _parse_msvamp(line: str) -> tuple[str, str]:
     try:
         record = json.loads(line)
         question, answer = record["m_query"], record["response"]
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         raise ValueError(f'{line[:60]!r} is not one JSON object with "m_query" and "response"') from None
-    if not isinstance(question, str):
-        raise ValueError(f"{question!r} is no question: m_query must be text")
+    if not isinstance(question, str) or not question.strip() or re.search("[\ud800-\udfff]", question):
+        raise ValueError(f"{str(question)[:60]!r} is no question: m_query must be text")
     return question, str(answer)
 
 

@@ -89,7 +89,10 @@ def _value(found: re.Match[str], decimal_comma: bool) -> float | None:
     exponent, power = found["exponent"], found["power"] or ""
     top = float(_digits(found["top"], decimal_comma) + ("" if exponent else power))
     if exponent and top:
-        top = top ** int(exponent)
+        try:
+            top = top ** int(exponent)
+        except OverflowError:
+            return None
     bottom = float(_digits(found["bottom"], decimal_comma)) if found["bottom"] else 1.0
     if bottom == 0:
         return None

@@ -13,7 +13,8 @@ _HAN_NUMERAL = re.compile(f"[{''.join(_HAN)}{_SCALES}]+(?![共起些样樣])")
 _SCALED_DIGITS = re.compile(
     rf"(?<![0-9.,])[0-9][0-9,]*(?:\.[0-9]+)?(?:[{_SCALES[1:]}](?<!千(?=[克米瓦卡升]))[0-9]*)+(?![0-9.,])"
 )
-_ETHIOPIC = re.compile("[\u1369-\u137c]+")
+_ETHIOPIC = re.compile("[\u1369-\u137c]{1,60}")
+"""Longer ones are loops."""
 
 
 def composed(values: Iterable[float]) -> float:

@@ -25,8 +25,12 @@ ITEMS = 4
 
 @pytest.fixture
 def cell(tmp_path):
+    return made_cell(tmp_path)
+
+
+def made_cell(root):
     """A cell of four items that is done."""
-    run = RunFolder.at(tmp_path, "math", 2, "0123abcd")
+    run = RunFolder.at(root, "math", 2, "0123abcd")
     run.create({})
     folder = run.cell("mgsm", "sw", 0)
     records = answers("mgsm", "sw", [True, False, True, True])
