@@ -64,13 +64,13 @@ class EndedJob:
     """When it ended, likewise."""
 
 
-def queued(jobs: Iterable[str] = (), *, name: str | None = None) -> list[QueuedJob]:
-    """Jobs in the queue, waiting or running, with these ids or (of this user) this name.
+def queued(jobs: Iterable[str]) -> list[QueuedJob]:
+    """Jobs in the queue, waiting or running, with these ids.
 
     Raises:
         ClusterError: squeue is not there, or does not answer.
     """
-    return _squeue(*_choice(jobs, name))
+    return _squeue(*_choice(jobs, None))
 
 
 def all_queued() -> list[QueuedJob]:
@@ -120,7 +120,7 @@ def job_is_alive(holder: Holder) -> bool | None:
     if not holder.job or not _can_tell(holder):
         return None
     try:
-        return any(_works(row, holder) for row in queued([holder.job]))
+        return _alive(queued([holder.job]), holder)
     except ClusterError:
         return None
 
@@ -174,9 +174,9 @@ class Look:
         return frozenset(job.id for job in self.jobs if not job.waits)
 
     def rows_of(self, holder: Holder) -> list[QueuedJob]:
-        """The rows of the job in which a lease's holder works."""
-        job = (holder.job or "").partition("_")[0]
-        return [row for row in self.by_job.get(job, ()) if _can_tell(holder) and _works(row, holder)]
+        """The rows of the job in which a lease's holder works, if they are surely its."""
+        rows = self.by_job.get((holder.job or "").partition("_")[0], ())
+        return [row for row in rows if _can_tell(holder) and _works(row, holder) and _named(row, holder)]
 
     @property
     def silence(self) -> str:
@@ -192,9 +192,8 @@ class Look:
         """
         if not _can_tell(holder):
             return None
-        if self.rows_of(holder):
-            return True
-        return None if self.time is None or sign > self.time else False
+        alive = _alive(self.by_job.get((holder.job or "").partition("_")[0], ()), holder)
+        return None if alive is False and (self.time is None or sign > self.time) else alive
 
 
 def cancel(*jobs: str) -> None:
@@ -254,6 +253,16 @@ def _can_tell(holder: Holder) -> bool:
 
 
 def _works(row: QueuedJob, holder: Holder) -> bool:
-    """Whether a row is of the holder's job, and may have its processes; the id alone may have come again."""
-    named = not holder.name or row.name in ("", holder.name)
-    return not row.waits and holder.job in (row.id, row.job) and named
+    """Whether a row has the id of the holder's job, and processes."""
+    return not row.waits and holder.job in (row.id, row.job)
+
+
+def _named(row: QueuedJob, holder: Holder) -> bool:
+    """Whether a row has the name of the holder's job: another one may have got its id, or its user renamed it."""
+    return not holder.name or row.name in ("", holder.name)
+
+
+def _alive(rows: Iterable[QueuedJob], holder: Holder) -> bool | None:
+    """Whether rows show the holder's job at work; None where one has its id and another name."""
+    busy = [row for row in rows if _works(row, holder)]
+    return any(_named(row, holder) for row in busy) or (None if busy else False)

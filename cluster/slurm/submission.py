@@ -246,12 +246,12 @@ class Submission:
         return 0.0 if self.job else max(0.0, (IN_FLIGHT - self.age).total_seconds())
 
     def by_script(self) -> list[QueuedJob]:
-        """What of it is in the queue, whatever its id: no other submission has its script.
+        """What of it is in the queue, whatever its id, and its name by now: no other submission has its script.
 
         Raises:
             ClusterError: squeue does not answer.
         """
-        return [job for job in queued(name=self.name) if job.command == self.script]
+        return [job for job in all_queued() if job.command == self.script]
 
     def look_up(self) -> str | None:
         """The id of the job that the script has become, in the queue or in accounting; None if it is in neither.

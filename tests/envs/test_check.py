@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -125,3 +126,12 @@ class cuda:
     @staticmethod
     def is_available(): return False
 """
+
+
+@pytest.mark.parametrize(
+    "name", ["pyproject.toml", "envs/alliance.txt", "envs/cluster.txt", "envs/local.txt"]
+)
+def test_every_list_of_packages_has_what_tokenizers_are_made_with(name):
+    """Without protobuf transformers blames tiktoken."""
+    words = re.findall(r"^[\s\"]*([A-Za-z][\w.-]*)", (ROOT / name).read_text(), re.MULTILINE)
+    assert {"sentencepiece", "protobuf"} <= set(words)

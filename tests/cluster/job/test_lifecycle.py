@@ -107,6 +107,19 @@ def test_only_what_was_cancelled_is_cancelled(run, tmp_path, accounting, cause):
     assert run.failed.exists() == (cause == "cancelled")
 
 
+@pytest.mark.parametrize(("rows", "cause"), [([], "cancelled"), (["14_0|NODE_FAIL|1:0|n|c"], "node failure")])
+def test_where_accounting_says_nothing_the_cancel_that_was_recorded_counts(run, tmp_path, rows, cause):
+    with life(run).working():
+        pass
+    run.event("cancelled", jobs=["14"], uid=0)
+    fake_sacct(tmp_path, *rows)
+    assert settle(run) == cause
+    run.forgive()
+    with life(run, SLURM_JOB_NAME="math-s1", SLURM_ARRAY_JOB_ID="20").working():
+        assert of(run, "started")[-1]["name"] == "math-s1"
+    assert settle(run) == "killed"  # a cancel before this start is not its end
+
+
 def test_new_submission_goes_on_after_a_cancelled_one(run, tmp_path):
     die(run, 0, "CANCELLED", tmp_path)
     with life(run, 0, SLURM_ARRAY_JOB_ID="20").working():

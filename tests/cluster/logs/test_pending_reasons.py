@@ -129,6 +129,11 @@ def test_states_that_wait_are_told_as_what_they_are():
     held = {state: find_pattern(state, HELD) for state in WAITING}
     assert {state for state, found in held.items() if found} == {"REQUEUE_HOLD", "SPECIAL_EXIT"}
     assert find_pattern("RESV_DEL_HOLD", NEVER_STARTS)
+    others = {
+        state: find_pattern(state, REASONS).meaning.cause
+        for state in ("LAUNCH_FAILED", "RECONFIG_FAIL", "EXPEDITING")
+    }
+    assert set(others.values()) == {"could not be started", "being looked at"}
     assert [find_pattern(state, REASONS).meaning.cause for state in ("REQUEUED", "REQUEUE_FED")] == [
         "begins later"
     ] * 2
@@ -141,7 +146,9 @@ def test_states_of_a_job_that_has_nodes_say_more_than_that_it_runs_where_they_do
         **dict.fromkeys(("CONFIGURING", "POWER_UP_NODE"), "nodes boot"),
         **dict.fromkeys(("SUSPENDED", "STOPPED"), "suspended"),
         **dict.fromkeys(("COMPLETING", "STAGE_OUT"), "ends"),
-        **dict.fromkeys(("RUNNING", "RESIZING", "SIGNALING"), None),
+        **dict.fromkeys(("RUNNING", "UPDATE_DB"), None),
+        "RESIZING": "being resized",
+        "SIGNALING": "being signalled",
         "REVOKED": "moved",
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -698,3 +699,49 @@ def test_an_intent_that_became_no_job_is_forgotten(go, slurm, grid, monkeypatch)
     assert go("ablate")[0] == 0
     assert len(submissions(grid)) == 8
     assert None not in [one.job for one in submissions(grid)]
+
+
+def test_a_grid_that_another_cluster_may_work_on_is_not_queued_here_too(go, slurm, grid, monkeypatch):
+    go("ablate")
+    slurm.set("queue")
+    monkeypatch.setenv("CC_CLUSTER", "fir")
+    sent = len(slurm.lines("calls"))
+    for command in (["ablate"], ["missing", "--submit"], ["retry", "parts"]):
+        status, printed = go(*command, cluster="fir")
+        assert (status, "was submitted on narval" in printed) == (2, True), command
+    assert launch.main(["cancel", "parts", "--cluster", "fir", "--yes"]) == 2
+    for cell in wanted_cells(grid):  # what is done there is done
+        complete(cell)
+    status, printed = go("ablate", cluster="fir")
+    assert (status, "nothing to submit" in printed, len(slurm.lines("calls"))) == (0, True, sent), printed
+
+
+def test_arrays_that_do_not_start_by_themselves_are_told_of(go, slurm):
+    go("ablate")
+    rows = "".join(f"{line}\n" for line in slurm.lines("queue"))
+    slurm.set("queue", rows.replace("Priority", "PartitionTimeLimit"))
+    printed = go("ablate")[1]
+    assert (
+        "queued, but it does not start: job 7 name (PENDING, PartitionTimeLimit): it asks for more time"
+        in printed
+    )
+    slurm.set("queue", rows.replace("Priority", "JobHeldUser"))
+    assert "you hold it back: it does not start until it is released: scontrol release 7" in go("ablate")[1]
+    slurm.set("queue", rows)
+    assert "does not start" not in go("ablate")[1]
+
+
+def test_what_is_taken_back_ends_no_job_of_another_cluster(go, slurm, grid, write, monkeypatch):
+    go("ablate")
+    cell = next(cell for cell in wanted_cells(grid) if cell.language == "en")
+    leases = cell.folder.leases
+    leases.mkdir(parents=True)
+    told = {**dataclasses.asdict(this_process("8_0")), "host": "n1", "boot": "b", "cluster": "fir"}
+    (leases / "000001.json").write_text(json.dumps(told))
+    slurm.set(
+        "queue",
+        "".join(f"{line}\n" for line in slurm.lines("queue")) + "8_0\t8\tRUNNING\tNone\tvasp\t/x\tN/A\n",
+    )
+    write(evaluate={"benchmarks": ["mgsm"], "languages": ["sw"]})
+    go("ablate")
+    assert "8_0" not in slurm.lines("cancelled")

@@ -220,6 +220,7 @@ def _accounting(rows: Mapping[str, Any], ending: Ending) -> list[str]:
             "MaxRSS": rows.get("used", "20G") if name == "0" else "", "TotalCPU": "10:00:00", "AllocCPUS": "48",
             "NNodes": "2" if began else "1", "NTasks": "2" if name == "0" else "", "NodeList": ",".join(ending.nodes),
             "Start": _local(90), "End": _local(30), "TRESUsageInMax": "",
+            "Submit": _local(600), "JobName": "math-s1", "SubmitLine": "",
         }  # fmt: skip
         if not began:
             row |= {"NodeList": "None assigned", "Start": "None"}
