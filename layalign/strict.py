@@ -187,7 +187,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if isinstance(items, list | tuple):
             kinds = [args[0]] * len(items) if args[-1] is Ellipsis else list(args)
             if len(kinds) == len(items):
-                places = [f"{where}[{at}]" for at in range(len(kinds))] if items is value else [where]
+                places = (
+                    [f"{where}[{at}]" for at in range(len(kinds))] if items is value else [where] * len(items)
+                )
                 return tuple(map(_convert, kinds, items, places))
     elif hint is float:
         return _number(value, where)

@@ -49,11 +49,15 @@ def evaluate_command(request: EvaluateRequest) -> int:
     benchmarks = list(request.benchmarks or plan.config.evaluation.benchmarks)
     slurm = isinstance(context.profile, SlurmProfile)
     against = evaluation_obstacles(plan, benchmarks, context.data, os.environ, command, trained_first=slurm)
-    if request.how.dry_run:
+    offered = slurm and not against
+    if request.how.dry_run and not offered:
         describe(plan, context, ", ".join(benchmarks))
     if against:
         return refused(against)
-    return evaluate_run(plan, benchmarks, request.languages, context, request.how, command)
+    status = evaluate_run(plan, benchmarks, request.languages, context, request.how, command)
+    if request.how.dry_run and offered:  # behind the offer
+        describe(plan, context, ", ".join(benchmarks))
+    return status
 
 
 def _evaluated(request: EvaluateRequest, context: Context) -> tuple[Plan, str]:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from layalign.config import RunConfig, parse_override, read_recipe, resolve
+from layalign.languages import language
 
 RECIPES = Path(__file__).parents[2] / "jobs/recipes"
 RECIPE = {
@@ -186,3 +188,11 @@ def test_a_file_that_is_no_recipe_is_named(tmp_path: Path, text: str, said: str)
     (tmp_path / "r.yaml").write_text(text)
     with pytest.raises(ValueError, match=said):
         read_recipe(tmp_path / "r.yaml")
+
+
+@pytest.mark.parametrize("typed", ["Amharic,Hausa", "Amharic, Hausa", "[Amharic, Hausa]", "am,ha,"])
+def test_a_list_may_be_typed_with_commas(typed):
+    recipe = yaml.safe_load((Path(__file__).parents[2] / "jobs/recipes/mini.yaml").read_text())
+    config = resolve(recipe, 1, [f"data.languages={typed}"])
+    assert len(config.data.languages) == 2
+    assert {language(name).code for name in config.data.languages} == {"am", "ha"}

@@ -93,3 +93,9 @@ def test_what_was_submitted_goes_on_where_it_was_unless_another_cluster_is_named
     assert again(Where(overrides=("cluster.account=def-now",)), before) == ("narval", "def-now")
     assert again(Where(cluster="fir"), before) == ("fir", None)
     assert again(Where(), submission("local", None)) == ("local", None)
+
+
+@pytest.mark.parametrize("place", ["/proc/x/y", "/sys/x"])
+def test_a_folder_of_runs_that_cannot_be_made_is_refused_before_anything(place):
+    with pytest.raises(ClusterError, match="takes no files of yours"):
+        context_of(Where(cluster="local", runs=place), How(dry_run=True))
