@@ -43,7 +43,11 @@ class Notices:
         return AnswerCache(root=self.root, write=self.write)
 
     def all(
-        self, longest_min: int | None = None, account: str | None = None, outages: str | None = None
+        self,
+        longest_min: int | None = None,
+        account: str | None = None,
+        outages: str | None = None,
+        choice: bool = True,
     ) -> list[str]:
         """Everything there is to tell.
 
@@ -51,11 +55,12 @@ class Notices:
             longest_min: time of one unit that is about to be submitted.
             account: that is to be charged.
             outages: URL or file of a calendar, instead of the profile's.
+            choice: the user may have several accounts; with one there is nothing to compare.
         """
         place = outages or (self.profile.outages if self.profile else None)
         found = self._outages(place, longest_min) if place else []
         if self.profile:
-            found += [note for note in (self._share(account),) if note]
+            found += [note for note in (self._share(account) if choice else None,) if note]
             found += self._quotas()
         return found
 

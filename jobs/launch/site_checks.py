@@ -11,7 +11,7 @@ from cluster.profile.load import SlurmProfile, shipped
 from cluster.profile.resources import Resources, account_obstacle, folder_obstacle
 from cluster.profile.rules import Accounts
 from cluster.site.environment import home
-from cluster.site.live import accounts_from
+from cluster.site.live import accounts_from, accounts_of
 from cluster.site.notices import Notices
 from cluster.slurm import client
 from cluster.slurm.limits import Association, ask_associations, narrowest
@@ -67,7 +67,7 @@ class Site:
         account = next((one.account for one in asked), None)
         here = Notices(root=runs, profile=self.profile, write=False)
         absent = () if client.installed("squeue") else (_absent(self.profile),)
-        return (*absent, *here.all(longest, account))
+        return (*absent, *here.all(longest, account, choice=len(accounts_of(self.associations or ())) > 1))
 
     def no_room(self, asked: Sequence[Resources], queue: Sequence[QueuedJob]) -> str | None:
         """Why the queue does not take so many jobs more; None where it does.

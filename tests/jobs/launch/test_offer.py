@@ -110,6 +110,7 @@ def test_outages_shares_and_quotas_are_told(go, slurm, tmp_path):
         "SUMMARY:[Narval] Power",
     ]
     (tmp_path / "outages.ics").write_text("\r\n".join([*lines, "END:VEVENT", "END:VCALENDAR"]))
+    command(slurm, "sacctmgr", f"def-prof_gpu|{user()}||", f"rrg-prof_gpu|{user()}||")
     command(slurm, "sshare", "def-prof_gpu|me|0.1|1", "rrg-prof_gpu|me|0.4|1")
     command(slurm, "diskusage_report", "  /project (project def-prof)   148GiB/ 1000GiB   498K/ 500K")
     words = ("train", "--stage", "1", "--time", "2d", "--outages", str(tmp_path / "outages.ics"))
