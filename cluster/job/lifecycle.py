@@ -113,8 +113,7 @@ class UnitLifecycle:
                 print(f"the start before this one ended by: {before}", flush=True)
             if reason := self.run.reason() or self._fruitless():
                 raise SystemExit(f"{self.unit} does not go on: {reason}")
-            log = {"log": str(self.unit.log), "log_from": begin}
-            self.run.event("started", **self._facts(), **log, began=began)
+            self.run.event("started", **self._facts(), began=began, log=str(self.unit.log), log_from=begin)
             yield
 
     def ended(self, result: Mapping[str, Any]) -> None:

@@ -20,10 +20,11 @@ from cluster.files import (
     write_record,
 )
 from cluster.permissions import may_look_into
+from cluster.run.below import Below
 from cluster.run.completion import Result
 from cluster.run.folder_names import FOLDER as FOLDER
 from cluster.run.folder_names import runs_root as runs_root
-from cluster.run.work_folder import Below, JobHome, WorkFolder, now
+from cluster.run.work_folder import JobHome, WorkFolder, now
 
 CELL = re.compile(r".+-[0-9]+", re.DOTALL)
 """Name of a share's folder: language and number."""

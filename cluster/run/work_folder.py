@@ -23,6 +23,7 @@ from cluster.files import (
 from cluster.permissions import check_writers
 from cluster.provenance import provenance
 from cluster.quantities import epoch_s
+from cluster.run.below import Below
 from cluster.run.completion import Completion, Result, read_done, write_done
 from cluster.run.lease import HELD, IsAlive, Lease
 from cluster.run.state import Cause, State
@@ -39,20 +40,6 @@ AHEAD_S = 60.0
 """A sign of life that is further ahead of the clock than this, as after a step of it, is not shown as one."""
 HEARTBEAT_S = 30.0
 """At most one heartbeat in this many seconds: a training step is shorter, and file servers are shared."""
-
-
-class Below:
-    """The path of a file in a folder, made when it is first asked for: a board looks at thousands of folders."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __set_name__(self, owner: type, attribute: str) -> None:
-        self.attribute = attribute
-
-    def __get__(self, folder: WorkFolder, owner: type) -> Path:
-        made = folder.__dict__[self.attribute] = folder.path / self.name
-        return made
 
 
 class WorkFolder:
