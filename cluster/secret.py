@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 NAMED = re.compile(
     r"(?:^|_)(?:TOKEN|\w*KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS?|JWT|PAT)(?:_ID)?$", re.IGNORECASE
@@ -56,4 +57,10 @@ def hidden(text: str, environ: Mapping[str, str] | None = None) -> str:
 
 def _held(environ: Mapping[str, str] | None) -> Iterator[tuple[str, str]]:
     environ = os.environ if environ is None else environ
-    return ((name, value) for name, value in environ.items() if len(value) >= LEAST and NAMED.search(name))
+    return ((name, environ[name]) for name in _named(tuple(environ)) if len(environ.get(name, "")) >= LEAST)
+
+
+@cache
+def _named(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of variables that hold a secret; many texts are asked about in one environment."""
+    return tuple(name for name in names if NAMED.search(name))
