@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from cluster.errors import ClusterError
 from cluster.files import DamagedFile
+from cluster.records import typed
 from cluster.run.grid_folder import LIST_AGAIN, GridFolder, read_work_list
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.work_folder import WorkFolder
@@ -130,8 +131,12 @@ class Worklist:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Worklist:
-        cells = tuple(Cell(**{**cell, **_tuples(cell)}) for cell in told["cells"])
-        return cls(cells=cells, runs=told["runs"])
+        """The list as `to_dict` gave it.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return typed(cls, {"cells": told.get("cells"), "runs": told.get("runs")})
 
     @classmethod
     def read(cls, path: Path) -> Worklist:
@@ -146,13 +151,8 @@ class Worklist:
             raise ClusterError(f"there is no work list {path}: give the command that submitted it again")
         try:
             return cls.from_dict(told)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise DamagedFile(path, f"it is no list of cells ({error!r})", LIST_AGAIN) from None
-
-
-def _tuples(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """The lists of a cell as JSON has them, as what they were."""
-    return {key: tuple(value) for key, value in cell.items() if isinstance(value, list)}
+        except ValueError as error:
+            raise DamagedFile(path, f"it is no list of cells ({error})", LIST_AGAIN) from None
 
 
 def wanted_cells(grid: GridFolder) -> tuple[Cell, ...]:

@@ -84,7 +84,7 @@ def use(name: str, found: object, path: Path) -> None:
     elif isinstance(found, Worklist):
         for one in found.cells:
             assert one.name
-            assert one.state(lambda job: None)
+            assert one.folder.state(lambda job: None)
     elif name == "heartbeat":
         assert all(math.isfinite(n) for key, n in found.items() if key != "time")
         assert "time" not in found or epoch_s(found["time"])
@@ -193,7 +193,7 @@ def test_a_cell_whose_files_are_of_another_shape_is_read(finished, draw):
         text = json.dumps(draw.draw(changed({key: value for key, value in told.items() if key != CHECKSUM})))
     path.write_text(text)
     try:
-        assert made.state() in ("done", "interrupted", "failed")
+        assert made.folder.state() in ("done", "interrupted", "failed")
         assert isinstance(made.folder.damage(), str)
         assert made.folder.history() is not None
         assert all(math.isfinite(record["gold"]) for record in answers_of([made]))

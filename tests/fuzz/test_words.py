@@ -193,7 +193,7 @@ def test_any_row_of_squeue_is_one_or_none(line):
     for row in parse_rows(line):
         assert row.elements >= 1
         assert isinstance(row.reasons, tuple)
-        assert str(row)
+        assert isinstance(str(row), str)
         assert (row.hopeless and row.ending) is False
 
 

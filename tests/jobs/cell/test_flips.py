@@ -94,7 +94,7 @@ def test_done_with_a_turned_bit_is_not_done_or_says_the_same(cell):
             assert {key: completion.outcome[key] for key in outcome} == outcome, place
         else:
             assert completion.fault.startswith("DONE is damaged")
-            assert cell.state() == "interrupted"
+            assert cell.folder.state() == "interrupted"
 
 
 def test_what_was_asked_is_the_same_or_not_known(cell):
