@@ -14,7 +14,8 @@ from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.state import Cause, State
 from jobs.board.rows import Row
 from jobs.board.run_state import Facts, judged
-from jobs.board.state import SILENT_S, Signs, Standing, Story, World, expected_start, standing
+from jobs.board.signs import Signs, Standing, Story, World
+from jobs.board.state import SILENT_S, expected_start, standing
 from jobs.cell.cell import Cell, outcomes
 
 PRECEDENCE: tuple[State, ...] = (

@@ -11,7 +11,7 @@ from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission, readable
-from jobs.board.state import World
+from jobs.board.signs import World
 from jobs.cell.cell import Cell, Worklist
 
 

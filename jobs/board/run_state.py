@@ -18,7 +18,8 @@ from cluster.run.state import State
 from cluster.run.work_folder import AHEAD_S, is_event
 from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission, readable
-from jobs.board.state import SAVED, Signs, Story, World, expected_start, standing
+from jobs.board.signs import SAVED, Signs, Story, World
+from jobs.board.state import expected_start, standing
 
 TRAIN = b'"kind": "train"'
 

@@ -39,7 +39,8 @@ from jobs.board.evaluation_progress import (
 from jobs.board.grid_files import GridFiles
 from jobs.board.rows import GridLine, Row, Status
 from jobs.board.run_state import Facts, RunStatus, gpu_hours, judged
-from jobs.board.state import SILENT_S, Standing, World
+from jobs.board.signs import Standing, World
+from jobs.board.state import SILENT_S
 from jobs.cell.cell import Cell
 from jobs.recipe.names import Names
 

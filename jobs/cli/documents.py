@@ -12,7 +12,7 @@ from cluster.run.state import State
 from cluster.site.doctor import Finding
 from cluster.slurm.queue import Look
 from jobs.board.rows import GridLine, Row, Status
-from jobs.board.state import Standing
+from jobs.board.signs import Standing
 from jobs.cell.cell import Cell
 from jobs.cli.efficiency_document import EfficiencyDocument
 from jobs.diagnosis.attempts import short_name

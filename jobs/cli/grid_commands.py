@@ -13,7 +13,7 @@ from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.state import OPEN, STOPPED, State
-from jobs.board.state import Standing
+from jobs.board.signs import Standing
 from jobs.board.status import Collector, Wishes
 from jobs.cell.cell import Cell, Worklist, wanted_cells
 from jobs.cell.mending import mend

@@ -24,7 +24,7 @@ from cluster.slurm.accounting import Usage, usage
 from cluster.slurm.queue import Look
 from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import Submission, own_rows, readable
-from jobs.board.state import Standing
+from jobs.board.signs import Standing
 from jobs.diagnosis.attempts import Attempt, latest_attempt, short_name, slots_of
 from jobs.diagnosis.pace import Pace, moment, pace_of
 

@@ -14,7 +14,7 @@ from cluster.slurm.queue import EndedJob
 from jobs.board.evaluation_progress import begun_cells, shares_of
 from jobs.board.grid_files import GridFiles
 from jobs.board.run_state import Facts, run_status
-from jobs.board.state import Standing, World
+from jobs.board.signs import Standing, World
 from jobs.cell.cell import Cell, wanted_cells
 from jobs.diagnosis.attempts import needs_of
 from jobs.diagnosis.evidence import Inquiry

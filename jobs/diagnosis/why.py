@@ -12,7 +12,8 @@ from cluster.quantities import human_time
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.state import Cause, State
 from cluster.slurm.queue import Look
-from jobs.board.state import SILENT_S, Standing
+from jobs.board.signs import Standing
+from jobs.board.state import SILENT_S
 from jobs.diagnosis.attempts import short_name, why
 from jobs.diagnosis.clues import best_clue
 from jobs.diagnosis.evidence import Diagnosis, Inquiry, ago, progress, shortened

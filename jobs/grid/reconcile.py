@@ -19,7 +19,7 @@ from cluster.slurm.queue import Look, ended
 from cluster.slurm.queued_job import QueuedJob
 from cluster.slurm.submission import REMEDY, InFlight, Submission, Unseen, recorded
 from jobs.board.evaluation_progress import cell_standings
-from jobs.board.state import Standing, World
+from jobs.board.signs import Standing, World
 from jobs.cell.cell import Cell, Worklist
 
 

@@ -10,7 +10,7 @@ from cluster.logs.failure import failure_of
 from cluster.logs.pending_reasons import standstill
 from cluster.run.grid_folder import GridFolder
 from cluster.run.state import STOPPED, State
-from jobs.board.state import Standing
+from jobs.board.signs import Standing
 from jobs.cell.cell import Cell
 from jobs.grid.desired import DesiredGrid
 from jobs.grid.reconcile import Reconciled

@@ -83,4 +83,4 @@ def test_what_is_advised_of_every_cause_queues_it_again(cause, tmp_path, slurm, 
         if "in the queue" in printed.err:  # advice says: once it is out of the queue
             assert ending.told.get("queue"), printed.err
             continue
-        assert (status, "#!/bin/bash" in printed.out) == (0, True), (words, printed.out + printed.err)
+        assert (status, "  asks for " in printed.out) == (0, True), (words, printed.out + printed.err)
