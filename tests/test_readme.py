@@ -80,7 +80,7 @@ YOUR_OWN = [
         "(mgsm)",
     ),
     ("init cluster there.yaml --yes", 0, "wrote there.yaml"),
-    ("train --stage all --recipe ours.yaml --cluster there.yaml --dry-run", 0, "--gpus-per-node=a100:1"),
+    ("train --stage all --recipe ours.yaml --cluster there.yaml --dry-run", 0, "a100"),
 ]
 """One after another, in an empty folder."""
 ON_ONE_MACHINE = [

@@ -13,6 +13,7 @@ from cluster.docstrings import comment, commented, field_texts, sentence
 from cluster.profile.facts import Area, NodeKind
 from cluster.profile.load import SlurmProfile
 
+NOT_WRITTEN = ("name", "file", "replaces")
 WISHES = ("account",)
 """What a user wants, as far as a new file names it."""
 
@@ -26,7 +27,14 @@ def profile_yaml(profile: SlurmProfile, head: str, notes: Mapping[str, str]) -> 
         notes: by key (`hardware.kinds[0].partition`), what is to be said of its value instead of the docstring.
     """
     lines = [f"# {line}".rstrip() for line in head.splitlines()]
-    for name in ("executor", "title", "login", *WISHES):
+    shown = ("executor", "title", "login", *WISHES)
+    others = [
+        one.name
+        for one in fields(profile)
+        if one.name not in (*shown, *NOT_WRITTEN, *profile.sections())
+        and getattr(profile, one.name) != one.default
+    ]
+    for name in (*shown, *others):
         told = _told(type(profile), name, name, notes)
         lines += commented("", f"{name}: {_scalar(getattr(profile, name))}", told)
     for name, section in profile.sections().items():

@@ -21,7 +21,7 @@ def surroundings(tmp_path, monkeypatch):
 def submission(profile, account):
     """As far as it says where something was submitted."""
     told = dataclasses.make_dataclass("Asked", ["account"])(account)
-    return dataclasses.make_dataclass("Told", ["profile", "resources"])(profile, told)
+    return dataclasses.make_dataclass("Told", ["profile", "origin", "resources"])(profile, profile, told)
 
 
 def test_folders_are_what_was_typed_else_what_the_environment_says_else_here(tmp_path):
