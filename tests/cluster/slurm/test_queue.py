@@ -8,7 +8,7 @@ import pytest
 from cluster.errors import ClusterError
 from cluster.slurm import client
 from cluster.slurm.queue import UNDECIDED, EndedJob, Look, cancel, ended, job_is_alive, queued, still_queued
-from cluster.slurm.queued_job import QueuedJob, counted
+from cluster.slurm.queued_job import QueuedJob, counted, parse_rows
 from tests.cluster.fake_slurm import holder
 
 START = "2026-11-21T09:50:41"
@@ -71,6 +71,31 @@ def test_an_answer_without_squeues_heading_is_none(slurm, script):
     with pytest.raises(ClusterError, match="squeue does not answer"):
         queued(["12"])
     assert job_is_alive(holder("12")) is None
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("true", "it printed nothing, not even a heading"),
+        ("echo hello", "hello"),
+        ("echo oops >&2", "oops"),
+        ("echo oops >&2; exit 1", "oops"),
+    ],
+)
+def test_what_squeue_said_in_place_of_an_answer_is_told(slurm, script, told):
+    (slurm.folder / "squeue").write_text(f"#!/bin/bash\n{script}\n")
+    with pytest.raises(ClusterError) as caught:
+        queued(["12"])
+    assert str(caught.value) == f"squeue does not answer, so that nobody knows what is queued: {told}"
+
+
+def test_a_row_may_end_early_and_a_name_may_hold_tabs():
+    whole = "12\t12\tPENDING\tPriority\ta\tb\t/r/a.sh\tN/A"
+    assert parse_rows(f"{whole}\n12\t12\tRUNNING\tNone\n12\t12\n") == [
+        QueuedJob("12", "12", "PENDING", "Priority", "a\tb", "/r/a.sh", "N/A"),
+        QueuedJob("12", "12", "RUNNING", "None", "", "", ""),
+        QueuedJob("12", "12", "", "", "", "", ""),
+    ]
 
 
 def test_a_banner_before_the_heading_changes_nothing(slurm):

@@ -250,3 +250,19 @@ def test_wilson_of_250_items_is_six_points():
 
 def test_nothing_measured_is_nothing_known():
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("答案是1,234万。", 12_340_000),
+        ("答案是2,500万", 25_000_000),
+        ("So 8 is wrong: \\boxed {7} (of 9).", 7),
+        ("The answer is \\fbox {7}, and not 8.", 7),
+        ("The answer is 50\\% of 8", 50),
+        ("The answer is-5", -5),
+        ("The final answer is 7. The sum is 8.", 7),
+    ],
+)
+def test_marks_scales_and_ranks_are_read(text, number):
+    assert strict_number(text) == number
