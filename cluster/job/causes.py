@@ -104,6 +104,7 @@ PEER_SIGNS = re.compile(
     r"|Socket Timeout|failed to recv|Timed out waiting|timed out after \d+ ?ms|Application timeout",
     re.IGNORECASE,
 )
+PEER_GONE = "another process of this job is gone"
 PEER_ERRORS = ("DistNetworkError", "DistStoreError")
 """Classes of torch.distributed."""
 
@@ -237,7 +238,7 @@ def lost_peer(error: BaseException) -> bool:
 
 def peer_gone(error: BaseException) -> str:
     """What to tell of an exception that only says that another process is gone."""
-    return f"another process of this job is gone: {error}"
+    return f"{PEER_GONE}: {error}"
 
 
 def worded(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError, JobFailed
+from cluster.job.causes import PEER_GONE
 from cluster.job.interrupt import Interrupts
 from cluster.job.rendezvous import TORCHRUN, alone, export, reserve_port
 from cluster.profile.load import Profile
@@ -194,11 +195,16 @@ class _Watch:
         )
 
     def _first_failure(self, outcomes: list[tuple[str, Any] | None]) -> int:
-        """A process that was killed comes first: errors of the others are its consequence."""
+        """A process that was killed comes first: errors of the others are its consequence, as their logs may say."""
+        if self.dead:
+            killed = [rank for rank in self.dead if not self._followed(rank)]
+            return (killed or self.dead)[0]
         errors = [rank for rank, outcome in enumerate(outcomes) if outcome and outcome[0] == "error"]
-        return (
-            self.dead[0] if self.dead else min(errors, key=lambda rank: self.results[rank].stat().st_mtime_ns)
-        )
+        return min(errors, key=lambda rank: self.results[rank].stat().st_mtime_ns)
+
+    def _followed(self, rank: int) -> bool:
+        """Whether a process has ended because another was gone."""
+        return any(line.startswith(PEER_GONE) for line in _lines(self.logs[rank])[-LAST_LINES:])
 
 
 def _processes(controller: int) -> dict[int, int]:

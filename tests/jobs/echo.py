@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
+from cluster.job.causes import peer_gone
 from cluster.job.interrupt import Interrupts
 from cluster.job.rendezvous import rendezvous
+from jobs.work.call import leave
 
 DEATHS = {"killed": signal.SIGKILL, "crash": signal.SIGSEGV}
 
@@ -38,6 +40,8 @@ def run(config: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
     if act in ("raise", "wait", *DEATHS):
         Path(config["ready"], str(rank.rank)).touch()
         for _ in range(600):
+            if config.get("leaves") and Path(config["ready"], "1").exists():
+                leave(error := RuntimeError("Connection closed by peer"), peer_gone(error), traced=False)
             if config.get("loses") and Path(config["ready"], "1").exists():
                 raise RuntimeError(
                     "[gloo/transport/tcp/pair.cc:534] Connection closed by peer [10.1.1.2]:4000"

@@ -11,7 +11,7 @@ from tests.chaos.cluster import SLURM_FAULTS
 from tests.chaos.faults import lacking
 
 SEED = 1
-QUICK = ("launcher_killed", "node_lost", "shell_killed")
+QUICK = ("launcher_killed", "node_lost", "preempted")
 """In CI."""
 CASES = [
     pytest.param(number, id=name, marks=[] if name in QUICK else [pytest.mark.slow])

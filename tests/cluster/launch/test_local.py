@@ -100,6 +100,13 @@ def test_the_loss_of_a_rank_is_told_without_the_traceback_of_the_one_that_lost_i
     assert "Traceback" not in str(told.value) + capfd.readouterr().out
 
 
+def test_of_two_that_left_nothing_the_one_that_was_killed_is_named(run, tmp_path):
+    told = {"act": "killed", "dies": 1, "ready": str(tmp_path), "leaves": True}
+    Path(tmp_path, "1").touch()
+    with pytest.raises(JobFailed, match="rank 1 of 2 failed: it died without a word"):
+        submit_local(echo(**told), run, two())
+
+
 def test_mistake_found_by_the_job_reads_like_one_found_before(run, capfd):
     with pytest.raises(ClusterError, match=r"^no such data: give\n  another$") as told:
         submit_local(echo(act="mistake"), run, load_profile("local"))
