@@ -23,8 +23,6 @@ PACKAGES = ("yaml", "submitit", "rich", "cloudpickle", "huggingface_hub")
 def main(words: list[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     from cluster.errors import FAILED, INTERRUPTED, MISTAKE, ClusterError, JobFailed, system_error
-    from cluster.escapes import without_escapes
-    from cluster.permissions import umask, umask_of
     from jobs.cli.command_table import COMMANDS, SET_UP
     from jobs.cli.parser import parse
 
@@ -35,6 +33,7 @@ def main(words: list[str] | None = None) -> int:
     name, typed = parse(sys.argv[1:] if words is None else words)
 
     try:
+        from cluster.permissions import umask, umask_of
         from jobs.cli import requests
         from jobs.cli.parse import request_of
 
@@ -42,13 +41,13 @@ def main(words: list[str] | None = None) -> int:
         request = request_of(getattr(requests, command.request), typed)
         module = importlib.import_module(f"jobs.cli.{command.module}")
         work = getattr(module, f"{name}_command")
-        if (
-            command.group == SET_UP
-        ):  # models and environments may be others' too, as the user's own umask has it
+        if command.group == SET_UP:  # models and environments may be others' too, by the user's own umask
             return int(work(request))
         with umask(umask_of(request.where.root())):  # type: ignore[attr-defined]
             return int(work(request))
     except (ClusterError, ValueError) as error:
+        from cluster.escapes import without_escapes
+
         print(f"error: {without_escapes(str(error))}", file=sys.stderr)
         return FAILED if isinstance(error, JobFailed) else MISTAKE
     except ModuleNotFoundError as error:

@@ -6,8 +6,6 @@ import errno
 import os
 import traceback
 
-from cluster.secret import hidden
-
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 """Exit statuses of `launch.py` besides 0."""
 
@@ -57,6 +55,8 @@ def remedy(error: OSError) -> str:
 
 def trace_of(error: BaseException) -> str:
     """What a log shows of an error: its traceback, but one line where the user or the system alone is to blame."""
+    from cluster.secret import hidden
+
     if isinstance(error, ClusterError):
         return hidden(str(error))
     if isinstance(error, OSError) and error.errno in REMEDIES and error.filename:

@@ -91,7 +91,7 @@ class Notices:
         ]
 
     def _share(self, account: str | None) -> str | None:
-        text = self._cache.ask("sshare", ask_shares).text
+        text = self._cache.ask("shares", ask_shares).text
         gpu = self.profile is None or self.profile.hardware.kinds[0].gpu is not None
         return share_note(parse_shares(text, gpu), account) if text else None
 

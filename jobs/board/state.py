@@ -113,6 +113,8 @@ def _left(signs: Signs, world: World) -> Standing:
         if not submission.ours:
             whose = f"submitted by {user_name(str(submission.uid))}, whose jobs are not seen here"
             return Standing(State.QUEUED, Cause.QUEUE_UNKNOWN, whose)
+        if job and cancels(signs.story.cancelled, job):
+            return _cancelled(signs, job)
         if seen is None or (epoch_s(submission.time) or 0) > seen - 1:
             words = "submitted; the queue has not been looked at since"
             return Standing(State.QUEUED, Cause.QUEUE_UNKNOWN, words)
@@ -153,8 +155,7 @@ def _ended(signs: Signs) -> Standing:
 def _gone(signs: Signs, job: str, end: EndedJob | None) -> Standing:
     """Of work whose job has left the queue without a word of it."""
     if end is None and cancels(signs.story.cancelled, job):
-        by = user_name(str(signs.story.cancelled.get("uid")))
-        return Standing(State.CANCELLED, Cause.CANCELLED, f"job {job}: cancelled by {by}")
+        return _cancelled(signs, job)
     if end is None:
         words = f"job {job} is not in the queue, and accounting does not know it"
     elif end.state in UNDECIDED:
@@ -167,6 +168,12 @@ def _gone(signs: Signs, job: str, end: EndedJob | None) -> Standing:
         cancelled = end is not None and end.state == "CANCELLED"
         cause = Cause.CANCELLED if cancelled else Cause.NEVER_STARTED
     return Standing(_state_after(cause), cause, words)
+
+
+def _cancelled(signs: Signs, job: str) -> Standing:
+    """Of work whose job a `cancel` has ended, as its event tells."""
+    by = user_name(str(signs.story.cancelled.get("uid")))
+    return Standing(State.CANCELLED, Cause.CANCELLED, f"job {job}: cancelled by {by}")
 
 
 def _state_after(cause: Cause) -> State:

@@ -132,7 +132,7 @@ def test_launcher_finds_out_too(run, tmp_path):
     die(run, 0, "CANCELLED", tmp_path)
     assert settle(run) == "cancelled"
     assert settle(run) is None
-    assert run.state() == "failed"
+    assert run.state() == "cancelled"
 
 
 def test_restart_reads_its_own_part_of_a_log_that_goes_on(run, tmp_path):

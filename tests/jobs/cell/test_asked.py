@@ -32,7 +32,7 @@ def test_the_first_questions_are_kept_as_the_encoder_reads_them(asked, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("texts", "whole"), [(None, True), ({}, True), ("missing", True), ([1], False), (3, False)]
+    ("texts", "whole"), [(None, False), ({}, True), ("missing", True), ([1], False), (3, False)]
 )
 def test_records_without_texts_are_read_and_damaged_ones_hide_what_was_asked(asked, tmp_path, texts, whole):
     folder = RunFolder(tmp_path / "run-s2-0123abcd").cell("mgsm", "sw", 0)

@@ -14,7 +14,7 @@ from cluster.run.run_folder import all_runs
 from layalign.evaluation.benchmarks import find_benchmark
 from tests.login import at_home, empty_recipe
 
-ROOMY = "size=64m,nr_inodes=10000"
+ROOMY = "mode=0700,size=64m,nr_inodes=10000"
 
 
 def mount(options: str, folder: Path) -> None:

@@ -657,7 +657,7 @@ def test_a_grid_takes_no_more_jobs_than_there_is_room_for_and_its_slots_do_the_r
 def test_a_grid_for_which_there_is_no_room_says_so_and_queues_nothing(go, slurm, grid):
     status, printed = go("ablate", "-o", "cluster.limits.jobs=7")
     assert (status, slurm.lines("calls")) == (2, [])
-    assert "8 arrays: narval takes 7 jobs of one user" in printed
+    assert "and 0 are there, so that 7 can be added; ask for 7 at most" in printed
 
 
 def test_short_trainings_are_packed_several_to_a_job_and_long_ones_go_on_in_further_rounds(go, slurm, grid):

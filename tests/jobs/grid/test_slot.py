@@ -18,6 +18,7 @@ from cluster.profile.load import load_profile
 from cluster.profile.resources import plan_resources
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
+from jobs.board.status import standings
 from jobs.cell.cell import Cell, Worklist, wanted_cells
 from jobs.grid import slot
 from tests.jobs.work.test_train import send
@@ -97,7 +98,7 @@ def test_what_fails_does_not_stop_the_others_and_is_told(grid, world, tmp_path):
     broken = {**VARIANTS, "broken": {"training.lr": 1e200, "training.clip": 1e300}}
     told = ablate(tmp_path, world, "--inline", variants=broken)
     assert told.returncode == 1, told.told
-    states = {cell.name: cell.state() for cell in wanted_cells(grid)}
+    states = {name: one.state for name, one in standings(wanted_cells(grid)).items()}
     assert Counter(states.values()) == {"done": 4 + 3 * 2 - 1, "failed": 1, "blocked": 3}
     assert "not done: tiny-broken-s1-" in told.told
     assert "waits for a run that has failed" in told.told
