@@ -142,6 +142,15 @@ def asked_in(cell: Cell) -> Asked | None:
     return Reading.of(cell).asked
 
 
+def unknown_in(cell: Cell) -> Mapping[str, tuple[int, int]]:
+    """Unknown tokens, and all, of what a cell's models read, by kind of text; none where that was not recorded."""
+    told = next((one for one in outcomes(cell.folder.outcome()) if cell.is_of(one)), {}).get("unknown")
+    try:
+        return {str(kind): (int(lost), int(every)) for kind, (lost, every) in dict(told or {}).items()}
+    except (TypeError, ValueError):
+        return {}
+
+
 def summary_of(cells: Sequence[Cell]) -> Summary:
     """How many of the items of one run and benchmark are right, and how many are missing."""
     expected: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from cluster.files import read_jsonl
 from cluster.run.run_folder import RunFolder
 from jobs.board.status import standings
-from jobs.cell.answers import Record, answers_of, asked_in
+from jobs.cell.answers import Record, answers_of, asked_in, unknown_in
 from jobs.cell.asked import TEXTS
 from jobs.cell.cell import Cell
 from jobs.cell.whole import limited
@@ -43,6 +44,8 @@ class Answered:
     """Name and checksum of the benchmark's file, likewise."""
     part: str
     """What of the benchmark was asked, where that is not all: `first 3 of 250 (sw)`."""
+    unknown: str
+    """What tokenizers cannot write of it: `2.5 % of the encoder's tokens (vai)`; empty where that is nothing."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,23 @@ def _answered(point: Point, cells: list[Cell]) -> Answered:
         questions=questions,
         files=files,
         part=limited(cells),
+        unknown=_unknown(cells),
+    )
+
+
+def _unknown(cells: Iterable[Cell]) -> str:
+    """What the tokenizers of a run cannot write of the questions, the most first."""
+    lost, every = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for cell in cells:
+        for kind, (some, tokens) in unknown_in(cell).items():
+            lost[kind, cell.language] += some
+            every[kind, cell.language] += tokens
+    shares = sorted(
+        ((100 * some / every[key], key) for key, some in lost.items() if every[key]), reverse=True
+    )
+    owners = {"source": "encoder", "prompt": "LLM"}
+    return ", ".join(
+        f"{share:.2g} % of the {owners.get(kind, kind)}'s tokens ({code})" for share, (kind, code) in shares
     )
 
 

@@ -38,6 +38,7 @@ from jobs.work.start import (
 )
 from jobs.work.usage import usage
 from layalign.config import PROMPT_TOKENS, ModelConfig, RunConfig
+from layalign.data.counts import Counts
 from layalign.data.tokenise import count_questions
 from layalign.evaluation import table
 from layalign.evaluation.benchmarks import Item, benchmark_file, read_benchmark
@@ -104,11 +105,13 @@ class Answerer:
         asked.write(folder)
         reading = Reading(cell.max_new_tokens, asked, asked.questions, setup.fingerprint)
         mine = remaining(items[: cell.items], reading.matching(read_answers(folder)))
+        unknown = {}
         if mine:
-            _check(items[: cell.items], config, self._model(cell.run, local)[1])
+            counts = _check(items[: cell.items], config, self._model(cell.run, local)[1])
+            unknown = {"unknown": counts.unknown}
         if mine and not self._give(cell, folder, local, mine, setup.fingerprint):
             return None
-        return {**outcome_of(cell, reading, read_answers(folder)), **setup.record()}
+        return {**outcome_of(cell, reading, read_answers(folder)), **unknown, **setup.record()}
 
     def _give(
         self, cell: Cell, folder: CellFolder, config: RunConfig, items: Sequence[Item], setup: str
@@ -185,7 +188,7 @@ _loaded_once = functools.cache(load_tokenizers)
 """In this process, however many runs and benchmarks it answers."""
 
 
-def _check(items: Sequence[Item], config: RunConfig, tokenizers: Tokenizers) -> None:
+def _check(items: Sequence[Item], config: RunConfig, tokenizers: Tokenizers) -> Counts:
     """Say what is cut and unknown in all items of a cell, and refuse more of it than the recipe allows."""
     bridge = config.bridge
     counts = count_questions(
@@ -199,6 +202,7 @@ def _check(items: Sequence[Item], config: RunConfig, tokenizers: Tokenizers) -> 
     for line in counts.told():
         print(line, flush=True)
     counts.check(config.reads)
+    return counts
 
 
 def asked_by(cell: Cell, data: Path | None) -> tuple[list[Item], Asked]:

@@ -99,6 +99,16 @@ class Counts:
                 lines.append(f"unknown tokens in {kind}s: {_listed(unknown)}")
         return lines
 
+    @property
+    def unknown(self) -> dict[str, list[int]]:
+        """Unknown tokens and all tokens of each kind, all languages together, of kinds that have unknown ones."""
+        every = {kind: list(self.of(kind).values()) for kind in KINDS}
+        return {
+            kind: [lost, sum(tally.tokens for tally in tallies)]
+            for kind, tallies in every.items()
+            if (lost := sum(tally.unknown for tally in tallies))
+        }
+
     def check(self, data: DataConfig) -> None:
         """Refuse what would be learned wrongly.
 

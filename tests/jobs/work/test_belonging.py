@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -98,6 +99,17 @@ def test_a_changed_question_is_asked_again_and_no_other(answered):
     after = answered.table()["provenance"]["benchmark files"]
     assert after["sw"] != before["sw"]
     assert {code: after[code] for code in CODES if code != "sw"} == {c: before[c] for c in CODES if c != "sw"}
+
+
+def test_what_a_tokenizer_cannot_write_stands_below_the_table(place):
+    place.change("sw", 3, question="Juma ana \ua549 2 na 2", gold="4")
+    told = place.evaluate("--languages", "sw,en")
+    assert "unknown tokens in sources: Swahili" in told or "unknown tokens in sources: sw" in told
+    place.evaluate("--languages", "sw,en")
+    assert launch.main(["results", str(place.run.path)]) == 0
+    printed = " ".join(place.capsys.readouterr().out.split())
+    assert re.search(r"cannot be written: [0-9.]+ % of the encoder's tokens \(sw\)", printed), printed
+    assert "(en)" not in printed.partition("cannot be written")[2]
 
 
 def test_a_changed_right_answer_is_read_anew_and_nothing_is_asked(answered):
