@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,16 +26,25 @@ def controller(root: Path) -> int:
     raise AssertionError("no slurmctld")
 
 
+def stopping_sbatch(folder: Path, slow: int, path: str) -> str:
+    """A PATH whose sbatch stops the controller, and then asks it."""
+    folder.mkdir()
+    sbatch = folder / "sbatch"
+    sbatch.write_text(f'#!/bin/sh\nkill -STOP {slow}\nexec {shutil.which("sbatch", path=path)} "$@"\n')
+    sbatch.chmod(0o755)
+    return f"{folder}:{path}"
+
+
 def test_a_job_that_a_slow_controller_takes_after_its_launcher_died_is_not_doubled(
-    sandbox, recipe, monkeypatch
+    sandbox, recipe, monkeypatch, tmp_path
 ):
     for name in ("SLURM_CONF", "PATH"):
         monkeypatch.setenv(name, sandbox.environ[name])
     words = ["train", "--recipe", str(recipe), "--stage", "1", "--cluster", "sandbox", *held(*ONE)]
     slow = controller(sandbox.root)
-    os.kill(slow, signal.SIGSTOP)
+    environ = {**os.environ, "PATH": stopping_sbatch(tmp_path / "bin", slow, os.environ["PATH"])}
     try:
-        first = subprocess.Popen([sys.executable, ROOT / "launch.py", *words], cwd=recipe.parent)
+        first = subprocess.Popen([sys.executable, ROOT / "launch.py", *words], cwd=recipe.parent, env=environ)
         end = time.monotonic() + 60
         while not any(run.submission.exists() for run in all_runs(recipe.parent / "runs")):
             assert time.monotonic() < end

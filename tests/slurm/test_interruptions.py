@@ -75,9 +75,9 @@ CASES = [
 
 
 def chosen(request: pytest.FixtureRequest) -> list[Case]:
-    """The cases that this test session is going to look at."""
+    """The cases that this test session is going to look at, each once."""
     found = [item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")]
-    return [case for case in found if isinstance(case, Case)]
+    return list(dict.fromkeys(case for case in found if isinstance(case, Case)))
 
 
 @pytest.fixture(scope="module")
