@@ -109,6 +109,12 @@ def user_name(uid: str) -> str:
     return "you" if name == getpass.getuser() else name
 
 
+def told_name(name: str) -> str:
+    """A job's name; empty where accounting does not know it: `allocation` is its own word for a job that it heard of
+    only when that was over (seen on 22.05 of jobs that never began)."""
+    return "" if name == "allocation" else name
+
+
 def _job(row: dict[str, str]) -> Usage:
     state, _, by = row["State"].partition(" by ")
     tres = _tres(row["AllocTRES"])
@@ -128,7 +134,7 @@ def _job(row: dict[str, str]) -> Usage:
         end=row["End"],
         cpu_s=duration_s(row["TotalCPU"]) or 0.0,
         submit=row.get("Submit", ""),
-        name=row.get("JobName", ""),
+        name=told_name(row.get("JobName", "")),
         command=row.get("SubmitLine", ""),
     )
 

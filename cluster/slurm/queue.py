@@ -16,6 +16,7 @@ from functools import cached_property
 from cluster.errors import ClusterError
 from cluster.run.lease import Holder
 from cluster.slurm import client
+from cluster.slurm.accounting import told_name
 from cluster.slurm.queued_job import ENDING, TAB, WAITING, QueuedJob, parse_rows
 
 SQUEUE = ("--all", "--format=" + TAB.join(("%i", "%F", "%T", "%r", "%j", "%o", "%S")))
@@ -109,8 +110,8 @@ def ended(
     if told is None:
         return None
     return [
-        EndedJob(id, id.partition("_")[0], state.split()[0], code, *about)
-        for id, state, code, *about in _rows(told, 5, 6, 7)
+        EndedJob(id, id.partition("_")[0], state.split()[0], code, told_name(name), *about)
+        for id, state, code, name, *about in _rows(told, 5, 6, 7)
         if state.strip()
     ]
 

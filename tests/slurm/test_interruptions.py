@@ -101,6 +101,9 @@ def chains(sandbox, world, tmp_path_factory, request) -> dict[str, Chain]:
                     chain.sandbox.start_node(node)
                     chain.lost.remove(node)
         time.sleep(0.2)
+    end = time.monotonic() + 60  # the queue is emptied after each test
+    while time.monotonic() < end and not all(chain.after.exists() for chain in found.values()):
+        time.sleep(0.2)
     return found
 
 

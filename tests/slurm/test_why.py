@@ -171,5 +171,5 @@ def test_a_job_that_is_held_and_then_cancelled(sandbox, tmp_path, template):
         sandbox.run("scancel", chain.job)
         ended(chain)
         found = why.diagnose(run)
-    assert (found.state, found.cause) == ("new", "never started")
+    assert (found.state, found.cause) == ("cancelled", "cancelled")
     assert "cancelled by you" in found.told or os.getuid() != 0
