@@ -97,3 +97,12 @@ def test_one_call_for_any_number_of_jobs(slurm):
 
 def test_no_accounting(slurm):
     assert usage(["1"]) is None
+
+
+def test_accountings_own_word_is_nobodys_name():
+    """As Slurm 22.05 told of a job whose output could not be opened, so that it never began."""
+    row = (
+        "1|FAILED|0:53|0||billing=8,cpu=8,mem=6000M,node=2||00:00:00|8|2||node1|2026-11-28T03:22:37|"
+        "2026-11-28T03:22:37||2026-11-28T03:22:36|{}|"
+    )
+    assert [parse_usage(row.format(name))[0].name for name in ("allocation", "f")] == ["", "f"]
