@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -68,4 +69,6 @@ def main(words: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    STATUS = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C finds Python leaving
+    sys.exit(STATUS)

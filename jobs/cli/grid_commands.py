@@ -138,8 +138,11 @@ def retry_command(request: RetryRequest) -> int:
     wanted = [known.find(name) for name in request.names] if request.names else _stopped(known)
     status, own = 0, list[RunFolder]()
     for found in {one.path: one for one in wanted}.values():
-        if isinstance(found, RunFolder) and found.submission.exists():
+        if isinstance(found, RunFolder) and (found.submission.exists() or found.is_done()):
             own.append(found)
+            continue
+        if isinstance(found, CellFolder) and found.is_done():
+            print(f"already done: {found.path}")
             continue
         grid = found if isinstance(found, GridFolder) else _grid_of(known, found)
         only = None if isinstance(found, GridFolder) else found
