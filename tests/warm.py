@@ -152,6 +152,9 @@ def _become(words: list[str], environ: dict[str, str], kept: tuple[int, ...]) ->
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     status = _run(words[words[0] == "-u" :])
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # with torch, which few of these have loaded, leaving takes longer
     if len(os.listdir("/proc/self/task")) > 1:  # threads may be what goes wrong at the end of Python
         ctypes.pythonapi.Py_Exit(status)
     atexit._run_exitfuncs()
