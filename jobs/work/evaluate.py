@@ -109,8 +109,8 @@ class Answerer:
         if mine:
             counts = _check(items[: cell.items], config, self._model(cell.run, local)[1])
             unknown = {"unknown": counts.unknown}
-        if mine and not self._give(cell, folder, local, mine, setup.fingerprint):
-            return None
+            if not self._give(cell, folder, local, mine, setup.fingerprint):
+                return None
         return {**outcome_of(cell, reading, read_answers(folder)), **unknown, **setup.record()}
 
     def _give(

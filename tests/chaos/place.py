@@ -105,8 +105,11 @@ class Place:
             self.world / "data",
             "--yes",
         ]
-        words += ["--cluster", "local"]
-        return [*words, *(["--inline"] if self.tasks == 1 else ["--tasks", str(self.tasks)])]
+        return [*words, *self._where()]
+
+    def _where(self) -> list[str]:
+        """The words that tell where it runs."""
+        return ["--cluster", "local", *(["--inline"] if self.tasks == 1 else ["--tasks", str(self.tasks)])]
 
     @property
     def _environ(self) -> dict[str, str]:

@@ -132,17 +132,8 @@ class QueuedPlace(Place):
             self.mend()
             time.sleep(0.2)
 
-    def _words(self) -> list[str | Path]:
-        words: list[str | Path] = [
-            "--grid",
-            self.base / "parts.yaml",
-            "--runs",
-            self.runs,
-            "--data",
-            self.world / "data",
-            "--yes",
-        ]
-        words += ["--cluster", "sandbox", "--time", str(self.minutes), "--throttle", "2"]
+    def _where(self) -> list[str]:
+        words = ["--cluster", "sandbox", "--time", str(self.minutes), "--throttle", "2"]
         if self.tasks > 1:
             words += ["--nodes", str(self.tasks), "--gpus", str(self.tasks)]
         return words
