@@ -11,6 +11,7 @@ import pytest
 from layalign.config import DataConfig
 from layalign.data import check
 from layalign.data.check import check_data
+from tests.timing import slowness
 from tests.world import ROOT
 
 pytestmark = pytest.mark.core
@@ -156,4 +157,4 @@ def test_the_papers_first_stage_is_looked_at_in_a_moment(tmp_path):
         "assert not {'torch', 'datasets', 'transformers', 'numpy', 'pyarrow'} & set(sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert float(ran.stdout) < 0.4  # 0.12 where nothing else runs
+    assert float(ran.stdout) / slowness() < 0.4  # 0.12 where nothing else runs

@@ -4,12 +4,12 @@ import hashlib
 import json
 import math
 import random
-import time
 from pathlib import Path
 
 import pytest
 
 from layalign.evaluation.scoring import STRICT_VERSION, correct, official_number, strict_number, wilson
+from tests.timing import cpu_seconds
 
 ANSWERS = Path(__file__).parent / "answers"
 
@@ -212,11 +212,9 @@ DEGENERATE = [
 
 def test_a_degenerate_answer_is_read_in_no_time():
     strict_number("The answer is 1. Das ist 1.")  # reads the words
-    for text in DEGENERATE:
-        began = time.process_time()
-        strict_number(text)
-        official_number(text)
-        assert time.process_time() - began < 0.5, text[:20]
+    for read in (strict_number, official_number):
+        for text in DEGENERATE:
+            assert cpu_seconds(read, text) < 0.25, text[:20]
     assert strict_number("1" * 5000) is None
     assert official_number("1" * 5000) == math.inf
 
