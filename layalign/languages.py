@@ -1,16 +1,19 @@
-"""The languages of the paper's benchmarks, of AfriMGSM and of AfriXNLI, and what data files call them.
-
-Groups are those of the paper's math benchmarks (Table 2). NLLB codes are those of FLORES-200
-(https://github.com/facebookresearch/flores), FLORES codes those of FLORES-101 file names.
-"""
+"""Languages, and what data files call them: ours (`tasks/languages.yaml`), and those that a user's page declares."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
+
+from layalign.strict import build, read_mapping
 
 Group = Literal["Lrl", "Hrl"]
+FILE = Path(__file__).parent / "tasks" / "languages.yaml"
+DECLARE = "a language that is missing is declared in a page of yours: docs/YOUR_OWN.md#language"
+"""What to do about one that is not known."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,9 @@ class Language:
     """English name, as prompts and the official data spell it."""
     code: str
     """The one code that results and cells use: ISO 639-1 where it exists."""
-    nllb: str | None
+    nllb: str | None = None
     """Token of NLLB's tokenizer, `swh_Latn`."""
-    flores: str | None
+    flores: str | None = None
     """Name of the FLORES-101 file, `swh`."""
     group: Group | None = None
     """Low- or high-resource in the paper's math benchmarks."""
@@ -37,48 +40,48 @@ class Language:
         return tuple(dict.fromkeys(code.lower() for code in codes if code))
 
 
-LANGUAGES: tuple[Language, ...] = (
-    Language("Bengali", "bn", "ben_Beng", "ben", "Lrl"),
-    Language("Thai", "th", "tha_Thai", "tha", "Lrl"),
-    Language("Swahili", "sw", "swh_Latn", "swh", "Lrl", ("swa",)),
-    Language("Japanese", "ja", "jpn_Jpan", "jpn", "Hrl"),
-    Language("Chinese", "zh", "zho_Hans", "zho_simpl", "Hrl", ("cmn", "zh-cn")),
-    Language("German", "de", "deu_Latn", "deu", "Hrl"),
-    Language("French", "fr", "fra_Latn", "fra", "Hrl"),
-    Language("Russian", "ru", "rus_Cyrl", "rus", "Hrl"),
-    Language("Spanish", "es", "spa_Latn", "spa", "Hrl"),
-    Language("English", "en", "eng_Latn", "eng", "Hrl"),
-    Language("Telugu", "te", "tel_Telu", "tel"),
-    Language("Italian", "it", "ita_Latn", "ita"),
-    Language("Polish", "pl", "pol_Latn", "pol"),
-    Language("Dutch", "nl", "nld_Latn", "nld", aliases=("Flemish",)),
-    Language("Portuguese", "pt", "por_Latn", "por"),
-    Language("Arabic", "ar", "arb_Arab", "ara"),
-    Language("Hindi", "hi", "hin_Deva", "hin"),
-    Language("Urdu", "ur", "urd_Arab", "urd"),
-    Language("Vietnamese", "vi", "vie_Latn", "vie"),
-    Language("Bulgarian", "bg", "bul_Cyrl", "bul"),
-    Language("Greek", "el", "ell_Grek", "ell"),
-    Language("Turkish", "tr", "tur_Latn", "tur"),
-    Language("Amharic", "am", "amh_Ethi", "amh"),
-    Language("Ewe", "ee", "ewe_Latn", None),
-    Language("Hausa", "ha", "hau_Latn", "hau"),
-    Language("Igbo", "ig", "ibo_Latn", "ibo"),
-    Language("Kinyarwanda", "rw", "kin_Latn", None),
-    Language("Lingala", "ln", "lin_Latn", "lin"),
-    Language("Luganda", "lg", "lug_Latn", "lug"),
-    Language("Oromo", "om", "gaz_Latn", "orm"),
-    Language("Shona", "sn", "sna_Latn", "sna"),
-    Language("Sotho", "st", "sot_Latn", None, aliases=("Sesotho",)),
-    Language("Twi", "tw", "twi_Latn", None),
-    Language("Vai", "vai", None, None),
-    Language("Wolof", "wo", "wol_Latn", "wol"),
-    Language("Xhosa", "xh", "xho_Latn", "xho"),
-    Language("Yoruba", "yo", "yor_Latn", "yor"),
-    Language("Zulu", "zu", "zul_Latn", "zul"),
-)
+def languages_of(values: Mapping[str, Any], where: str) -> tuple[Language, ...]:
+    """Languages of a page, by their codes: `so: {name: Somali, nllb: som_Latn}`.
 
+    Raises:
+        ValueError: an unknown key, a wrong type, or a code that no folder could be called by.
+    """
+    found = []
+    for code, told in values.items():
+        if not (isinstance(code, str) and code.isascii() and code.replace("_", "").isalnum()):
+            raise ValueError(f'{where}.{code} is no code of a language: it must be letters such as "so"')
+        if isinstance(told, Mapping) and "code" in told:
+            raise ValueError(f"unknown key {where}.{code}.code; the code is {code} already")
+        inner = {**told, "code": code} if isinstance(told, Mapping) else told
+        found.append(build(Language, inner, f"{where}.{code}."))
+    return tuple(found)
+
+
+LANGUAGES: tuple[Language, ...] = languages_of(read_mapping(FILE, "the page")["languages"], "languages")
+"""Ours, in the order of the page."""
 _BY_NAME = {name: entry for entry in LANGUAGES for name in entry.names}
+
+
+def declare(languages: Iterable[Language]) -> None:
+    """Make further languages known to this process; one that is known as it is may be declared again.
+
+    Raises:
+        ValueError: another language has that code or one of the names.
+    """
+    new = [entry for entry in languages if _BY_NAME.get(entry.code.lower()) != entry]
+    for entry in new:
+        other = next((_BY_NAME[name] for name in entry.names if name in _BY_NAME), None)
+        if other:
+            raise ValueError(
+                f"language {entry.code} is declared as {entry.name} ({', '.join(entry.names)}), but {other.name} "
+                f"({', '.join(other.names)}) is known already: use {other.code}, or take the shared name away"
+            )
+        _BY_NAME.update(dict.fromkeys(entry.names, entry))
+
+
+def known() -> tuple[Language, ...]:
+    """All languages: ours, then those that were declared."""
+    return tuple(dict.fromkeys(_BY_NAME.values()))
 
 
 def find(name: str) -> Language | None:
@@ -94,8 +97,13 @@ def language(name: str) -> Language:
     """
     found = find(name)
     if found is None:
-        near = difflib.get_close_matches(name.lower(), _BY_NAME, n=3, cutoff=0.6)
-        names = dict.fromkeys(f"{_BY_NAME[key].name} ({_BY_NAME[key].code})" for key in near)
-        hint = f"did you mean {' or '.join(names)}?" if names else "layalign/languages.py lists them"
-        raise ValueError(f"unknown language {name!r}; {hint}")
+        raise ValueError(f"unknown language {name!r}; {unknown_hint(name)}")
     return found
+
+
+def unknown_hint(name: str) -> str:
+    """What somebody may have meant by a name that no language has, and how it becomes one."""
+    near = difflib.get_close_matches(name.lower(), _BY_NAME, n=3, cutoff=0.75)
+    names = dict.fromkeys(f"{_BY_NAME[key].name} ({_BY_NAME[key].code})" for key in near)
+    meant = f"did you mean {' or '.join(names)}? " if names else ""
+    return f"{meant}{DECLARE}"

@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import ascii_uppercase
 
+MATH = (
+    "Below is an instruction that describes a task. "
+    "Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\n{question}\n\n### Response: Let's think step by step."
+)
+"""MetaMath's instruction for a math problem, for the LLM. The encoder reads the bare question."""
+NAMED = {"math": MATH, "question": "{question}"}
+"""Prompts that a page can name."""
+
 
 def math_prompt(question: str) -> str:
-    """MetaMath's instruction for a math problem, for the LLM. The encoder reads the bare question."""
-    return (
-        "Below is an instruction that describes a task. "
-        "Write a response that appropriately completes the request.\n\n"
-        f"### Instruction:\n{question}\n\n### Response: Let's think step by step."
-    )
+    """`MATH` with a question in it."""
+    return MATH.format(question=question)
 
 
 def translation_prompt(sentence: str, source: str, target: str = "English") -> str:

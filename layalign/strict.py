@@ -169,6 +169,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     """One value as its type hint says, or an error that names key, value and type."""
     if dataclasses.is_dataclass(hint):
         return build(hint, value, f"{where}.")  # type: ignore[arg-type]
+    if hint is Any:
+        return value
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         for option in args:
@@ -191,6 +193,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
                     [f"{where}[{at}]" for at in range(len(kinds))] if items is value else [where] * len(items)
                 )
                 return tuple(map(_convert, kinds, items, places))
+    elif origin is dict:
+        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+            return {key: _convert(args[1], inner, f"{where}.{key}") for key, inner in value.items()}
     elif hint is float:
         return _number(value, where)
     elif type(value) is hint:
@@ -229,6 +234,8 @@ def describe(hint: Any) -> str:
         return "one of " * (len(args) > 1) + ", ".join(map(str, args))
     if origin is tuple:
         return f"a list of {describe(args[0])}"
+    if origin is dict:
+        return f"keys, which are text, each with {describe(args[1])}"
     names = {
         type(None): "null",
         str: "text",

@@ -24,6 +24,7 @@ MAY_IMPORT = {
 }
 ROOMS = [
     "layalign",
+    "layalign/tasks",
     "layalign/data",
     "layalign/model",
     "layalign/training",
@@ -111,6 +112,9 @@ LIGHT = [
     "layalign/evaluation/scoring.py",
     "layalign/evaluation/reading/*.py",
     "layalign/evaluation/benchmarks.py",
+    "layalign/evaluation/items.py",
+    "layalign/data/layouts.py",
+    "layalign/tasks/*.py",
     "layalign/evaluation/compare.py",
     "layalign/evaluation/table.py",
     "layalign/data/files.py",

@@ -120,7 +120,7 @@ def _readers() -> Iterable[Entry]:
 
 
 def _benchmarks() -> Iterable[Entry]:
-    from layalign.evaluation.benchmarks import BENCHMARKS
+    from layalign.tasks.pages import BENCHMARKS
 
     for one in BENCHMARKS.values():
         extra = f", when asked for also {', '.join(one.extra)}" if one.extra else ""
@@ -128,9 +128,9 @@ def _benchmarks() -> Iterable[Entry]:
 
 
 def _languages() -> Iterable[Entry]:
-    from layalign.languages import LANGUAGES
+    from layalign.languages import known
 
-    for one in LANGUAGES:
+    for one in known():
         group = f", {one.group}" if one.group else ""
         yield Entry(name=one.code, told=f"{one.name}{group}; also {', '.join(one.names[2:]) or one.name}")
 

@@ -16,9 +16,10 @@ from jobs.cell.asked import TEXTS
 from jobs.cell.cell import Cell
 from jobs.cell.whole import limited
 from jobs.results.points import Choice, PaperPlace, Point
-from layalign.evaluation.benchmarks import BENCHMARKS, find_benchmark
+from layalign.evaluation.benchmarks import find_benchmark
 from layalign.evaluation.compare import Outcomes
 from layalign.evaluation.table import RULES, Summary, summarise
+from layalign.tasks.pages import BENCHMARKS
 
 SAMPLED = TEXTS
 """First items of each language whose answers are kept in full, to choose examples from."""

@@ -17,8 +17,8 @@ from jobs.cell.cell import Cell, outcomes, wanted_cells
 from jobs.cell.whole import whole_evaluations
 from jobs.results.paper import paper_row
 from layalign.config import RunConfig
-from layalign.evaluation.benchmarks import BENCHMARKS
 from layalign.methods import Bridge
+from layalign.tasks.pages import BENCHMARKS
 
 OWN_MODELS = ("google/mt5-xl", "meta-math/MetaMath-7B-V1.0")
 OWN_ROWS = {"llm": "MetaMath", "langbridge": "LangBridge", "mindmerger": "MindMerger", "layalign": "LayAlign"}

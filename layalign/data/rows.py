@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from layalign.data.faults import Fault
-from layalign.languages import Language, find
+from layalign.languages import Language, find, unknown_hint
 
 LANGUAGE = "{language}"
 """Stands for any code or name of the row's language in the name of a column or of a configuration."""
@@ -80,7 +80,7 @@ def _language(record: Mapping[str, Any], key: str, languages: Sequence[Language]
         raise _BadField(f"no `{key}`", "it may be left out only where one language is read")
     entry = languages[0] if spoken is None else find(spoken)
     if entry is None:
-        raise _BadField(f"unknown language {spoken!r}", "layalign/languages.py lists them")
+        raise _BadField(f"unknown language {spoken!r}", unknown_hint(str(spoken)))
     return entry
 
 

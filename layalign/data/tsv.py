@@ -11,13 +11,12 @@ from layalign.data.delimited import Shape, records
 from layalign.data.faults import Fault
 from layalign.data.files import each_line
 from layalign.data.rows import Blank, Found, Row
-from layalign.languages import LANGUAGES, Language
+from layalign.languages import Language, known
 
 SOURCES = {"src", "source", "question", "query", "input", "sentence", "text", "premise", "prompt", "problem"}
 TARGETS = {"tgt", "trg", "target", "answer", "response", "output", "label", "translation", "solution"}
 """What headers call the two columns, besides languages."""
 OTHERS = {"id", "idx", "index", "row", "lang", "language", "split", "number", "equation", "hypothesis"}
-LANGUAGE_NAMES = {name for entry in LANGUAGES for name in entry.names}
 
 
 class _Layout(NamedTuple):
@@ -70,7 +69,8 @@ def _layout(path: Path, entry: Language, columns: tuple[str, str]) -> _Layout | 
         return _Layout(number, names.index(columns[0]), names.index(columns[1]), len(names))
     if len(names) < 2 or len({name.lower() for name in names}) < len(names):
         return PLAIN
-    source, target = SOURCES | set(entry.names), TARGETS | LANGUAGE_NAMES.difference(entry.names)
+    others = {name for one in known() for name in one.names}.difference(entry.names)
+    source, target = SOURCES | set(entry.names), TARGETS | others
     if len(names) == 2 and _made_of(names[0], source) and _made_of(names[1], target):
         return _Layout(number, 0, 1, 2)
     if any(name in columns for name in names) or all(_made_of(n, source | target | OTHERS) for n in names):

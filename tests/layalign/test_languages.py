@@ -76,7 +76,7 @@ def test_unknown_language_names_the_nearest():
     assert find("Swahilli") is None
     with pytest.raises(ValueError, match=r"unknown language 'Swahilli'; did you mean Swahili \(sw\)"):
         language("Swahilli")
-    with pytest.raises(ValueError, match=r"languages\.py"):
+    with pytest.raises(ValueError, match=r"docs/YOUR_OWN\.md#language"):
         language("")
 
 

@@ -337,7 +337,7 @@ def test_another_prompt_is_another_question(answered, monkeypatch):
 
     from layalign.evaluation.benchmarks import BENCHMARKS
 
-    other = dataclasses.replace(BENCHMARKS["mini"], prompt=lambda question: f"{question}!")
+    other = dataclasses.replace(BENCHMARKS["mini"], prompt="{question}!")
     monkeypatch.setitem(BENCHMARKS, "mini", other)
     told = answered.evaluate("--languages", "sw")
     assert "8 of 8 questions are not those that were answered" in told
