@@ -24,16 +24,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from layalign.bounds import check
-from layalign.methods import Aligner, Bridge, Compat, Gate, bridge_of
+from layalign.methods import LATER, Aligner, Bridge, Compat, Gate, Lora, Train, bridge_of
 from layalign.strict import build, merge, nested, plain, read_mapping, read_yaml
 
-Layers = Literal["all", "last", "mean"] | tuple[int, ...]
+Layers = Literal["all", "last", "mean", "softmax", "token_softmax"] | tuple[int, ...]
 BRIDGE_WEIGHTS = "bridge.safetensors"
 """The file of the weights in a bridge's folder."""
 NO_EFFECT = {"result": False}
 """Metadata of a field that changes how a result is reached, never the result: not part of the signature."""
-LATER = {"later": True}
-"""Metadata of a field that came later: part of the signature unless it has its default, what runs before it had."""
 PROMPT_TOKENS = 2048
 """Longest prompt where a recipe says nothing: half the context of LLaMA 2, and above any question of a benchmark."""
 
@@ -51,7 +49,7 @@ class ModelConfig:
     decoder_revision: str | None = None
     """Branch, tag or commit of the LLM on the hub."""
     method: str = "layalign"
-    """llm, langbridge, mindmerger or layalign."""
+    """llm, langbridge, mindmerger, layalign, merlin or sft."""
     adapter: bool | None = None
     adapter_width: int | None = None
     aligner: Aligner | None = None
@@ -60,6 +58,12 @@ class ModelConfig:
     gate: Gate | None = None
     text: bool | None = None
     compat: Compat | None = None
+    lora: Lora | None = None
+    lora_modules: tuple[str, ...] | None = None
+    lora_rank: int | None = None
+    lora_alpha: float | None = None
+    lora_dropout: float | None = None
+    train: Train | None = None
     precision: Literal["bf16", "fp32", "fp64"] = "bf16"
     """Of the backbones and of autocast. The bridge's own weights are fp32 (fp64 in fp64)."""
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = field(
@@ -67,10 +71,10 @@ class ModelConfig:
     )
     """Self-attention of the LLM; `auto` is sdpa, or eager where scores are soft-capped."""
 
-    def bridge(self, stage: int) -> Bridge:
-        """The switches of the model in a stage."""
+    def bridge(self, stage: int, last: int = 2) -> Bridge:
+        """The switches of the model in a stage of a recipe that has `last` of them."""
         names = [f.name for f in fields(Bridge)]
-        return bridge_of(self.method, stage, {name: getattr(self, name) for name in names})
+        return bridge_of(self.method, stage, {name: getattr(self, name) for name in names}, last)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,8 +201,10 @@ class RunConfig:
 
     name: str
     """Of the recipe; runs are called by it and the method."""
-    stage: Literal[1, 2]
+    stage: int
     """Which part of the recipe this is; the command tells."""
+    last_stage: int = field(default=2, metadata=NO_EFFECT)
+    """How many parts the recipe has; they are counted. What of it changes the result is in the switches."""
     seed: int = 0
     """Of all that is random: the fresh bridge, the order of examples, the dev split."""
     gpus: int = field(default=8, metadata=NO_EFFECT)
@@ -211,7 +217,7 @@ class RunConfig:
     @property
     def bridge(self) -> Bridge:
         """The switches of this run's model."""
-        return self.model.bridge(self.stage)
+        return self.model.bridge(self.stage, self.last_stage)
 
     @property
     def weights(self) -> Path | None:
@@ -220,10 +226,12 @@ class RunConfig:
         return None if init in ("previous", "none") else Path(init).expanduser().absolute()
 
     @property
-    def starts_from(self) -> Literal[1] | None:
-        """The stage of the same recipe whose weights it starts from."""
-        follows = self.stage == 2 and self.bridge.trains and self.training.init == "previous"
-        return 1 if follows else None
+    def starts_from(self) -> int | None:
+        """The stage of the same recipe whose weights it starts from: the one before, if that trains anything."""
+        if self.stage == 1 or not self.bridge.trains or self.training.init != "previous":
+            return None
+        before = self.stage - 1
+        return before if self.model.bridge(before, self.last_stage).trains else None
 
     @property
     def reads(self) -> DataConfig:
@@ -258,7 +266,9 @@ class RunConfig:
         checksum = told["training"].pop("init_checksum", None)
         if checksum is not None:
             told["training"]["init"] = checksum
-        told["model"] = {**told["model"], **dataclasses.asdict(self.bridge), "method": None}
+        switches = _result_fields(self.bridge)
+        plainly = {key: value for key, value in told["model"].items() if not hasattr(self.bridge, key)}
+        told["model"] = {**plainly, **switches, "method": None}
         told["parent"] = parent
         return hashlib.sha256(json.dumps(plain(told), sort_keys=True).encode()).hexdigest()[:8]
 
@@ -272,34 +282,54 @@ def read_recipe(path: Path) -> dict[str, Any]:
     return read_mapping(path, "recipe")
 
 
+def stages_of(recipe: Mapping[str, Any]) -> tuple[int, ...]:
+    """The stages of a recipe in order, counted from 1; two where it does not say.
+
+    Raises:
+        ValueError: `stages` is no mapping of 1, 2, ... to keys and values.
+    """
+    told = recipe.get("stages") or {1: {}, 2: {}}
+    if not isinstance(told, Mapping) or not all(isinstance(own, Mapping | None) for own in told.values()):
+        raise ValueError(f"stages is {str(told)[:80]}: it must hold 1, 2, ..., each with keys and values")
+    told = {1: {}, **told}  # the first may have nothing of its own
+    if set(told) != set(range(1, len(told) + 1)):
+        named = ", ".join(map(str, told))[:80]
+        raise ValueError(f"stages has {named}: they must be the numbers from 1 to {len(told)}, none left out")
+    return tuple(range(1, len(told) + 1))
+
+
 def resolve(recipe: Mapping[str, Any], stage: int, overrides: Iterable[str] = ()) -> RunConfig:
     """The run of one stage: common part, the stage's part, then the overrides.
 
     Args:
-        recipe: plain data as `read_recipe` gives it.
-        stage: 1 or 2.
+        recipe: plain data as `read_recipe` gives it, or a run's own as `RunConfig.to_dict` does.
+        stage: one of `stages_of` the recipe.
         overrides: `training.lr=1e-4` for every stage, `stages.1.training.lr=1e-4` for one.
 
     Raises:
-        ValueError: as `RunConfig.from_dict`, or an override without `=`.
+        ValueError: as `RunConfig.from_dict`, no such stage, or an override without `=`.
     """
     common = {key: value for key, value in recipe.items() if key != "stages"}
-    stages = recipe.get("stages") or {}
-    own = (stages.get(stage) or {}) if isinstance(stages, Mapping) else None
-    if not isinstance(own, Mapping):
-        raise ValueError(f"stages is {str(stages)[:80]}: it must hold 1 and 2, each with keys and values")
-    merged = merge(merge(common, own), {"stage": stage})
+    last = common.get("last_stage", 2) if "stage" in common else stages_of(recipe)[-1]
+    merged = merge(common, (recipe.get("stages") or {}).get(stage) or {})
+    merged = merge(merged, {"stage": stage, "last_stage": last})
     for override in overrides:
         key, value = parse_override(override)
         keys = key.split(".")
         if keys[0] == "stages" and len(keys) > 2:
-            if keys[1] not in ("1", "2"):
-                raise ValueError(f"override {override!r} names stage {keys[1]!r}; the stages are 1 and 2")
+            if not (keys[1].isdecimal() and 1 <= int(keys[1]) <= last):
+                raise ValueError(f"override {override!r} names stage {keys[1]!r}; the stages are {_listed(last)}")
             if int(keys[1]) != stage:
                 continue
             keys = keys[2:]
         merged = merge(merged, nested(keys, value))
     return RunConfig.from_dict(merged)
+
+
+def _listed(last: int) -> str:
+    """`1, 2 and 3`."""
+    *rest, end = map(str, range(1, last + 1))
+    return f"{', '.join(rest)} and {end}" if rest else end
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -42,7 +42,7 @@ def positions(config: Told) -> int | None:
 def source_obstacle(run: RunConfig, encoder: Told) -> str | None:
     """Why sources as long as a recipe admits do not fit its encoder; None if they do."""
     most = positions(encoder)
-    if most is None or run.data.max_source <= most or not run.bridge.trains:
+    if most is None or run.data.max_source <= most or not run.bridge.reads_encoder:
         return None
     return (
         f"data.max_source is {run.data.max_source}, but the encoder {run.model.encoder} ({encoder.get('model_type')}) "

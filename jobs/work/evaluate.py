@@ -192,7 +192,7 @@ def _check(items: Sequence[Item], config: RunConfig, tokenizers: Tokenizers) -> 
     """Say what is cut and unknown in all items of a cell, and refuse more of it than the recipe allows."""
     bridge = config.bridge
     counts = count_questions(
-        [item.source for item in items] if bridge.trains else [],
+        [item.source for item in items] if bridge.reads_encoder else [],
         [item.prompt for item in items] if bridge.text else [],
         [item.language for item in items],
         config.reads,

@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from cluster.files import DamagedFile, sha256_of, sync_folder, sync_tree
 from cluster.full_disk import patience
 from cluster.job.interrupt import Interrupts
@@ -23,6 +25,7 @@ from layalign.data.tokenise import Tokenised, prepare
 from layalign.model.comparison import compare, note_missing
 from layalign.model.layalign import LayAlign
 from layalign.model.limits import check_lengths, check_tokenised
+from layalign.model.probe import digest_of
 from layalign.model.record import read_record, record_of
 from layalign.model.store import Tokenizers, load_tokenizers, load_weights, put_weights, save_bridge
 from layalign.positions import TARGET
@@ -172,7 +175,7 @@ def _model(config: RunConfig, parent: str | None, tokenizers: Tokenizers, proces
         bridge = Path(parent)
         if FOLDER.fullmatch(bridge.parent.name) and read_record(bridge) is None:
             refuse_older_gemma(RunFolder(bridge.parent), model.backbones["decoder"].kind)
-        load_weights(model, bridge, tokenizers)
+        load_weights(model, bridge, tokenizers, start=True)
     digests = {part: processes.gather(backbone.weights) for part, backbone in model.backbones.items()}
     for part, every in digests.items():
         if len(set(every)) > 1:
@@ -193,10 +196,11 @@ def _check_parent(parent: str | None) -> None:
 def _check_weights(config: RunConfig, parent: str | None, checkpoints: Checkpoints) -> None:
     """Refuse to begin with weights that have changed since the run was planned: its signature stands for those of then.
 
-    A training that goes on has its weights in its checkpoints.
+    A training that goes on has its weights in its checkpoints, less those that it does not train.
     """
     checksum = config.training.init_checksum
-    if checksum is None or parent is None or checkpoints.newest()[0]:
+    begun = config.bridge.train != "lora" and checkpoints.newest()[0]
+    if checksum is None or parent is None or begun:
         return
     path = Path(parent) / BRIDGE_WEIGHTS
     now = sha256_of(path) if path.is_file() else "gone"
@@ -211,14 +215,26 @@ def _same_as_begun(run: RunFolder, model: LayAlign, tokenizers: Tokenizers, chec
     """Refuse to go on with other models, libraries or tokens than those that the checkpoints were made with."""
     where, kind = f"the run whose checkpoints are in {checkpoints.folder}", model.backbones["decoder"].kind
     begun = read_record(checkpoints.folder) if checkpoints.steps() else None
+    still = _still(model)
     if begun:
         compare(begun, model, tokenizers, where)
+        if begun.still != still:
+            raise ValueError(
+                f"the bridge that {where} goes on with is not the one that it began with, and it does not train it: "
+                "the run of the stage before was trained anew; give --force, which moves this run aside and begins anew"
+            )
         return
     if checkpoints.steps():
         refuse_older_gemma(run, kind)
         note_missing(where, kind)
     checkpoints.folder.mkdir(parents=True, exist_ok=True)
-    record_of(model, tokenizers).write(checkpoints.folder)
+    dataclasses.replace(record_of(model, tokenizers), still=still).write(checkpoints.folder)
+
+
+def _still(model: LayAlign) -> str | None:
+    """Digest of what of the bridge is not trained; None if all of it is."""
+    still = [value for value in model.weights().values() if not value.requires_grad]
+    return digest_of(still, torch.float32) if still else None
 
 
 def _hand_on_trained(
@@ -231,7 +247,7 @@ def _hand_on_trained(
         else checkpoints.newest()[0]
     )
     assert state is not None
-    put_weights(model, state.weights, str(folder.checkpoints))
+    put_weights(model, state.weights, str(folder.checkpoints), model.trainable())
     best = {"best_step": state.best.step, "best_dev_loss": state.best.dev_loss} if state.best else {}
     _hand_on(folder, model, tokenizers, step=state.step, **best)
 

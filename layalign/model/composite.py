@@ -11,6 +11,7 @@ from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from layalign.model.gated_attention import Cross, recomputed
+from layalign.model.lora import switch_training
 
 
 class LayAlignConfig(PretrainedConfig):
@@ -46,12 +47,13 @@ class Composite(PreTrainedModel, GenerationMixin):
     def train(self, mode: bool = True) -> Composite:
         """The frozen models never leave eval mode: their dropout stays off (the official code left it on).
 
-        Layers that can be recomputed in backward are told so by their own flag alone.
+        Low-rank weights in the LLM do, and layers that can be recomputed in backward are told so by their own flag alone.
         """
         super().train(mode)
         if self.encoder is not None:
             self.encoder.eval()
         self.decoder.eval()
+        switch_training(self.decoder, mode)
         for module in self.decoder.modules():
             if isinstance(module, GradientCheckpointingLayer):
                 module.training = mode

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig
 
 from layalign.families import type_obstacle
-from layalign.methods import Layers
+from layalign.methods import LEARNED, Layers
 from layalign.model.frozen import load_frozen, read_config
 
 ENCODER_HALVES: dict[str, Any] = {
@@ -57,9 +57,10 @@ def build_encoder(config: PretrainedConfig) -> nn.Module:
 
 
 def chosen_states(choice: Layers, layers: int) -> tuple[int, ...]:
-    """Indices of the encoder states that the aligner mixes: 0 is the embedding, `layers` the output.
+    """Indices of the encoder states that are mixed: 0 is the embedding, `layers` the output.
 
-    `all` is 0 .. layers - 1 (the output goes through the adapter), `last` the output, `mean` one average.
+    `all` is 0 .. layers - 1 (the output goes through the adapter), `last` the output, `mean` one average; a learned mean
+    is of the outputs of all layers, 1 .. layers.
 
     Raises:
         ValueError: a layer that the encoder does not have.
@@ -68,6 +69,8 @@ def chosen_states(choice: Layers, layers: int) -> tuple[int, ...]:
         return tuple(range(layers))
     if choice == "last":
         return (layers,)
+    if choice in LEARNED:
+        return tuple(range(1, layers + 1))
     wrong = [layer for layer in choice if not 0 <= int(layer) <= layers]
     if wrong or not choice:
         raise ValueError(

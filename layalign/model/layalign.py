@@ -1,8 +1,8 @@
 """LayAlign: a frozen encoder and a frozen LLM, joined by a trained bridge (section 3 of the paper).
 
 The LLM reads [bos; adapter(H_n); separator; prompt; answer], each row padded on the left, and every adapted layer
-attends the encoder's states through its gate. `llm`, `langbridge`, `mindmerger` and the paper's variants are
-switches of this one model (`layalign.methods`).
+attends the encoder's states through its gate. `llm`, `langbridge`, `mindmerger`, `merlin`, `sft` and the paper's variants
+are switches of this one model (`layalign.methods`).
 
 Shapes: B batch, S source tokens, P prompt tokens, A answer tokens, T all LLM tokens, K encoder states, C encoder
 width, D LLM width, V vocabulary.
@@ -25,7 +25,7 @@ from transformers import (
 
 from layalign.config import ModelConfig
 from layalign.data.batch import Batch
-from layalign.methods import Bridge
+from layalign.methods import LEARNED, Bridge
 from layalign.model import store
 from layalign.model.adapter import Adapter
 from layalign.model.aligner import LayerWiseAligner
@@ -36,8 +36,10 @@ from layalign.model.ends import Watch, end_ids
 from layalign.model.frozen import ModelNotFound
 from layalign.model.gated_attention import Cross, Gates, recomputed, remember_hidden
 from layalign.model.limits import check_batch
+from layalign.model.lora import add_lora, kept_norms, lora_parameters
 from layalign.model.record import Backbone, examine
 from layalign.model.rows import IGNORED, Composed, pad_left
+from layalign.model.states import GlobalSoftmax, TokenSoftmax
 from layalign.positions import positions
 
 
@@ -45,7 +47,7 @@ class LayAlign(Composite):
     """The composite model.
 
     Args:
-        encoder: frozen encoder (`layalign.model.encoder`), None only without a bridge.
+        encoder: frozen encoder (`layalign.model.encoder`), None only where nothing reads it.
         decoder: frozen LLM (`layalign.model.decoder`).
         bridge: switches; all sizes are read from the two models.
         origin: where the backbones come from; `save_pretrained` writes it down.
@@ -59,7 +61,7 @@ class LayAlign(Composite):
         origin: ModelConfig | None = None,
     ) -> None:
         super().__init__(encoder, decoder)
-        assert encoder is not None or not bridge.trains
+        assert encoder is not None or not bridge.reads_encoder
         if decoder.config.bos_token_id is None and not (bridge.adapter or bridge.text):
             raise ValueError("this LLM has no start token: without adapter and text it would read nothing")
         self.bridge, self.origin = bridge, origin
@@ -71,10 +73,15 @@ class LayAlign(Composite):
         self.positions = positions(decoder.config.to_dict())
         self.adapter: Adapter | None = None
         self.aligner: LayerWiseAligner | None = None
+        self.mean: GlobalSoftmax | TokenSoftmax | None = None
         self.rows: dict[int, int] = {}
         if encoder is not None:
             assert isinstance(encoder.config, PretrainedConfig)
             self._add_bridge(encoder.config)
+        if bridge.train == "lora":
+            self._only_lora_trains()
+        if bridge.lora != "none":
+            add_lora(decoder, bridge)
         self.train(False)
 
     @classmethod
@@ -101,10 +108,15 @@ class LayAlign(Composite):
         width, layers = encoder_config.hidden_size, encoder_config.num_hidden_layers
         if bridge.adapter:
             self.adapter = Adapter(width, text.hidden_size, bridge.adapter_width)
+        if bridge.encoder_states == "softmax":
+            self.mean = GlobalSoftmax(layers)
+        if bridge.encoder_states == "token_softmax":
+            self.mean = TokenSoftmax(layers, width)
         if bridge.aligner == "none":
             return
         adapted = chosen_layers(bridge.decoder_layers, text.num_hidden_layers)
-        states = 1 if bridge.encoder_states == "mean" else len(chosen_states(bridge.encoder_states, layers))
+        one = bridge.encoder_states in ("mean", *LEARNED)
+        states = 1 if one else len(chosen_states(bridge.encoder_states, layers))
         self.rows = {layer: row for row, layer in enumerate(adapted)}
         self.aligner = LayerWiseAligner(
             bridge.aligner,
@@ -119,13 +131,22 @@ class LayAlign(Composite):
                 if hasattr(module, "k_proj") and hasattr(module, "layer_idx"):
                     module.register_forward_pre_hook(remember_hidden, with_kwargs=True)
 
-    def trainable(self) -> dict[str, nn.Parameter]:
-        """Names and parameters of the bridge, always in the same order."""
-        return {
+    def weights(self) -> dict[str, nn.Parameter]:
+        """Names and parameters of all that is ours, always in the same order; those of the LLM begin with `lora.`."""
+        own = {
             f"{part}.{name}": parameter
-            for part in ("adapter", "aligner", "gates")
+            for part in ("adapter", "aligner", "gates", "mean")
             for name, parameter in getattr(getattr(self, part, None), "named_parameters", lambda: ())()
         }
+        return own | {f"lora.{name}": parameter for name, parameter in lora_parameters(self.decoder).items()}
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Those of them that are trained now."""
+        return {name: parameter for name, parameter in self.weights().items() if parameter.requires_grad}
+
+    def _only_lora_trains(self) -> None:
+        for parameter in self.weights().values():
+            parameter.requires_grad_(False)
 
     def save_pretrained(self, folder: str | Path, **unused: Any) -> None:  # type: ignore[override]
         """Write the bridge, the tokenizers and the names of the backbones; never the backbones' weights."""
@@ -197,7 +218,7 @@ class LayAlign(Composite):
         """
         check_batch(self.encoder, self.decoder, batch)
         watch = Watch()
-        with self._autocast():
+        with self._autocast(), kept_norms(self.decoder):
             composed, cross = self._read(batch)
             self._check_length(composed.mask_BT.shape[1], generate_kwargs.get("max_new_tokens", 0))
             if cross is not None:
@@ -223,13 +244,15 @@ class LayAlign(Composite):
 
     def _read(self, batch: Batch) -> tuple[Composed, Cross | None]:
         """Run the encoder; what the LLM reads and what its layers attend."""
-        if self.encoder is None:
+        if self.encoder is None or not self.bridge.reads_encoder:
             return self._compose(batch, None), None
-        choice = self.bridge.encoder_states if self.aligner is not None else None
+        choice = self.bridge.encoder_states if self.aligner or self.mean else None
         output_BSC, states_KBSC = encode(self.encoder, batch.source_ids, batch.source_mask, choice)
-        composed = self._compose(batch, output_BSC)
+        if self.mean is not None and states_KBSC is not None:
+            states_KBSC = self.mean(states_KBSC, batch.source_mask)[None]
         if self.aligner is None or states_KBSC is None:
-            return composed, None
+            return self._compose(batch, output_BSC if states_KBSC is None else states_KBSC[0]), None
+        composed = self._compose(batch, output_BSC)
         mask_BS = None if self.bridge.compat == "official" else batch.source_mask.bool()
         return composed, Cross(
             states_KBSC, mask_BS, self.aligner, self.gates, self.rows, recompute=self.recompute_cross

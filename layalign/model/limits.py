@@ -110,7 +110,7 @@ def rows_of(config: PretrainedConfig) -> int:
 
 
 def _configs(run: RunConfig) -> tuple[PretrainedConfig | None, PretrainedConfig]:
-    """Of encoder and LLM; without a bridge nobody reads the encoder."""
+    """Of encoder and LLM; the encoder's where it is read."""
     model = run.model
-    encoder = read_config(model.encoder, model.encoder_revision) if run.bridge.trains else None
+    encoder = read_config(model.encoder, model.encoder_revision) if run.bridge.reads_encoder else None
     return encoder, read_config(model.decoder, model.decoder_revision)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable
 
 import torch
 import transformers
@@ -17,6 +18,7 @@ from layalign.model.decoder import logits
 from layalign.model.encoder import encode
 from layalign.model.frozen import embedding_rows
 from layalign.model.gaps import LAYER, shown
+from layalign.model.lora import frozen_parameters
 
 TOKENS = 8
 VALUES = 16
@@ -72,7 +74,7 @@ def check_start(decoder: PreTrainedModel) -> None:
 
 @torch.no_grad()
 def digest(module: nn.Module, dtype: torch.dtype) -> str:
-    """What identifies the weights of a model: the same for the same weights in any file, folder or library version.
+    """What identifies the weights of a model as published: the same in any file, folder or library version.
 
     The bits of each weight are added up, 64 at a time; names and places are not part of it, since versions of
     transformers rename modules and tie weights differently.
@@ -81,7 +83,13 @@ def digest(module: nn.Module, dtype: torch.dtype) -> str:
         module: with its weights on any device.
         dtype: that the weights count in: theirs, or a narrower one.
     """
-    sums = {(tuple(value.shape), _sum(value.detach().to(dtype))) for value in module.parameters()}
+    return digest_of(frozen_parameters(module), dtype)
+
+
+@torch.no_grad()
+def digest_of(values: Iterable[Tensor], dtype: torch.dtype) -> str:
+    """The same of weights in any order."""
+    sums = {(tuple(value.shape), _sum(value.detach().to(dtype))) for value in values}
     return hashlib.sha256(repr(sorted(sums)).encode()).hexdigest()[:16]
 
 

@@ -97,13 +97,20 @@ class Record:
     """All that is kept."""
 
     versions: Mapping[str, str]
-    encoder: Backbone
+    encoder: Backbone | None
+    """None where nothing reads it."""
     decoder: Backbone
     bos: int | None
     """Id that stands before every input of the LLM."""
     end: int | None
     """Id that answers end with in training."""
     sentences: tuple[Sentence, ...]
+    still: str | None = None
+    """Digest of what of the bridge is not trained, in the record of a training; None if all of it is."""
+
+    def parts(self) -> dict[str, Backbone]:
+        """The frozen models by their keys in `PARTS`."""
+        return {part: one for part in PARTS if (one := getattr(self, part)) is not None}
 
     def write(self, folder: Path) -> None:
         """Put it into a folder, whole or not at all."""
@@ -138,7 +145,9 @@ def read_record(folder: Path) -> Record | None:
         version = told.pop("version")
         if version == VERSION:
             parts = {
-                part: Backbone(**{**told[part], "values": tuple(told[part]["values"])}) for part in PARTS
+                part: Backbone(**{**told[part], "values": tuple(told[part]["values"])})
+                for part in PARTS
+                if told[part] is not None
             }
             sentences = tuple(Sentence(**_tuples(sentence)) for sentence in told["sentences"])
             return Record(**{**told, **parts, "sentences": sentences})
@@ -173,11 +182,11 @@ def examine(config: ModelConfig, encoder: nn.Module | None, decoder: PreTrainedM
 
 
 def record_of(model: Recorded, tokenizers: Tokenizers) -> Record:
-    """The record of a model that has both backbones, as `examine` found them."""
+    """The record of a model, whose backbones are as `examine` found them."""
     bos = model.decoder.config.bos_token_id
     return Record(
         versions=versions(),
-        encoder=model.backbones["encoder"],
+        encoder=model.backbones.get("encoder"),
         decoder=model.backbones["decoder"],
         bos=bos,
         end=tokenizers.decoder.eos_token_id,

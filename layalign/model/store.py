@@ -1,13 +1,14 @@
 """What the model is made of on disk: the backbones that a recipe names, and a bridge, to be saved and read.
 
-A saved bridge holds the trained weights (safetensors), the tokenizers, and the names and revisions of the frozen
-models; never their weights.
+A saved bridge holds its weights (safetensors), the tokenizers, and the names and revisions of the frozen models; never
+their weights. Low-rank weights in the LLM stand among its own, and once more in the folder `lora` as peft opens them.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +26,8 @@ from layalign.model.comparison import compare, note_missing
 from layalign.model.convert import load_converted
 from layalign.model.decoder import load_decoder
 from layalign.model.encoder import load_encoder
+from layalign.model.lora import ADAPTER_WEIGHTS, save_adapter, stored
+from layalign.model.lora import FOLDER as LORA
 from layalign.model.record import DTYPES, PARTS, Recorded, read_record, record_of
 from layalign.model.tokenizers import Tokenizers, load_tokenizers, open_tokenizer
 
@@ -34,6 +37,7 @@ __all__ = [
 ]  # fmt: skip
 WEIGHTS, CONFIG = BRIDGE_WEIGHTS, "bridge.json"
 ENCODER_TOKENIZER, DECODER_TOKENIZER = "encoder_tokenizer", "decoder_tokenizer"
+ADAPTER_FILES = (f"{LORA}/{ADAPTER_WEIGHTS}", f"{LORA}/adapter_config.json")
 
 
 class Bridged(Recorded, Protocol):
@@ -41,20 +45,20 @@ class Bridged(Recorded, Protocol):
 
     bridge: Bridge
 
-    def trainable(self) -> dict[str, nn.Parameter]:
+    def weights(self) -> dict[str, nn.Parameter]:
         """Names and parameters of the bridge, always in the same order."""
 
 
 def load_backbones(
     config: ModelConfig, bridge: Bridge, device: torch.device
 ) -> tuple[nn.Module | None, PreTrainedModel]:
-    """The encoder, None where the bridge trains nothing, and the LLM, from disk or cache, on a device.
+    """The encoder, None where nothing reads it, and the LLM, from disk or cache, on a device.
 
     Raises:
         ValueError: as `load_encoder` and `load_decoder`.
     """
     dtype = DTYPES[config.precision]
-    encoder = _encoder(config, dtype) if bridge.trains else None
+    encoder = _encoder(config, dtype) if bridge.reads_encoder else None
     decoder = load_decoder(config.decoder, config.decoder_revision, dtype, config.attention)
     for part in (encoder, decoder):
         if part is not None:
@@ -65,27 +69,33 @@ def load_backbones(
 def save_bridge(folder: Path, model: Bridged, tokenizers: Tokenizers) -> None:
     """Write a bridge into `folder`, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().float().cpu().contiguous() for name, value in model.trainable().items()}
+    weights = {name: stored(value) for name, value in model.weights().items()}
     (folder / WEIGHTS).write_bytes(save(weights))  # `save_file` gives mode 0600 whatever the umask says
     tokenizers.encoder.save_pretrained(folder / ENCODER_TOKENIZER)
     tokenizers.decoder.save_pretrained(folder / DECODER_TOKENIZER)
-    assert model.origin is not None
-    told = sealed_record(
-        {"model": dataclasses.asdict(model.origin), "bridge": dataclasses.asdict(model.bridge)}
-    )
+    origin, bridge = model.origin, model.bridge
+    assert origin is not None
+    content = {"model": dataclasses.asdict(origin), "bridge": dataclasses.asdict(bridge)}
+    if bridge.lora != "none":
+        save_adapter(folder / LORA, model.decoder, bridge, origin.decoder, origin.decoder_revision)
+        content["adapter"] = {name: checksum(folder / name) for name in ADAPTER_FILES}
+    told = sealed_record(content)
     told["sha256"] = checksum(folder / WEIGHTS)
     (folder / CONFIG).write_text(json.dumps(told, indent=1), encoding="utf-8")
-    if "encoder" in model.backbones:
+    if model.backbones:
         record_of(model, tokenizers).write(folder)
 
 
-def load_weights(model: Bridged, folder: Path, tokenizers: Tokenizers | None = None) -> None:
+def load_weights(
+    model: Bridged, folder: Path, tokenizers: Tokenizers | None = None, start: bool = False
+) -> None:
     """Put a saved bridge's weights into a model that has the models and tokenizers that the bridge was trained on.
 
     Args:
         model: with its backbones.
         folder: of the bridge.
         tokenizers: that will feed the model; None are those of its backbones.
+        start: it is to be trained from there: low-rank weights that the bridge lacks stay as they are.
 
     Raises:
         ValueError: no bridge there, one of another shape, or one that was trained on other models or tokens.
@@ -100,15 +110,18 @@ def load_weights(model: Bridged, folder: Path, tokenizers: Tokenizers | None = N
         weights = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}): copy the bridge again, or train it anew") from None
-    put_weights(model, weights, str(path))
-    if "encoder" in model.backbones:
+    fresh = start and not any(map(_in_llm, weights))
+    own = {name: value for name, value in model.weights().items() if not (fresh and _in_llm(name))}
+    put_weights(model, weights, str(path), own)
+    if model.backbones:
         _check_record(model, folder, tokenizers)
 
 
 def _check_whole(folder: Path) -> None:
     """Compare the weights with the checksum beside them, where there is one."""
     try:
-        told = _read_config(folder).get("sha256")
+        content = _read_config(folder)
+        told, adapter = content.get("sha256"), dict(content.get("adapter") or {})
     except FileNotFoundError:
         return  # weights alone are enough to start from; what is beside them is read by `read_bridge`
     except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -120,6 +133,16 @@ def _check_whole(folder: Path) -> None:
             f"{folder / WEIGHTS} has changed since it was written: its SHA-256 is not the one in {CONFIG}; copy the "
             "bridge again from where it was made, or train it anew"
         )
+    for name, digest in adapter.items():
+        if (folder / name).is_file() and checksum(folder / name) != digest:
+            raise ValueError(
+                f"{folder / name} has changed since it was written, beside weights in {WEIGHTS} that have not: "
+                f"remove the folder {LORA}, which only peft reads, or copy the bridge again"
+            )
+
+
+def _in_llm(name: str) -> bool:
+    return name.startswith("lora.")
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -139,13 +162,24 @@ def _check_record(model: Bridged, folder: Path, tokenizers: Tokenizers | None) -
     compare(told, model, tokenizers or load_tokenizers(model.origin), where)
 
 
-def put_weights(model: Bridged, weights: dict[str, torch.Tensor], where: str) -> None:
+def put_weights(
+    model: Bridged,
+    weights: Mapping[str, torch.Tensor],
+    where: str,
+    own: Mapping[str, nn.Parameter] | None = None,
+) -> None:
     """Copy named weights into a model's bridge, strictly by name and shape.
+
+    Args:
+        model: whose bridge it is.
+        weights: by name.
+        where: they come from, for messages.
+        own: those of the bridge's that are meant; None is all.
 
     Raises:
         ValueError: a missing, left-over or differently shaped weight, or one that is not a number.
     """
-    own = model.trainable()
+    own = model.weights() if own is None else own
     absent, extra = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     if absent or extra:
         raise ValueError(
@@ -184,7 +218,7 @@ def read_bridge(folder: Path, **changes: Any) -> tuple[ModelConfig, Bridge]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder / CONFIG} is damaged ({error!r}): copy the bridge again") from None
     record = read_record(folder)
-    commits = {f"{part}_revision": getattr(record, part).commit for part in PARTS} if record else {}
+    commits = {f"{part}_revision": one.commit for part, one in record.parts().items()} if record else {}
     known = {key: commit for key, commit in commits.items() if commit and getattr(config, key) is None}
     return dataclasses.replace(config, **{**known, **changes}), switches
 
@@ -192,7 +226,8 @@ def read_bridge(folder: Path, **changes: Any) -> tuple[ModelConfig, Bridge]:
 def needs(folder: Path) -> str:
     """The models that a saved bridge was trained on, and how to name others, for messages."""
     config, record = read_bridge(folder)[0], read_record(folder)
-    named = {part: getattr(record, part).title if record else getattr(config, part) for part in PARTS}
+    parts = {part: one.title for part, one in record.parts().items()} if record else {}
+    named = parts or {part: getattr(config, part) for part in PARTS}
     listed = " and ".join(f"{PARTS[part]} {title}" for part, title in named.items())
     return (
         f"the bridge in {folder} needs {listed}: where they lie elsewhere, name their folders, "
