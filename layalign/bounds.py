@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
+from layalign.methods import LEARNED, METHODS, Bridge
+
 LEAST = {
     "gpus": 1,
     "data.max_source": 2,
@@ -12,6 +14,7 @@ LEAST = {
     "data.max_prompt": 1,
     "data.limit": 1,
     "data.dev": 0,
+    "model.lora_rank": 1,
     "training.epochs": 1,
     "training.max_steps": 0,
     "training.batch_size": 1,
@@ -54,8 +57,57 @@ def check(config: Any) -> None:
         raise ValueError(
             f"training.init_checksum is set, but training.init is {training.init!r}, no folder: leave it out"
         )
-    if bridge.aligner == "none" and config.model.encoder_states is not None:
+    last = config.last_stage
+    _require(1 <= config.stage <= last, "stage", config.stage, f"must be one of the recipe's, 1 to {last}")
+    _check_states(config.model.encoder_states, bridge)
+    _check_lora(config.model, bridge, training)
+
+
+def _check_states(states: Any, bridge: Bridge) -> None:
+    """Refuse encoder states that nothing would read as they are told."""
+    if states is None:
+        return
+    learned = states in LEARNED
+    if bridge.aligner == "none" and not learned:
         raise ValueError("model.encoder_states is set, but the method has no aligner to read them")
+    if learned and not bridge.reads_encoder:
+        raise ValueError(f"model.encoder_states is {states}, but nothing of the method reads the encoder")
+    if learned and bridge.compat == "official":
+        raise ValueError(
+            f"model.encoder_states is {states}, which the official code does not have: leave model.compat out"
+        )
+
+
+def _check_lora(model: Any, bridge: Bridge, training: Any) -> None:
+    """Refuse LoRA that is told of and nowhere, and what cannot be done with it."""
+    rank, alpha, share = model.lora_rank, model.lora_alpha, model.lora_dropout
+    told = {"lora_modules": model.lora_modules, "lora_rank": rank, "lora_alpha": alpha, "lora_dropout": share}
+    kind = METHODS[model.method].get("lora", "none") if model.lora is None else model.lora
+    for key, value in told.items():
+        if value is not None and kind == "none":
+            raise ValueError(
+                f"model.{key} is {value}, but model.lora is none: set model.lora to lora or dora"
+            )
+    _require(alpha is None or alpha > 0, "model.lora_alpha", alpha, "must be above 0")
+    _require(share is None or 0 <= share < 1, "model.lora_dropout", share, "is a share, 0 to below 1")
+    modules = model.lora_modules
+    _require(
+        modules is None or len(modules) > 0,
+        "model.lora_modules",
+        modules,
+        "must name a linear layer of the LLM",
+    )
+    unlike = bridge.lora != "none" or bridge.encoder_states == "token_softmax"
+    if unlike and training.engine == "deepspeed" and training.zero_stage == 3:
+        what = (
+            f"model.lora is {bridge.lora}"
+            if bridge.lora != "none"
+            else "model.encoder_states is token_softmax"
+        )
+        raise ValueError(
+            f"training.zero_stage is 3, which cuts up weights that {what} reads whole: set training.zero_stage=2, or "
+            "training.engine=auto"
+        )
 
 
 def _value(config: Any, key: str) -> Any:

@@ -310,15 +310,25 @@ def resolve(recipe: Mapping[str, Any], stage: int, overrides: Iterable[str] = ()
         ValueError: as `RunConfig.from_dict`, no such stage, or an override without `=`.
     """
     common = {key: value for key, value in recipe.items() if key != "stages"}
+    if "stage" not in common and stage not in stages_of(recipe):
+        raise ValueError(
+            f"there is no stage {stage} in the recipe; the stages are {_listed(stages_of(recipe)[-1])}"
+        )
     last = common.get("last_stage", 2) if "stage" in common else stages_of(recipe)[-1]
     merged = merge(common, (recipe.get("stages") or {}).get(stage) or {})
     merged = merge(merged, {"stage": stage, "last_stage": last})
     for override in overrides:
         key, value = parse_override(override)
         keys = key.split(".")
+        if key in ("stage", "last_stage"):
+            raise ValueError(
+                f"override {override!r}: the command tells the stage, and the recipe how many there are"
+            )
         if keys[0] == "stages" and len(keys) > 2:
-            if not (keys[1].isdecimal() and 1 <= int(keys[1]) <= last):
-                raise ValueError(f"override {override!r} names stage {keys[1]!r}; the stages are {_listed(last)}")
+            if keys[1] not in map(str, range(1, last + 1)):
+                raise ValueError(
+                    f"override {override!r} names stage {keys[1]!r}; the stages are {_listed(last)}"
+                )
             if int(keys[1]) != stage:
                 continue
             keys = keys[2:]

@@ -81,8 +81,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "merlin": {"adapter": True, "aligner": "none", "text": (False, True), "lora": "dora", "train": "lora"},
     "sft": {"adapter": False, "aligner": "none", "text": (True, True), "lora": "lora"},
 }
-"""Switches of each method. `text` is a pair: the first of several stages, and every other. LoRA and DoRA come in the last
-stage; `train` is what that trains (none given: all there is), the stages before it train the bridge."""
+"""Switches of each method. `text` is a pair: the first of several stages, and every other. LoRA and DoRA come in the
+last stage; `train` is what that trains (none given: all there is), the stages before it train the bridge."""
 _LORA = ("lora", "lora_modules", "lora_rank", "lora_alpha", "lora_dropout")
 
 
@@ -109,7 +109,9 @@ def bridge_of(method: str, stage: int, switches: Mapping[str, Any], last: int = 
     bridge = Bridge(**values)
     train = switches.get("train") or (_last_trains(bridge, own) if stage == last else "bridge")
     _check_train(bridge, train, told=switches.get("train") is not None, is_last=stage == last)
-    kept = asdict(bridge) if train != "bridge" else {k: v for k, v in asdict(bridge).items() if k not in _LORA}
+    kept = (
+        asdict(bridge) if train != "bridge" else {k: v for k, v in asdict(bridge).items() if k not in _LORA}
+    )
     bridge = Bridge(**{**kept, "train": train})
     if not (bridge.text or bridge.reads_encoder):
         raise ValueError(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-FOLDER = re.compile(r"(?P<name>.+)-s(?P<stage>[12])-(?P<signature>[0-9a-f]{8})", re.DOTALL)
+FOLDER = re.compile(r"(?P<name>.+)-s(?P<stage>[1-9][0-9]?)-(?P<signature>[0-9a-f]{8})", re.DOTALL)
 """Of a run."""
 GRIDS = "grids"
 """Beside the runs, the folder of all grids."""

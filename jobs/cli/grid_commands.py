@@ -30,8 +30,8 @@ from jobs.launch.retry import MORE
 from jobs.recipe.context import Context, How, Where, context_again, context_of
 from jobs.recipe.describe import refused
 from jobs.recipe.names import Names
-from jobs.recipe.plan import load_recipe
-from layalign.config import resolve
+from jobs.recipe.plan import chain_of, load_recipe
+from layalign.config import resolve, stages_of
 
 TAKEN = (*STOPPED, State.INTERRUPTED, State.BLOCKED)
 """States of what `retry --failed` queues again."""
@@ -53,24 +53,24 @@ def ablate_command(request: AblateRequest) -> int:
 
 
 def pipeline_command(request: PipelineRequest) -> int:
-    """Both stages of a recipe, its answers and its tables, as a grid of one point."""
+    """All stages of a recipe, its answers and its tables, as a grid of one point."""
     context, recipe = context_of(request.where, request.how), load_recipe(request.recipe)
-    first, second = (resolve(recipe, stage, context.overrides) for stage in (1, 2))
-    stages = () if not second.bridge.trains else (1, 2) if second.starts_from else (2,)
-    name = request.name or f"{second.name}-{second.model.method}"
-    point = Point(label=name, seed=second.seed, overrides=(), stages=stages)
+    first, last = (resolve(recipe, stage, context.overrides) for stage in (1, stages_of(recipe)[-1]))
+    stages = tuple(config.stage for config in chain_of(recipe, context.overrides))
+    name = request.name or f"{last.name}-{last.model.method}"
+    point = Point(label=name, seed=last.seed, overrides=(), stages=stages)
     grid = Grid(
         name=name,
         recipe=request.recipe,
         points=(point,),
-        benchmarks=request.benchmarks or tuple(second.evaluation.benchmarks),
+        benchmarks=request.benchmarks or tuple(last.evaluation.benchmarks),
         languages=None,
         limit=first.evaluation.limit,
         paper={},
         twin=None,
-        title=f"{second.name}: {second.model.method}",
+        title=f"{last.name}: {last.model.method}",
     )
-    context = context.asked_of(second.model.decoder)
+    context = context.asked_of(last.model.decoder)
     wanted = desired_grid(grid, context.runs, context.data, context.overrides, name)
     return _bring_about(wanted, context, request.how, request.options)
 

@@ -60,7 +60,7 @@ def _asked(question: str, default: str) -> str:
 def _recipe(path: Path, ask: Ask) -> None:
     """One that is shipped, with what was answered in it."""
     from jobs.recipe.plan import load_recipe
-    from layalign.config import resolve
+    from layalign.config import resolve, stages_of
     from layalign.languages import language
 
     values = load_recipe(ask("recipe to begin from: mini (runs anywhere) or math (the paper's)", "mini"))
@@ -72,7 +72,7 @@ def _recipe(path: Path, ask: Ask) -> None:
     names = [language(one).name for one in _commas(ask("languages to train on", ", ".join(first)))]
     for stage in values["stages"].values():
         stage["data"]["languages"] = names
-    for stage in (1, 2):
+    for stage in stages_of(values):
         resolve(values, stage, ())
     told = {key.name: f"{key.told} ({key.type})" if key.told else str(key.type) for key in recipe_keys()}
     head = comment("", f"A recipe: python launch.py train --stage all --recipe {path.name}")
@@ -83,14 +83,14 @@ def _recipe(path: Path, ask: Ask) -> None:
 def _mapping(values: Mapping[Any, Any], above: str, indent: str, told: Mapping[str, str]) -> Iterator[str]:
     """A mapping as YAML, with what is told of its keys the first time that they come; a stage's are the recipe's."""
     for key, value in values.items():
-        name = re.sub(r"^stages\.(\d\.)?", "", f"{above}{key}")
+        name = re.sub(r"^stages\.(\d+\.)?", "", f"{above}{key}")
         if isinstance(value, Mapping):
             if not above:
                 yield ""
             yield f"{indent}{key}:"
             yield from _mapping(value, f"{above}{key}.", f"{indent}  ", told)
         else:
-            again = above.startswith("stages.2.data")
+            again = re.match(r"stages\.(?!1\.)\d+\.data", above)
             yield from commented(indent, f"{key}: {_value(value)}", "" if again else told.get(name, ""))
 
 

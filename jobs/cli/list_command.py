@@ -16,7 +16,7 @@ from jobs.cli.options import KINDS
 from jobs.cli.requests import ListRequest
 from layalign.strict import describe, plain
 
-MADE = ("stage", "training.init_checksum")
+MADE = ("stage", "last_stage", "training.init_checksum")
 """Keys of a run's config that no recipe has: what makes the run puts them there."""
 ROOT = Path(__file__).resolve().parents[2]
 

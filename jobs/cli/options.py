@@ -90,7 +90,12 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def train_options(parser: argparse.ArgumentParser) -> None:
     _common(parser)
-    parser.add_argument("--stage", choices=("1", "2", "all"), required=True, help="1 translation, 2 task")
+    parser.add_argument(
+        "--stage",
+        required=True,
+        metavar="N|all",
+        help="number of a stage of the recipe (as a rule 1 translation, 2 task), or all",
+    )
     parser.add_argument("--force", action="store_true", help="make it anew; the old folder is moved aside")
     _slurm(parser).add_argument(
         "--race",

@@ -5,7 +5,7 @@ The fields of a request, and of what it is composed of, have the names of its op
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 from cluster.errors import ClusterError
 from jobs.grid.array_options import ArrayOptions
 from jobs.recipe.context import How, Where
+from layalign.strict import nearest
 
 DEFAULT_RECIPE = "math"
 
@@ -34,7 +35,8 @@ class TrainRequest:
 
     where: Where
     how: How
-    stage: Literal["1", "2", "all"]
+    stage: str
+    """Its number, or `all`."""
     recipe: str = DEFAULT_RECIPE
     name: str | None = None
     """Of new runs."""
@@ -43,10 +45,18 @@ class TrainRequest:
     race: str | None = None
     """`gpu=a100,h100`: alternatives that are asked for at once."""
 
-    @property
-    def stages(self) -> tuple[int, ...]:
-        """Their numbers, in order."""
-        return (1, 2) if self.stage == "all" else (int(self.stage),)
+    def stages(self, known: Sequence[int]) -> tuple[int, ...]:
+        """Which of a recipe's stages are meant, in order.
+
+        Raises:
+            ClusterError: it has none such.
+        """
+        words = [*map(str, known), "all"]
+        if self.stage not in words:
+            near = nearest(self.stage, words)
+            rule = f"it must be {', '.join(words[:-1])} or all"
+            raise ClusterError(f"--stage is {self.stage!r}: {f'did you mean {near}?' if near else rule}")
+        return tuple(known) if self.stage == "all" else (int(self.stage),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +105,7 @@ class AblateRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineRequest:
-    """Both stages of a recipe, its answers and its tables."""
+    """All stages of a recipe, its answers and its tables."""
 
     where: Where
     how: How

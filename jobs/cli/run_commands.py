@@ -18,15 +18,19 @@ from jobs.recipe.describe import describe, refused
 from jobs.recipe.names import Names
 from jobs.recipe.plan import Plan, evaluated_config, evaluation_obstacles, load_recipe, plan_run
 from jobs.work.call import JobCall
+from layalign.config import stages_of
 
 
 def train_command(request: TrainRequest) -> int:
-    """Make the runs of one stage, or of both."""
-    context, recipe = context_of(request.where, request.how), load_recipe(request.recipe)
-    context = context.pinned(recipe)
-    plans = [
-        plan_run(recipe, stage, context.overrides, context.runs, request.name) for stage in request.stages
-    ]
+    """Make the runs of one stage, or of all."""
+    recipe = load_recipe(request.recipe)
+    stages = request.stages(stages_of(recipe))
+    context = context_of(request.where, request.how).pinned(recipe)
+    plans = [plan_run(recipe, stage, context.overrides, context.runs, request.name) for stage in stages]
+    if any(
+        trained := [plan.config.bridge.trains for plan in plans]
+    ):  # of a method that has nothing to train, say so
+        plans = [plan for plan, trains in zip(plans, trained) if trains]
     command = words_to_train(request.where, request.recipe, request.name)
     if isinstance(context.profile, SlurmProfile):
         from jobs.launch.queue import queue_training
@@ -67,7 +71,9 @@ def _evaluated(request: EvaluateRequest, context: Context) -> tuple[Plan, str]:
         return Plan(evaluated_config(run, context.overrides), run), "the train command that began it"
     name = request.recipe or DEFAULT_RECIPE
     recipe = load_recipe(name)
-    plan = plan_run(recipe, 2, context.pinned(recipe).overrides, context.runs, request.name)
+    plan = plan_run(
+        recipe, stages_of(recipe)[-1], context.pinned(recipe).overrides, context.runs, request.name
+    )
     return plan, f"{words_to_train(request.where, name, request.name)} --stage all"
 
 

@@ -39,7 +39,7 @@ def _fetched(request: PrefetchRequest) -> Iterator[tuple[dict[str, Any], tuple[s
     from jobs.grid.grid_file import load_grid
     from jobs.recipe.plan import load_recipe
     from jobs.recipe.prefetch import wanted
-    from layalign.config import resolve
+    from layalign.config import resolve, stages_of
 
     _, overrides = request.where.split()
     if not request.grid:
@@ -48,7 +48,7 @@ def _fetched(request: PrefetchRequest) -> Iterator[tuple[dict[str, Any], tuple[s
     grid = load_grid(request.grid)
     recipe, seen = load_recipe(grid.recipe), set()
     for point in grid.points:
-        configs = [resolve(recipe, stage, point.overrides) for stage in (1, 2)]
+        configs = [resolve(recipe, stage, point.overrides) for stage in stages_of(recipe)]
         needs = frozenset(one for config in configs for one in wanted(config))
         if needs not in seen:
             seen.add(needs)

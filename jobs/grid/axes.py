@@ -162,10 +162,12 @@ def _lists_stages(told: dict[Any, Any]) -> bool:
 
 
 def _stages(told: Any, where: str) -> tuple[int, ...]:
-    if told in ([], [1], [2], [1, 2]):
+    whole = isinstance(told, list) and all(type(stage) is int and stage > 0 for stage in told)
+    if whole and told == list(range(*((told[0], told[0] + len(told)) if told else (0,)))):
         return tuple(told)
     raise ValueError(
-        f"{where}: stages is {told!r}: it must be [1], [2], [1, 2], or [] where nothing is trained"
+        f"{where}: stages is {told!r}: it must be [1], [2], [1, 2], ... in order and none left out between them (there "
+        "training.max_steps: 0 hands on what it starts from), or [] where nothing is trained"
     )
 
 

@@ -22,6 +22,7 @@ from jobs.cell.whole import write_tables
 from jobs.grid.grid_file import Grid, Point
 from jobs.recipe.plan import Plan, evaluation_obstacles, load_recipe, plan_run, training_obstacles, unsafe
 from jobs.recipe.prefetch import pins
+from layalign.config import stages_of
 from layalign.mini import is_mini
 
 PINNED = ("model.encoder", "model.decoder", "data.", "stages.")
@@ -47,7 +48,7 @@ class DesiredGrid:
     folder: GridFolder
     points: tuple[DesiredPoint, ...]
     cells: tuple[Cell, ...]
-    """First stages, second stages, then evaluations: what a cell needs stands before it."""
+    """First stages, second ones and so on, then evaluations: what a cell needs stands before it."""
     data: Path | None
 
     def plans(self) -> dict[str, Plan]:
@@ -146,7 +147,7 @@ def _point(
     point: Point, recipe: dict[str, Any], texts: list[str], root: Path, name: str, index: RunIndex
 ) -> DesiredPoint:
     plans = {}
-    for stage in point.stages or (2,):
+    for stage in point.stages or stages_of(recipe)[-1:]:
         plans[stage] = plan_run(recipe, stage, texts, root, name, index)
         if index.find(stage, plans[stage].run.signature) is None:
             index.add(plans[stage].run)
@@ -158,10 +159,11 @@ def _cells(grid: Grid, points: Sequence[DesiredPoint], data: Path | None) -> tup
     """Each training and each share of an evaluation once, in an order that can be followed."""
     trainings: dict[str, Cell] = {}
     answers: dict[str, list[Cell]] = {}
-    for stage in (1, 2):
-        for plan in (plan for one in points for plan in one.trained if plan.config.stage == stage):
-            needs = (str(plan.parent.path),) if plan.parent else ()
-            trainings.setdefault(str(plan.run.path), Cell(job="train", run=str(plan.run.path), needs=needs))
+    every = [plan for one in points for plan in one.trained]
+    for plan in sorted(every, key=lambda plan: plan.config.stage):
+        run, needs = str(plan.run.path), (str(plan.parent.path),) if plan.parent else ()
+        behind = tuple(str(other.path) for other in plan.behind)
+        trainings.setdefault(run, Cell(job="train", run=run, needs=needs, behind=behind))
     sizes: dict[Any, list[Cell]] = {}
     for one in points:
         plan = one.evaluated
@@ -176,7 +178,7 @@ def _evaluation(grid: Grid, plan: Plan, data: Path | None, sizes: dict[Any, list
     if key not in sizes:
         sizes[key] = evaluation_cells(plan.run, config, grid.benchmarks, grid.languages, data)
     run, needs = str(plan.run.path), (str(plan.run.path),) if config.bridge.trains else ()
-    behind = (str(plan.parent.path),) if plan.parent else ()
+    behind = tuple(str(other.path) for other in (plan.parent, *plan.behind) if other)
     cells = [dataclasses.replace(cell, run=run, needs=needs, behind=behind) for cell in sizes[key]]
     return by_now(cells, plan.run, config)
 

@@ -39,8 +39,8 @@ from jobs.grid.axes import (
     require_known,
     rows,
 )
-from jobs.recipe.plan import load_recipe
-from layalign.config import EvaluationConfig, RunConfig, resolve
+from jobs.recipe.plan import chain_of, chain_signature, load_recipe
+from layalign.config import EvaluationConfig, RunConfig, resolve, stages_of
 from layalign.evaluation.benchmarks import find_benchmark, offered
 from layalign.languages import language
 from layalign.strict import build, read_mapping
@@ -58,7 +58,7 @@ class Point:
     overrides: tuple[str, ...]
     """Of the recipe, as `layalign.config.resolve` takes them."""
     stages: tuple[int, ...]
-    """Those that are trained: (1, 2), (2,), (1,), or () for the bare LLM. The last one is evaluated, else 2."""
+    """Those that are trained: (1, 2), (2,), (1,), or () for the bare LLM. The last is evaluated, or the recipe's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,27 +257,18 @@ def _resolved(recipe: Mapping[str, Any], wanted: Iterable[Row]) -> tuple[tuple[P
 
 def _point(recipe: Mapping[str, Any], row: Row) -> tuple[Point, RunConfig, str]:
     """A point, the config of the run that is evaluated, and that run's signature."""
-    texts = row.overrides
-    first, second = (resolve(recipe, stage, texts) for stage in (1, 2))
-    if row.stages == (2,) and second.starts_from:
-        texts = (*texts, "stages.2.training.init=none")
-        second = resolve(recipe, 2, texts)
-    own = _trained(first, second)
-    if row.stages not in (None, own, own[:1]):
+    texts, known = row.overrides, stages_of(recipe)
+    if row.stages and not set(row.stages) <= set(known):
+        raise ValueError(f"stages is {list(row.stages)}, but those of the recipe are {list(known)}")
+    last = row.stages[-1] if row.stages else known[-1]
+    if row.stages and row.stages[0] > 1 and resolve(recipe, row.stages[0], texts).starts_from:
+        texts = (*texts, f"stages.{row.stages[0]}.training.init=none")
+    chain = chain_of(recipe, texts, last)
+    own = tuple(config.stage for config in chain)
+    if row.stages not in (None, own):
         raise ValueError(f"stages is {list(row.stages or ())}, but the method trains {list(own)}")
-    stages = own if row.stages is None else row.stages
-    point = Point(label=row.label, seed=row.seed, overrides=texts, stages=stages)
-    if stages == (1,):
-        return point, first, first.signature()
-    return point, second, second.signature(first.signature() if second.starts_from else None)
-
-
-def _trained(first: RunConfig, second: RunConfig) -> tuple[int, ...]:
-    """The stages that stage 2 needs, and itself."""
-    if not second.bridge.trains:
-        return ()
-    if not second.starts_from:
-        return (2,)
-    if not first.bridge.trains:
-        raise ValueError("stage 1 has nothing to train: give `stages: [2]`, or a method that trains")
-    return (1, 2)
+    point = Point(label=row.label, seed=row.seed, overrides=texts, stages=own)
+    if chain:
+        return point, chain[-1], chain_signature(chain)
+    config = resolve(recipe, last, texts)
+    return point, config, config.signature()

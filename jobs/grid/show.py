@@ -32,7 +32,9 @@ def show_plan(wanted: DesiredGrid, found: Reconciled) -> None:
     console.print(Text(f"{grid.name}: {grid.title}", style="bold"))
     if len(wanted.points) <= ROWS:
         seeds = len({one.point.seed for one in wanted.points}) > 1
-        headings = ("point", *(["seed"] if seeds else []), "stage 1", "stage 2", *grid.benchmarks)
+        numbers = range(1, max(plan.config.last_stage for plan in wanted.plans().values()) + 1)
+        trained = [f"stage {number}" for number in numbers]
+        headings = ("point", *(["seed"] if seeds else []), *trained, *grid.benchmarks)
         shares, rows = _shares(found), []
         for one in wanted.points:
             stages = {plan.config.stage: found.stands[plan.run.path.name].said for plan in one.trained}
@@ -40,7 +42,7 @@ def show_plan(wanted: DesiredGrid, found: Reconciled) -> None:
                 _share(shares.get((str(one.evaluated.run.path), name), Counter())) for name in grid.benchmarks
             ]
             cells = [one.point.label, *([str(one.point.seed)] if seeds else [])]
-            rows.append([*cells, *(stages.get(stage, "-") for stage in (1, 2)), *answered])
+            rows.append([*cells, *(stages.get(stage, "-") for stage in numbers), *answered])
         console.print(Table.of(headings, rows).screen(gap=2))
     shared = [users for users in wanted.users().values() if len(users) > 1]
     if shared:

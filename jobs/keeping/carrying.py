@@ -175,7 +175,7 @@ def _parent(run: RunFolder, config: RunConfig) -> tuple[str, str | None] | None:
     if not config.starts_from:
         found = config.signature() == run.signature
     else:
-        for signature, folder in _candidates(run):
+        for signature, folder in _candidates(run, config.starts_from):
             if config.signature(signature) == run.signature:
                 return signature, folder
         found = False
@@ -184,19 +184,19 @@ def _parent(run: RunFolder, config: RunConfig) -> tuple[str, str | None] | None:
     missing = ", or the run that it starts from is not known here" if config.starts_from else ""
     raise ClusterError(
         f"{run.title} cannot be told by its config: that does not give the signature {run.signature} under this code"
-        f"{missing}; export it with the code that made it, beside the run of stage 1"
+        f"{missing}; export it with the code that made it, beside the run of stage {config.starts_from or 1}"
     )
 
 
-def _candidates(run: RunFolder) -> Iterator[tuple[str, str | None]]:
-    """Runs of stage 1 that are or were here, those included that others have told of."""
-    names = [path.name.partition(".replaced-")[0] for path in run.root.glob("*-s1-*")]
+def _candidates(run: RunFolder, stage: int) -> Iterator[tuple[str, str | None]]:
+    """Runs of a stage that are or were here, those included that others have told of."""
+    names = [path.name.partition(".replaced-")[0] for path in run.root.glob(f"*-s{stage}-*")]
     for grid in all_grids(run.root):
         points = (unless_damaged(grid.read_wanted) or {}).get("points", ())
         names += [Path(folder).name for point in points for folder in point["runs"].values()]
     for name in dict.fromkeys(names):
         match = FOLDER.fullmatch(name)
-        if match and match["stage"] == "1":
+        if match and match["stage"] == str(stage):
             yield match["signature"], name
     for event in run.history():
         if event["event"] == "imported" and event.get("parent"):

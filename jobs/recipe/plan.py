@@ -14,10 +14,11 @@ from cluster.run.run_folder import RunFolder, RunIndex
 from cluster.secret import secret_obstacle
 from jobs.recipe.check import model_obstacles
 from jobs.recipe.weights import signed_by_content
-from layalign.config import BRIDGE_WEIGHTS, RunConfig, read_recipe, resolve
+from layalign.config import BRIDGE_WEIGHTS, RunConfig, read_recipe, resolve, stages_of
 from layalign.data.check import DataCheck, check_data
 from layalign.evaluation.benchmarks import find_benchmark
 from layalign.languages import language
+from layalign.methods import start_obstacle
 from layalign.mini import is_mini
 from layalign.positions import GENERATED
 from layalign.strict import nearest
@@ -33,6 +34,8 @@ class Plan:
     run: RunFolder
     parent: RunFolder | None = None
     """The run of the stage before, whose weights this one starts from."""
+    behind: tuple[RunFolder, ...] = ()
+    """The runs that the parent starts from in its turn, the nearest first."""
 
     def told(self, data: Path | None) -> dict[str, Any]:
         """What every job on the run is told; `data` is the data folder."""
@@ -83,7 +86,7 @@ def plan_run(
 
     Args:
         recipe: as `load_recipe` gives it.
-        stage: 1 or 2.
+        stage: of the recipe.
         overrides: of the recipe.
         root: folder of all runs.
         name: of a new run; None is that of the recipe and its method, `math-layalign`.
@@ -94,16 +97,56 @@ def plan_run(
         ClusterError: the recipe's name cannot name a folder.
     """
     config, known = resolve(recipe, stage, overrides), known or RunIndex(root)
-    parent = None
+    parent: RunFolder | None = None
+    behind: tuple[RunFolder, ...] = ()
     if config.starts_from:
-        parent = plan_run(recipe, config.starts_from, overrides, root, name, known).run
+        before = plan_run(recipe, config.starts_from, overrides, root, name, known)
+        if obstacle := start_obstacle(before.config.bridge, config.bridge):
+            raise ValueError(f"stage {stage} starts from stage {before.config.stage}: {obstacle}")
+        parent = before.run
+        behind = (before.parent, *before.behind) if before.parent else ()
     elif config.weights:
         config = signed_by_content(config, config.weights, root, known)
     signature = config.signature(parent.signature if parent else None)
     run = known.find(stage, signature) or RunFolder.at(
         root, name or f"{config.name}-{config.model.method}", stage, signature
     )
-    return Plan(config, run, parent)
+    return Plan(config, run, parent, behind)
+
+
+def chain_of(
+    recipe: Mapping[str, Any], overrides: Sequence[str], stage: int | None = None
+) -> list[RunConfig]:
+    """What a stage is trained by: its own config behind those of the stages that it starts from; none trains nothing.
+
+    Args:
+        recipe: as `load_recipe` gives it.
+        overrides: of the recipe.
+        stage: None is the last.
+
+    Raises:
+        ValueError: the recipe or an override is wrong, or a stage that another starts from has nothing to train.
+    """
+    config = resolve(recipe, stage or stages_of(recipe)[-1], overrides)
+    if not config.bridge.trains:
+        return []
+    if not config.starts_from:
+        return [config]
+    before = chain_of(recipe, overrides, config.starts_from)
+    if not before:
+        raise ValueError(
+            f"stage {config.starts_from} has nothing to train: give `stages: [{config.stage}]`, or a method that trains"
+        )
+    return [*before, config]
+
+
+def chain_signature(chain: Iterable[RunConfig]) -> str:
+    """The signature of the last of a chain."""
+    signature: str | None = None
+    for config in chain:
+        signature = config.signature(signature)
+    assert signature is not None
+    return signature
 
 
 def evaluated_config(run: RunFolder, overrides: Iterable[str]) -> RunConfig:

@@ -19,7 +19,7 @@ from cluster.profile.load import Profile, SlurmProfile
 from cluster.profile.rules import find_memory
 from cluster.site.environment import ROOT, job_lines
 from cluster.slurm import client
-from layalign.config import RunConfig, resolve
+from layalign.config import RunConfig, resolve, stages_of
 from layalign.mini import is_mini
 
 CONVERT_MIN = 60
@@ -50,7 +50,7 @@ def pins(recipe: Mapping[str, Any], overrides: Sequence[str], environ: Mapping[s
         ValueError: the recipe or an override is wrong.
     """
     found = []
-    for stage in (1, 2):
+    for stage in stages_of(recipe):
         config = resolve(recipe, stage, overrides)
         fields = {
             "model.encoder_revision": (config.model.encoder, config.model.encoder_revision),
@@ -72,7 +72,7 @@ def prefetch(
     environ: dict[str, str],
     update: bool,
 ) -> None:
-    """Fetch what both stages of a recipe need, then convert its encoder.
+    """Fetch what all stages of a recipe need, then convert its encoder.
 
     Args:
         recipe: as `load_recipe` gives it.
@@ -85,7 +85,7 @@ def prefetch(
         ValueError: the recipe or an override is wrong.
         ClusterError: what cannot be fetched or converted, and the next step.
     """
-    configs = [resolve(recipe, stage, overrides) for stage in (1, 2)]
+    configs = [resolve(recipe, stage, overrides) for stage in stages_of(recipe)]
     every = sorted({one for config in configs for one in wanted(config)}, key=str)
     if not every:
         print("nothing of this recipe comes from the hub")

@@ -93,10 +93,14 @@ def curve_plots(trainings: Sequence[Training], series: Mapping[str, int]) -> lis
         series: number of each label.
     """
     plots = []
-    for stage in sorted({training.run.stage for training in trainings}):
+    stages = sorted({training.run.stage for training in trainings})
+    told = (
+        {1: ", translation", 2: ", task"} if max(stages, default=0) <= 2 else {}
+    )  # a curriculum has words of its own
+    for stage in stages:
         lines = _lines((t for t in trainings if t.run.stage == stage), series)
         if lines:
-            caption = f"Stage {stage}, {('translation', 'task')[stage - 1]}"
+            caption = f"Stage {stage}{told.get(stage, '')}"
             plots.append((caption, line_plot(lines, "optimizer step", "loss (nats per token)", caption)))
     return plots
 

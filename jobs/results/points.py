@@ -87,7 +87,7 @@ def points_of_grid(grid: GridFolder) -> Choice:
         by_run.setdefault(cell.run, []).append(cell)
     points = []
     for told in wanted["points"]:
-        folders = [told["runs"][stage] for stage in sorted(told["runs"])]
+        folders = [told["runs"][stage] for stage in sorted(told["runs"], key=int)]
         cells = [cell for run in dict.fromkeys([*folders, told["evaluated"]]) for cell in by_run.get(run, [])]
         own = [cell for cell in cells if cell.job == "train" or cell.run == told["evaluated"]]
         runs = tuple(RunFolder(Path(folder)) for folder in folders)
@@ -108,16 +108,14 @@ def points_of_runs(runs: Sequence[RunFolder], title: str) -> Choice:
     What they should have answered is known from what each has begun and from how much others have answered.
     """
     configs = {run.path: RunConfig.from_dict(run.read_config()) for run in runs}
-    first = [run for root in {run.root for run in runs} for run in all_runs(root) if run.stage == 1]
-    parents = {run.path: _parent(run, configs[run.path], first) for run in runs}
-    labels = _labels(runs, configs, parents)
+    known = [run for root in {run.root for run in runs} for run in all_runs(root)]
+    before = {run.path: _before(run, known) for run in runs}
+    labels = _labels(runs, configs, before)
     sizes = _sizes(runs)
     points = []
     for run in runs:
-        parent = parents[run.path]
-        trained = (run,) if run.metrics.exists() else ()
         cells = tuple(_begun(run, configs[run.path], sizes))
-        stages = (parent, *trained) if parent else trained
+        stages = (*before[run.path], *([run] if run.metrics.exists() else ()))
         points.append(Point(labels[run.path], configs[run.path].seed, stages, run, cells))
     points.sort(key=lambda point: (list(labels.values()).index(point.label), point.seed))
     rows = {labels[run.path]: row for run in runs if (row := _paper_row(configs[run.path]))}
@@ -131,27 +129,27 @@ def answering_runs(root: Path) -> list[RunFolder]:
     return sorted(found, key=lambda run: run.path.name)
 
 
-def _parent(run: RunFolder, config: RunConfig, first: Iterable[RunFolder]) -> RunFolder | None:
-    """The one of all first stages that a run starts from, told by the signatures."""
-    if not config.starts_from:
-        return None
-    beside = sorted(
-        (other for other in first if other.root == run.root), key=lambda other: other.name != run.name
-    )
-    return next((other for other in beside if config.signature(other.signature) == run.signature), None)
+def _before(run: RunFolder, known: Iterable[RunFolder]) -> tuple[RunFolder, ...]:
+    """The runs that one starts from, first to last, told by the signatures; as far as they are there."""
+    config = RunConfig.from_dict(run.read_config())
+    beside = [other for other in known if other.root == run.root and other.stage == config.starts_from]
+    beside.sort(key=lambda other: other.name != run.name)
+    for parent in beside:
+        if config.signature(parent.signature) == run.signature:
+            return (*_before(parent, known), parent)
+    return ()
 
 
 def _labels(
     runs: Iterable[RunFolder],
     configs: Mapping[Path, RunConfig],
-    parents: Mapping[Path, RunFolder | None],
+    earlier: Mapping[Path, Sequence[RunFolder]],
 ) -> dict[Path, str]:
     """A row's name by run: the run's name, with a signature where runs of one name differ by more than the seed."""
     kinds: dict[Path, tuple[str, ...]] = {}
     for run in runs:
-        parent = parents[run.path]
-        before = RunConfig.from_dict(parent.read_config()) if parent else None
-        kinds[run.path] = (run.name, _seedless(configs[run.path]), _seedless(before) if before else "")
+        before = [RunConfig.from_dict(parent.read_config()) for parent in earlier[run.path]]
+        kinds[run.path] = (run.name, _seedless(configs[run.path]), *map(_seedless, before))
     first = {kind: path for path, kind in reversed(kinds.items())}
     names = [kind[0] for kind in first]
     return {
@@ -191,7 +189,10 @@ def _folders(run: RunFolder) -> list[CellFolder]:
 
 def _paper_row(config: RunConfig) -> str | None:
     """The paper's row of a run that is what the paper trained: its models, a method as it is, and both stages."""
-    if config.stage != 2 or (config.model.encoder, config.model.decoder) != OWN_MODELS:
+    if (config.stage, config.last_stage) != (2, 2) or (
+        config.model.encoder,
+        config.model.decoder,
+    ) != OWN_MODELS:
         return None
     as_it_is = config.bridge == dataclasses.replace(config.model, **_UNSET).bridge(2)
     whole = config.starts_from is not None or not config.bridge.trains

@@ -32,9 +32,11 @@ def compare(told: Record, model: Recorded, tokenizers: Tokenizers, where: str) -
         ValueError: naming what differs, with its value then and now.
     """
     since = f"Libraries then: {_listed(told.versions)}; now: {_listed(versions())}"
-    for part, then in told.parts().items():
+    for part, backbone in told.parts().items():
         if part in model.backbones:
-            _compare_backbone(then, model.backbones[part], getattr(model, part), PARTS[part], where, since)
+            _compare_backbone(
+                backbone, model.backbones[part], getattr(model, part), PARTS[part], where, since
+            )
     marks = {
         "start": (told.bos, model.decoder.config.bos_token_id),
         "end": (told.end, tokenizers.decoder.eos_token_id),

@@ -47,7 +47,7 @@ class Composite(PreTrainedModel, GenerationMixin):
     def train(self, mode: bool = True) -> Composite:
         """The frozen models never leave eval mode: their dropout stays off (the official code left it on).
 
-        Low-rank weights in the LLM do, and layers that can be recomputed in backward are told so by their own flag alone.
+        Low-rank weights in it do, and layers that can be recomputed in backward are told so by their own flag alone.
         """
         super().train(mode)
         if self.encoder is not None:

@@ -59,8 +59,8 @@ def build_encoder(config: PretrainedConfig) -> nn.Module:
 def chosen_states(choice: Layers, layers: int) -> tuple[int, ...]:
     """Indices of the encoder states that are mixed: 0 is the embedding, `layers` the output.
 
-    `all` is 0 .. layers - 1 (the output goes through the adapter), `last` the output, `mean` one average; a learned mean
-    is of the outputs of all layers, 1 .. layers.
+    `all` is 0 .. layers - 1 (the output goes through the adapter), `last` the output, `mean` one average; a learned
+    mean is of the outputs of all layers, 1 .. layers.
 
     Raises:
         ValueError: a layer that the encoder does not have.

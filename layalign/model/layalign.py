@@ -1,8 +1,8 @@
 """LayAlign: a frozen encoder and a frozen LLM, joined by a trained bridge (section 3 of the paper).
 
 The LLM reads [bos; adapter(H_n); separator; prompt; answer], each row padded on the left, and every adapted layer
-attends the encoder's states through its gate. `llm`, `langbridge`, `mindmerger`, `merlin`, `sft` and the paper's variants
-are switches of this one model (`layalign.methods`).
+attends the encoder's states through its gate. `llm`, `langbridge`, `mindmerger`, `merlin`, `sft` and the paper's
+variants are switches of this one model (`layalign.methods`).
 
 Shapes: B batch, S source tokens, P prompt tokens, A answer tokens, T all LLM tokens, K encoder states, C encoder
 width, D LLM width, V vocabulary.

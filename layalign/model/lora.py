@@ -1,7 +1,7 @@
 """Low-rank weights in the frozen LLM, LoRA or DoRA, by peft: put in, named, switched to training, and saved as its own.
 
-peft replaces a chosen linear layer by one that holds it as `base_layer`, beside `lora_A` [rank, in], `lora_B` [out, rank]
-and, of DoRA, `lora_magnitude_vector` [out].
+peft replaces a chosen linear layer by one that holds it as `base_layer`, beside `lora_A` [rank, in], `lora_B`
+[out, rank] and, of DoRA, `lora_magnitude_vector` [out].
 """
 
 from __future__ import annotations
@@ -126,6 +126,6 @@ def _peft() -> Any:
         import peft
     except ImportError as error:
         raise ValueError(
-            f"model.lora needs peft, which cannot be imported ({error}): build the environment anew, or pip install peft"
+            f"model.lora needs peft, which cannot be imported ({error}): build the environment anew"
         ) from None
     return peft

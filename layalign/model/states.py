@@ -29,10 +29,10 @@ class GlobalSoftmax(nn.Module):
 
 
 class TokenSoftmax(nn.Module):
-    """Weights for each token: a transformer layer reads [cls; H_1 + p_1; ...; H_L + p_L] and its first output says them.
+    """Weights for each token: a transformer layer reads [cls; H_1 + p_1; ...; H_L + p_L], its first output tells them.
 
-    One head, feed-forward 2048, the order of norms and the activation of `nn.TransformerEncoderLayer`, without its dropout:
-    what a training computes must not depend on how it is cut into processes. Padding is zero.
+    One head, feed-forward 2048, the order of norms and the activation of `nn.TransformerEncoderLayer`, without its
+    dropout: what a training computes must not depend on how it is cut into processes. Padding is zero.
 
     Args:
         layers: L.
