@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from layalign.data.batch import Batch, collate
-from layalign.data.tokenise import encode_sources, encode_texts
+from layalign.data.batch import Batch
 from layalign.evaluation.benchmarks import Item
 from layalign.evaluation.health import Finish
+from layalign.evaluation.questions import Readers, Tokens, in_batches
 from layalign.evaluation.scoring import scored
 
 Record = dict[str, Any]
@@ -30,16 +29,6 @@ class Answering(Protocol):
 
     def answer(self, batch: Batch, **generate_kwargs: Any) -> Tensor:
         """Ids of the generated tokens `[B, new]`, padded on the right."""
-
-
-@dataclass(frozen=True)
-class _Question:
-    """An item as tokens."""
-
-    item: Item
-    source_ids: list[int]
-    prompt_ids: list[int]
-    truncated: bool
 
 
 def answer_items(
@@ -83,29 +72,25 @@ def answer_items(
         ValueError: items that the model cannot answer, by their ids.
     """
     stops = {decoder_tokenizer.eos_token_id, decoder_tokenizer.pad_token_id, *ends}
-    limits = (max_source, max_prompt if text else None)
-    questions = _questions(items, encoder_tokenizer, decoder_tokenizer, *limits)
-    pads = (encoder_tokenizer.pad_token_id or 0, decoder_tokenizer.pad_token_id or 0)
+    readers = Readers(
+        encoder=encoder_tokenizer,
+        decoder=decoder_tokenizer,
+        max_source=max_source,
+        max_prompt=max_prompt,
+        text=text,
+    )
+
+    def answers(batch: list[Tokens[Item]]) -> list[list[int]]:
+        tokens = readers.batch(batch).to(model.device)
+        with torch.no_grad():
+            ids: list[list[int]] = model.answer(tokens, max_new_tokens=max_new_tokens).tolist()
+        return ids
+
     done = 0
-    while done < len(questions):
-        if should_stop():
-            return False
-        batch = questions[done : done + batch_size]
-        rows = {
-            name: [getattr(question, name) for question in batch] for name in ("source_ids", "prompt_ids")
-        }
-        try:
-            ids = _answer(model, collate(rows, *pads), max_new_tokens, last_try=len(batch) == 1)
-        except ValueError as error:
-            raise ValueError(_named(batch, error)) from error
-        if ids is None:
-            batch_size = len(batch) // 2
-            torch.cuda.empty_cache()
-            continue
-        records = [_record(*pair, decoder_tokenizer, stops, max_new_tokens) for pair in zip(batch, ids)]
-        on_batch(records)
+    for batch, ids in in_batches(readers.tokens(items), batch_size, answers, should_stop):
+        on_batch([_record(*pair, decoder_tokenizer, stops, max_new_tokens) for pair in zip(batch, ids)])
         done += len(batch)
-    return True
+    return done == len(items)
 
 
 def remaining(items: Sequence[Item], done: Collection[str]) -> list[Item]:
@@ -121,48 +106,8 @@ def shard(items: Sequence[Item], rank: int, processes: int) -> list[Item]:
     return ordered[rank::processes]
 
 
-def _questions(
-    items: Sequence[Item],
-    encoder_tokenizer: PreTrainedTokenizerBase,
-    decoder_tokenizer: PreTrainedTokenizerBase,
-    max_source: int,
-    max_prompt: int | None,
-) -> list[_Question]:
-    """Items as tokens, longest first. `max_prompt` is None where the LLM reads no text."""
-    questions = []
-    for item in items:
-        sources, cut = encode_sources([item.source], [item.language], encoder_tokenizer, max_source)
-        prompts, lost = (
-            encode_texts([item.prompt], decoder_tokenizer, max_prompt) if max_prompt else ([[]], 0)
-        )
-        questions.append(_Question(item, sources[0], prompts[0], bool(cut or lost)))
-    return sorted(questions, key=lambda q: (-len(q.source_ids) - len(q.prompt_ids), q.item.id))
-
-
-def _answer(model: Answering, batch: Batch, max_new_tokens: int, last_try: bool) -> list[list[int]] | None:
-    """Generated ids of a batch, or None where memory ran out and a smaller one may fit."""
-    try:
-        with torch.no_grad():
-            ids: list[list[int]] = model.answer(
-                batch.to(model.device), max_new_tokens=max_new_tokens
-            ).tolist()
-    except torch.cuda.OutOfMemoryError:
-        if last_try:
-            raise
-        return None
-    return ids
-
-
-def _named(batch: Sequence[_Question], error: ValueError) -> str:
-    """The error with the items that it concerns."""
-    rows = getattr(error, "rows", range(len(batch)))
-    names = [batch[row].item.id for row in rows]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"no answer to {', '.join(names[:3])}{more}: {error}"
-
-
 def _record(
-    question: _Question,
+    question: Tokens[Item],
     ids: list[int],
     tokenizer: PreTrainedTokenizerBase,
     stops: Collection[int | None],

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -77,6 +77,13 @@ class Cross:
     """Keys and values per layer, kept through one generation; None in training."""
     hidden_BTD: Tensor | None = field(default=None, repr=False)
     """Input of the attention that runs now, for dynamic gates."""
+
+    def of_rows(self, rows_R: Tensor) -> Cross:
+        """The same for some rows of the batch, each as often as it is named, once every layer's keys are kept."""
+        assert self.cache is not None
+        kept = {row: (keys[rows_R], values[rows_R]) for row, (keys, values) in self.cache.items()}
+        mask_RS = None if self.mask_BS is None else self.mask_BS[rows_R]
+        return replace(self, mask_BS=mask_RS, cache=kept)
 
     def attend(self, module: nn.Module, query_BNTH: Tensor, scaling: float | None) -> Tensor:
         """Gated cross-attention of one layer, [B, T, N, H]."""

@@ -10,6 +10,7 @@ width, D LLM width, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,11 @@ from layalign.model.encoder import chosen_states, encode
 from layalign.model.ends import Watch, end_ids
 from layalign.model.frozen import ModelNotFound
 from layalign.model.gated_attention import Cross, Gates, recomputed, remember_hidden
-from layalign.model.limits import check_batch
+from layalign.model.likelihood import Likelihood, option_likelihoods
+from layalign.model.limits import check_batch, check_room
 from layalign.model.lora import add_lora, kept_norms, lora_parameters
 from layalign.model.record import Backbone, examine
-from layalign.model.rows import IGNORED, Composed, pad_left
+from layalign.model.rows import IGNORED, Composed, pad_left, places
 from layalign.model.states import GlobalSoftmax, TokenSoftmax
 from layalign.positions import positions
 
@@ -220,7 +222,7 @@ class LayAlign(Composite):
         watch = Watch()
         with self._autocast(), kept_norms(self.decoder):
             composed, cross = self._read(batch)
-            self._check_length(composed.mask_BT.shape[1], generate_kwargs.get("max_new_tokens", 0))
+            check_room(self.positions, composed.mask_BT.shape[1], generate_kwargs.get("max_new_tokens", 0))
             if cross is not None:
                 cross.cache = {}
             ends = {"eos_token_id": list(self.ends), "pad_token_id": self._pad_id()}
@@ -234,13 +236,32 @@ class LayAlign(Composite):
         watch.check(len(batch.source_ids))
         return ids_BN
 
-    def _check_length(self, asked: int, answer: int) -> None:
-        if self.positions is not None and asked + answer > self.positions:
-            raise ValueError(
-                f"a question of {asked} tokens with an answer of up to {answer} is longer than the {self.positions} "
-                "positions that the LLM has learned: lower evaluation.max_new_tokens or data.max_source, or choose an "
-                "LLM with a longer context"
-            )
+    @torch.no_grad()
+    def likelihoods(
+        self, batch: Batch, options: Sequence[Sequence[Sequence[int]]], at_once: int
+    ) -> list[list[Likelihood]]:
+        """How probable the model finds each option of each row, `options[row][option]` as ids of the LLM.
+
+        Args:
+            batch: without targets.
+            options: for each row.
+            at_once: options that are read together.
+
+        Raises:
+            NotANumber: the logits of a row are not numbers.
+            ValueError: a token or a length that the models have no embedding for, or nothing in front of an option.
+        """
+        every = [ids for own in options for ids in own]
+        check_batch(self.encoder, self.decoder, batch, every)
+        longest = max(map(len, every), default=0)
+        with self._autocast(), kept_norms(self.decoder):
+            composed, cross = self._read(batch)
+            check_room(self.positions, composed.mask_BT.shape[1], longest)
+            if not bool(composed.mask_BT.any(1).all()):
+                raise ValueError(
+                    "the LLM has no start token and reads nothing in front of an option: give a prompt"
+                )
+            return option_likelihoods(self.decoder, composed, cross, options, at_once)
 
     def _read(self, batch: Batch) -> tuple[Composed, Cross | None]:
         """Run the encoder; what the LLM reads and what its layers attend."""
@@ -290,7 +311,7 @@ class LayAlign(Composite):
         """Position of each token among its row's tokens; the official training counts padding too."""
         if self.bridge.compat == "official":
             return torch.arange(mask_BT.shape[1], device=mask_BT.device).expand(len(mask_BT), -1)
-        return (mask_BT.cumsum(1) - 1).clamp(min=0)
+        return places(mask_BT)
 
     def _pad_id(self) -> int:
         if not self.ends:

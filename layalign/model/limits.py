@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 
 import pyarrow.compute as pc
+import torch
 from datasets import Dataset
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -87,21 +89,47 @@ def check_id(most: int | None, rows: int, tokenizer: PreTrainedTokenizerBase, wh
         )
 
 
-def check_batch(encoder: nn.Module | None, decoder: nn.Module, batch: Batch) -> None:
-    """Refuse questions with ids that have no embedding: on a GPU they would end the process.
+def check_batch(
+    encoder: nn.Module | None, decoder: nn.Module, batch: Batch, options: Sequence[Sequence[int]] = ()
+) -> None:
+    """Refuse questions, and options of answers, with ids that have no embedding: on a GPU they would end the process.
 
     Raises:
         ValueError: with the largest id.
     """
-    for model, ids, what in ((encoder, batch.source_ids, "encoder"), (decoder, batch.prompt_ids, "LLM")):
+    judged = torch.tensor([token for option in options for token in option])
+    for model, ids, what, of_what in (
+        (encoder, batch.source_ids, "encoder", "a question"),
+        (decoder, batch.prompt_ids, "LLM", "a question"),
+        (decoder, judged, "LLM", "an option"),
+    ):
         if model is None or not ids.numel():
             continue
         most, rows = int(ids.max()), embedding_rows(model)
         if most >= rows:
             raise ValueError(
-                f"token {most} of a question is beyond the {what}'s embedding of {rows} rows (0 to {rows - 1}): take "
+                f"token {most} of {of_what} is beyond the {what}'s embedding of {rows} rows (0 to {rows - 1}): take "
                 "it out of the text, or resize the embedding and save the model again"
             )
+
+
+def check_room(most: int | None, asked: int, answer: int) -> None:
+    """Refuse questions and answers that together are longer than an LLM has learned.
+
+    Args:
+        most: positions of the LLM; None where they have no end.
+        asked: tokens of the longest question.
+        answer: tokens of the longest answer.
+
+    Raises:
+        ValueError: they are.
+    """
+    if most is not None and asked + answer > most:
+        raise ValueError(
+            f"a question of {asked} tokens with an answer of up to {answer} is longer than the {most} "
+            "positions that the LLM has learned: lower evaluation.max_new_tokens or data.max_source, or choose an "
+            "LLM with a longer context"
+        )
 
 
 def rows_of(config: PretrainedConfig) -> int:

@@ -22,6 +22,11 @@ class Composed:
     labels_BT: Tensor
 
 
+def places(mask_BT: Tensor) -> Tensor:
+    """Position of each token among its row's tokens, `[B, T]`."""
+    return (mask_BT.cumsum(1) - 1).clamp(min=0)
+
+
 def pad_left(embeds_BTD: Tensor, mask_BT: Tensor, labels_BT: Tensor) -> Composed:
     """Move every row's padding to the left, keep the order of its tokens, cut columns that all rows pad."""
     order_BT = mask_BT.sort(dim=1, stable=True).indices
