@@ -18,11 +18,14 @@ ENCODERS = (
     "llama",
     "qwen2",
     "mistral",
+    "modernbert",
+    "eurobert",
+    "electra",
 )
 """Encoders whose states have been tested to be those of the published model."""
 DECODERS = (
     "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text",
-    "granite", "phi", "starcoder2", "smollm3", "glm4",
+    "gemma3", "granite", "phi", "phi3", "starcoder2", "smollm3", "glm4", "olmo2", "cohere", "cohere2",
 )  # fmt: skip
 """LLMs on which batched = single, cached = uncached and beams have been tested."""
 

@@ -54,15 +54,28 @@ def load_decoder(name: str, revision: str | None, dtype: torch.dtype, attention:
             those of its config.
     """
     check_decoder(read_config(name, revision))
-    model = load_frozen(AutoModelForCausalLM, name, revision, dtype)
+    model = load_frozen(AutoModelForCausalLM, name, revision, dtype, text_half)
     assert isinstance(model, PreTrainedModel)
     return use_gated_attention(model, attention)
+
+
+def text_half(model: PreTrainedModel) -> PreTrainedModel:
+    """The LLM of a model that also sees (`Gemma3ForConditionalGeneration`), in the class that such an LLM has alone;
+    any other model as it is."""
+    if model.config.get_text_config() is model.config:
+        return model
+    reader = model.model.language_model
+    with torch.device("meta"):
+        half: PreTrainedModel = AutoModelForCausalLM.from_config(reader.config)
+    half.model, half.lm_head = reader, model.get_output_embeddings()
+    half.config, half.generation_config = reader.config, model.generation_config
+    return half
 
 
 def build_decoder(config: PretrainedConfig, attention: str = "auto") -> PreTrainedModel:
     """The same with random weights, for tests and for counting parameters."""
     check_decoder(config)
-    return use_gated_attention(AutoModelForCausalLM.from_config(config), attention)
+    return use_gated_attention(text_half(AutoModelForCausalLM.from_config(config)), attention)
 
 
 def logits(decoder: PreTrainedModel, hidden_XD: Tensor) -> Tensor:
@@ -70,9 +83,11 @@ def logits(decoder: PreTrainedModel, hidden_XD: Tensor) -> Tensor:
     head: nn.Module = decoder.get_output_embeddings()
     out_XV = head(hidden_XD)
     out_XV = out_XV.double() if out_XV.dtype == torch.float64 else out_XV.float()
-    scale = getattr(decoder.config, "logits_scaling", None)
-    if scale is not None:
-        out_XV = out_XV / scale
+    divisor, factor = (getattr(decoder.config, key, None) for key in ("logits_scaling", "logit_scale"))
+    if divisor is not None:
+        out_XV = out_XV / divisor
+    if factor is not None:
+        out_XV = out_XV * factor
     cap = getattr(decoder.config, "final_logit_softcapping", None)
     return out_XV if cap is None else cap * torch.tanh(out_XV / cap)
 

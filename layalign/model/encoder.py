@@ -87,7 +87,7 @@ def encode(
     outputs = encoder(input_ids=ids_BS, attention_mask=mask_BS, output_hidden_states=choice is not None)
     if choice is None:
         return outputs.last_hidden_state, None
-    hidden = outputs.hidden_states
+    hidden = (*outputs.hidden_states[:-1], outputs.last_hidden_state)
     picked = [hidden[i] for i in chosen_states(choice, len(hidden) - 1)]
     states_KBSC = torch.stack(picked)
     return outputs.last_hidden_state, states_KBSC.mean(0, keepdim=True) if choice == "mean" else states_KBSC

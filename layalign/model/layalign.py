@@ -35,7 +35,7 @@ from layalign.model.decoder import chosen_layers, logits
 from layalign.model.encoder import chosen_states, encode
 from layalign.model.ends import Watch, end_ids
 from layalign.model.frozen import ModelNotFound
-from layalign.model.gated_attention import Cross, Gates, recomputed, remember_hidden
+from layalign.model.gated_attention import Cross, Gates, is_attention, recomputed, remember_hidden
 from layalign.model.likelihood import Likelihood, option_likelihoods
 from layalign.model.limits import check_batch, check_room
 from layalign.model.lora import add_lora, kept_norms, lora_parameters
@@ -130,7 +130,7 @@ class LayAlign(Composite):
         self.gates = Gates(bridge.gate, len(adapted), text.hidden_size)
         if bridge.gate == "dynamic":
             for module in self.decoder.modules():
-                if hasattr(module, "k_proj") and hasattr(module, "layer_idx"):
+                if is_attention(module):
                     module.register_forward_pre_hook(remember_hidden, with_kwargs=True)
 
     def weights(self) -> dict[str, nn.Parameter]:

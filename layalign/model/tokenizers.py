@@ -42,7 +42,7 @@ def load_tokenizers(config: ModelConfig) -> Tokenizers:
     """
     encoder = _tokenizer(config.encoder, config.encoder_revision)
     decoder = _tokenizer(config.decoder, config.decoder_revision)
-    bos = read_config(config.decoder, config.decoder_revision).bos_token_id
+    bos = read_config(config.decoder, config.decoder_revision).get_text_config().bos_token_id
     if bos is not None and decoder.bos_token_id not in (None, bos):
         warnings.warn(
             f"{config.decoder}: config.json and tokenizer name different start tokens ({bos} and "

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from transformers import AutoConfig
+from transformers import AutoConfig, PretrainedConfig
 
 from layalign import families
 from layalign.data.batch import Batch
 from layalign.methods import METHODS, Bridge, bridge_of
 from layalign.model.decoder import build_decoder, logits
-from layalign.model.encoder import build_encoder
+from layalign.model.encoder import build_encoder, encode
 from layalign.model.layalign import LayAlign
 
 pytestmark = pytest.mark.core
@@ -31,7 +31,49 @@ DECODERS = {
     "starcoder2": {"use_bias": True, "residual_dropout": 0.1},
     "smollm3": {"no_rope_layers": [1, 1, 0]},
     "glm4": {"head_dim": 8, "partial_rotary_factor": 0.5},
+    "phi3": {"sliding_window": 6},
+    "olmo2": {},
+    "cohere": {"use_qk_norm": True, "logit_scale": 0.5},
+    "cohere2": {
+        "head_dim": 8,
+        "sliding_window": 6,
+        "logit_scale": 0.25,
+        "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+    },
+    "gemma3": {
+        "text_config": {**SMALL, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 8},
+        "vision_config": {
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 28,
+            "patch_size": 14,
+        },
+        "mm_tokens_per_image": 4,
+    },
 }
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 32,
+    "rope_theta": 500000.0,
+}
+LONGROPE = {
+    "rope_type": "longrope",
+    "short_factor": [1.0] * 4,
+    "long_factor": [4.0] * 4,
+    "rope_theta": 10000.0,
+}
+LLMS = {name: (name, sizes) for name, sizes in DECODERS.items()} | {
+    "llama-3.1": ("llama", {"rope_parameters": LLAMA3}),
+    "phi-3-128k": ("phi3", {"rope_parameters": LONGROPE, "original_max_position_embeddings": 64}),
+    "qwen3-tied": ("qwen3", {"head_dim": 16, "tie_word_embeddings": True, "bos_token_id": None}),
+    "command-r": ("cohere", {"tie_word_embeddings": True}),
+}
+"""Name of each LLM of the matrix, its model type and its sizes: each type once, and what differs within some."""
 T5 = {"vocab_size": 89, "d_model": 24, "d_kv": 6, "d_ff": 32, "num_layers": 3, "num_heads": 4}
 BERT = {"vocab_size": 89, "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 3,
         "num_attention_heads": 4, "pad_token_id": 0}  # fmt: skip
@@ -50,16 +92,33 @@ ENCODERS = {
     "llama": {**BERT, "num_key_value_heads": 2},
     "qwen2": {**BERT, "num_key_value_heads": 2},
     "mistral": {**BERT, "num_key_value_heads": 2},
+    "modernbert": {**BERT, "local_attention": 4, "global_attn_every_n_layers": 3, "bos_token_id": 2, "cls_token_id": 2,
+                   "eos_token_id": 1, "sep_token_id": 1},
+    "eurobert": {**BERT, "num_key_value_heads": 4, "eos_token_id": 0, "bos_token_id": 1},
+    "electra": {**BERT, "embedding_size": 12},
 }  # fmt: skip
+READERS = {name: (name, sizes) for name, sizes in ENCODERS.items()} | {
+    "afriteva-v2": ("t5", {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
+    "byt5": ("t5", {**T5, "vocab_size": 384, "num_decoder_layers": 1, "feed_forward_proj": "gated-gelu"}),
+    "nllb-unscaled": ("m2m_100", {**ENCODERS["m2m_100"], "scale_embedding": False}),
+    "afroxlmr": ("xlm-roberta", {**BERT, "pad_token_id": 1}),
+}
+"""The same of the encoders."""
+
+
+def encoder_config(name: str) -> PretrainedConfig:
+    kind, sizes = READERS[name]
+    return AutoConfig.for_model(kind, **sizes)
 
 
 def make(
     decoder: str = "llama", encoder: str = "mt5", bridge: Bridge | None = None, attention: str = "auto"
 ) -> LayAlign:
     torch.manual_seed(0)
-    config = AutoConfig.for_model(decoder, **SMALL | DECODERS[decoder])
+    kind, sizes = LLMS[decoder]
+    config = AutoConfig.for_model(kind, **SMALL | sizes)
     model = LayAlign(
-        build_encoder(AutoConfig.for_model(encoder, **ENCODERS[encoder])),
+        build_encoder(encoder_config(encoder)),
         build_decoder(config, attention),
         bridge or bridge_of("layalign", 2, {}),
     )
@@ -107,7 +166,7 @@ def test_every_checked_type_is_in_the_matrix() -> None:
     assert set(ENCODERS) == set(families.ENCODERS)
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("decoder", LLMS)
 def test_batched_loss_is_the_sum_of_its_rows(decoder: str) -> None:
     model, batch = make(decoder), make_batch()
     together, tokens = model.loss(batch, chunk=4)
@@ -116,7 +175,7 @@ def test_batched_loss_is_the_sum_of_its_rows(decoder: str) -> None:
     assert together.item() == pytest.approx(sum(loss.item() for loss, _ in alone), rel=1e-5)
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("decoder", LLMS)
 def test_output_layer_is_the_decoders_own(decoder: str) -> None:
     model = make(decoder)
     ids = torch.randint(3, 80, (2, 7))
@@ -124,7 +183,7 @@ def test_output_layer_is_the_decoders_own(decoder: str) -> None:
     torch.testing.assert_close(logits(model.decoder, hidden), model.decoder(input_ids=ids).logits)
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("decoder", LLMS)
 def test_generation_batched_is_single_and_cached_is_uncached(decoder: str) -> None:
     model, batch = make(decoder), make_batch(answers=False)
     fixed = {"max_new_tokens": 8, "min_new_tokens": 8}
@@ -134,7 +193,7 @@ def test_generation_batched_is_single_and_cached_is_uncached(decoder: str) -> No
         assert model.answer(row(batch, i), **fixed).tolist() == cached[i : i + 1].tolist()
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("decoder", LLMS)
 def test_beams_batched_are_single(decoder: str) -> None:
     model, batch = make(decoder), make_batch(answers=False)
     fixed = {"max_new_tokens": 6, "min_new_tokens": 6, "num_beams": 3}
@@ -152,7 +211,7 @@ def test_sampling_is_seeded() -> None:
     assert drawn[0] == drawn[1]
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("decoder", LLMS)
 def test_a_few_steps_lower_the_loss(decoder: str) -> None:
     model, batch = make(decoder), make_batch()
     frozen = {name: p.clone() for name, p in model.named_parameters() if not p.requires_grad}
@@ -172,7 +231,7 @@ def assert_learns(model: LayAlign, batch: Batch) -> None:
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("encoder", READERS)
 def test_every_encoder_batches_and_learns(encoder: str) -> None:
     model, batch = make(encoder=encoder), make_batch()
     together, _ = model.loss(batch, chunk=64)
@@ -181,7 +240,30 @@ def test_every_encoder_batches_and_learns(encoder: str) -> None:
     assert_learns(model, batch)
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("encoder", READERS)
+def test_states_of_an_encoder_are_its_embedding_and_each_layers(encoder: str) -> None:
+    """As many as it has layers and one more; the last is the output, and what is only its norm is in no other."""
+    model, batch = build_encoder(encoder_config(encoder)).eval(), make_batch()
+    layers = model.config.num_hidden_layers
+    picked = (*range(layers), layers)
+    output, states = encode(model, batch.source_ids, batch.source_mask, picked)
+    blocks = next(
+        part for part in model.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == layers
+    )
+    seen: list[torch.Tensor] = []
+    for block in blocks:
+        block.register_forward_hook(lambda _, args, out: seen.append(out if torch.is_tensor(out) else out[0]))
+    blocks[0].register_forward_pre_hook(
+        lambda _, args, kwargs: seen.append(args[0] if args else kwargs["hidden_states"]), with_kwargs=True
+    )
+    encode(model, batch.source_ids, batch.source_mask, None)
+    assert len(states) == len(seen) == layers + 1
+    for own, expected in zip(states[:-1], seen[:-1]):
+        torch.testing.assert_close(own, expected)
+    torch.testing.assert_close(states[-1], output)
+
+
+@pytest.mark.parametrize("decoder", LLMS)
 def test_recomputing_changes_no_gradient(decoder: str) -> None:
     batch, seen = make_batch(), []
     for recompute in (False, True):

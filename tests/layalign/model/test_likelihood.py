@@ -11,7 +11,7 @@ from layalign.data.batch import Batch
 from layalign.methods import METHODS, bridge_of
 from layalign.model.ends import NotANumber
 from layalign.model.layalign import LayAlign
-from tests.layalign.model.test_architectures import DECODERS, make, make_batch, row
+from tests.layalign.model.test_architectures import LLMS, make, make_batch, row
 
 pytestmark = pytest.mark.core
 
@@ -37,7 +37,7 @@ def assert_as_alone(model: LayAlign, batch: Batch, at_once: int, tolerance: floa
         assert [one.tokens for one in found[i]] == [len(option) for option in own]
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("decoder", LLMS)
 def test_options_are_judged_as_each_alone(decoder: str) -> None:
     model, batch = make(decoder), make_batch(answers=False)
     for at_once in (64, 3, 1):
