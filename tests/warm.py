@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -28,10 +29,10 @@ from typing import Any, NoReturn
 from unittest import mock
 
 ROOT = Path(__file__).parents[1]
-LOADED = ("jobs.work.train", "jobs.work.evaluate", "jobs.grid.slot", "layalign.mini.pretrain", "submitit")
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "ROOM_FOR_ENVIRONMENTS": " " * 8192}
 """Of the server, whatever a test has changed since."""
 _context = multiprocessing.get_context("forkserver")
+_starting = threading.Lock()
 
 
 class Python:
@@ -39,8 +40,8 @@ class Python:
 
     def __init__(self, *words: str | Path, cwd: Path, env: Mapping[str, str]) -> None:
         self._output = tempfile.NamedTemporaryFile()  # noqa: SIM115
-        with mock.patch.dict(os.environ, ENVIRON, clear=True):
-            _context.set_forkserver_preload([__name__, *LOADED])
+        with _starting, mock.patch.dict(os.environ, ENVIRON, clear=True):
+            _context.set_forkserver_preload([__name__, "tests.loaded"])
             forkserver.ensure_running()
         told = ([str(word) for word in words], dict(env), str(cwd), self._output.name)
         self._process = _context.Process(target=_begin, args=told, daemon=True)

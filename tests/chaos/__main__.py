@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cluster.profile.load import load_profile
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--kind", action="append", default=[], help="only cases of this fault, or these")
     parser.add_argument("--on", choices=["local", "slurm"], default="local", help="local: this machine alone")
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no case after so many")
+    parser.add_argument("--at-once", type=int, default=1, help="so many cases at a time; in a queue one")
     args = parser.parse_args()
     if lack := lacking() or (args.on == "slurm" and slurm.missing()):
         parser.error(lack)
@@ -57,12 +59,17 @@ def _campaign(args: argparse.Namespace, sandbox: Sandbox | None, parser: argpars
     world = folder_of(base / "world", Settings.tiny())
     references = References(base / "reference", world)
     results: list[Result] = []
-    for number in _numbers(args, list(faults)):
+
+    def one(number: int) -> Result | None:
         if time.monotonic() > deadline:
-            break
-        results.append(run_case(args.seed, number, base / f"case-{number}", world, references, sandbox))
-        last = results[-1]
-        print(f"{number} {last.fault}: {last.told}: {'; '.join(last.violations) or 'held'}", flush=True)
+            return None
+        return run_case(args.seed, number, base / f"case-{number}", world, references, sandbox)
+
+    with ThreadPoolExecutor(1 if sandbox else args.at_once) as pool:
+        for last in filter(None, pool.map(one, _numbers(args, list(faults)))):
+            results.append(last)
+            held = "; ".join(last.violations) or "held"
+            print(f"{last.number} {last.fault}: {last.told}, {last.seconds:.0f} s: {held}", flush=True)
     print(summary(args.seed, results, faults))
     if all(not one.violations for one in results):
         shutil.rmtree(base, ignore_errors=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
+import threading
+import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ class Result:
     told: str
     """What was done, and when."""
     violations: tuple[str, ...]
+    seconds: float
 
 
 class References:
@@ -39,14 +42,16 @@ class References:
     def __init__(self, base: Path, world: Path) -> None:
         self.base, self.world = base, world
         self._made: dict[int, Reference] = {}
+        self._making = threading.Lock()
 
     def of(self, tasks: int) -> Reference:
         """That of a number of processes, made when it is first asked for."""
-        if tasks not in self._made:
-            place = Place(self.base / str(tasks), self.world, tasks)
-            assert place.end(place.start()) == 0, place.said
-            self._made[tasks] = Reference(place.outcome(), place.progress())
-        return self._made[tasks]
+        with self._making:
+            if tasks not in self._made:
+                place = Place(self.base / str(tasks), self.world, tasks)
+                assert place.end(place.start()) == 0, place.said
+                self._made[tasks] = Reference(place.outcome(), place.progress())
+            return self._made[tasks]
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def run_case(
     rng, kind = random.Random(f"{seed}:{number}"), fault_of(seed, number, faults)
     place = _place(kind, rng, base, world, sandbox)
     reference = references.of(place.tasks)
-    told, violations = "", []
+    told, violations, began = "", [], time.monotonic()
     try:
         told = faults[kind](place, rng, reference.steps)
         violations = place.finish() or place.violations(reference.outcome, kind in DAMAGING)
@@ -97,13 +102,13 @@ def run_case(
         place.clear()
     if not violations:
         shutil.rmtree(base, ignore_errors=True)
-    return Result(number, kind, f"{place.tasks} tasks: {told}", tuple(violations))
+    return Result(number, kind, f"{place.tasks} tasks: {told}", tuple(violations), time.monotonic() - began)
 
 
 def _place(kind: str, rng: random.Random, base: Path, world: Path, sandbox: Sandbox | None) -> Place:
-    tasks = 2 if kind in (*ON_TWO, *ON_TWO_NODES) else rng.choice([1, 1, 2])
     if sandbox is None:
-        return Place(base, world, tasks)
+        return Place(base, world, rng.choice([2] * 5 + [4] if kind in ON_TWO else [1] * 6 + [2] * 3 + [4]))
+    tasks = 2 if kind in ON_TWO_NODES else rng.choice([1, 1, 2])
     return QueuedPlace(base, world, sandbox, tasks, minutes=1 if kind == "task_hangs" else 5)
 
 

@@ -59,7 +59,7 @@ class Place:
         self.base, self.world, self.tasks = base, world, tasks
         base.mkdir(parents=True, exist_ok=True)
         base.chmod(0o755)  # another user may be one of its faults
-        write_recipe(world, base, micro_batch=8)
+        write_recipe(world, base, micro_batch=min(8, 16 // tasks))
         told = {"name": "parts", "recipe": str(base / "tiny.yaml"), "variants": VARIANTS}
         told["evaluate"] = {"benchmarks": ["mini"], "languages": ["sw", "en"]}
         (base / "parts.yaml").write_text(yaml.safe_dump(told, sort_keys=False))

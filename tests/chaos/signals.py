@@ -48,7 +48,7 @@ def stopped_for_a_while(place: Place, rng: random.Random, total: int) -> str:
 
 
 def rank_hangs(place: Place, rng: random.Random, total: int) -> str:
-    """One of two ranks does nothing any more; after a while somebody gives up, or kills all."""
+    """One of the ranks does nothing any more; after a while somebody gives up, or kills all."""
 
     def act(pid: int) -> str:
         kill(rng.choice(ranks(pid)), signal.SIGSTOP)
@@ -69,11 +69,11 @@ def interpreter_blocked(place: Place, rng: random.Random, total: int) -> str:
 
 
 def abort_in_a_collective(place: Place, rng: random.Random, total: int) -> str:
-    """A rank that waits for the other in a collective aborts, as by a library's own check, or crashes there."""
+    """A rank that waits for another in a collective aborts, as by a library's own check, or crashes there."""
     number = rng.choice([signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGKILL])
 
     def act(pid: int) -> str:
-        late, waiting = rng.sample(ranks(pid), 2) if len(ranks(pid)) == 2 else (pid, pid)
+        late, waiting = rng.sample(every, 2) if len(every := ranks(pid)) > 1 else (pid, pid)
         kill(late, signal.SIGSTOP)
         time.sleep(0.5)
         kill(waiting, number)
