@@ -58,7 +58,7 @@ def ranks(pid: int) -> list[int]:
         for entry in environ:
             name, _, value = entry.partition(b"=")
             if name == b"SUBMITIT_LOCAL_GLOBALID":
-                found[int(value)] = one
+                found.setdefault(int(value), one)  # not what a rank has started, such as git
     return [found[rank] for rank in sorted(found)] or [pid]
 
 

@@ -28,6 +28,7 @@ from tests.world import launch, write_recipe
 
 VARIANTS = {"LayAlign": None, "LLM": {"model.method": "llm"}}
 REFUSED = re.compile(r"(/\S+?)[:,;]? is damaged")
+TRACEBACK = "Traceback (most recent"
 RUNS_AGAIN = 5
 """The same command brings a grid to its end within so many starts."""
 LONG_S = 900.0
@@ -172,7 +173,7 @@ class Place:
         if not files_damaged:
             for run in all_runs(self.runs):
                 found += self._twice(run)
-        found += [f"traceback: {told[-600:]}" for told in self.said if "Traceback (most recent" in told]
+        found += [f"traceback: {told[at:][:2500]}" for told in self.said if (at := told.find(TRACEBACK)) >= 0]
         return found
 
     def clear(self) -> None:
@@ -216,7 +217,8 @@ class Place:
         for path in Path("/proc").glob("[0-9]*/environ"):
             try:
                 if mark in path.read_bytes() and running(int(path.parent.name)):
-                    yield f"process {path.parent.name}"
+                    command = (path.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    yield f"process {path.parent.name}: {command[-200:]}"
             except OSError:
                 continue
 
