@@ -86,11 +86,15 @@ def _versions() -> dict[str, str]:
 
 
 def _git(root: Path, *command: str) -> str | None:
-    """What git says of the checkout at `root`; None without git, or if `root` only lies inside another one."""
+    """What git says of the checkout at `root`; None without git, or if `root` only lies inside another one.
+
+    It locks nothing: to refresh its index it would, and killed amid that leave a lock that stops the user's own git.
+    """
     if not (root / ".git").exists():
         return None
     try:
-        ran = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=False)
+        words = ["git", "--no-optional-locks", "-C", str(root), *command]
+        ran = subprocess.run(words, capture_output=True, text=True, check=False)
     except OSError:
         return None
     return ran.stdout.strip() if ran.returncode == 0 else None

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
 
-from cluster.provenance import provenance, tree_hash
+from cluster.provenance import commit_of, provenance, tree_hash
 
 
 @pytest.fixture
@@ -35,14 +36,15 @@ def test_code_without_git_has_no_commit(checkout):
     assert told["packages"]["submitit"]
 
 
-def test_commit_and_changes_are_told(checkout):
-    def git(*words):
-        names = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+def commit(checkout):
+    """All of it, as the first commit."""
+    names = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+    for words in (["init"], ["add", "."], ["commit", "-m", "x"]):
         subprocess.run(["git", "-C", str(checkout), *names, *words], check=True, capture_output=True)
 
-    git("init")
-    git("add", ".")
-    git("commit", "-m", "x")
+
+def test_commit_and_changes_are_told(checkout):
+    commit(checkout)
     assert len(provenance(checkout)["commit"]) == 40
     assert provenance(checkout)["dirty"] is False
     (checkout / "notes.txt").write_text("not code")
@@ -51,3 +53,14 @@ def test_commit_and_changes_are_told(checkout):
     assert provenance(checkout)["dirty"] is True
     nested = checkout / "layalign"
     assert provenance(nested)["commit"] is None
+
+
+def test_asking_changes_nothing_of_the_checkout(checkout):
+    commit(checkout)
+    index = checkout / ".git" / "index"
+    before = index.read_bytes()
+    os.utime(checkout / "launch.py", (1, 1))
+    assert commit_of(checkout)[1] is False
+    assert (
+        index.read_bytes() == before
+    )  # to write it, git takes a lock, which it leaves behind if it is killed
