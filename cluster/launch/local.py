@@ -135,7 +135,12 @@ class _Watch:
             raise
         self._show(to_end=True)
         self._mourn({})
-        return self._result()
+        result = self._result()
+        if (
+            result.get("interrupted") and self.interrupts.cause
+        ):  # the processes know of what was handed on alone
+            result["interrupted"] = self.interrupts.cause
+        return result
 
     def _show(self, to_end: bool = False) -> None:
         """Print what rank 0 has logged since the last time, a line that it is still writing excepted.

@@ -198,7 +198,8 @@ class Lease:
         """What to tell a second comer."""
         job = f", job {holder.job}" if holder.job else ""
         uid = self._owner(holder)
-        whose = "wait until it ends, or stop it"
+        stop = f"scancel {holder.job}" if holder.job else f"kill {holder.pid}"
+        whose = f"wait until it ends, or stop it there: {stop}"
         if uid is not None and uid != self.me.uid:
             whose = f"it is {user_name(uid)}'s: wait until it ends, or ask them"
         who = f"process {holder.pid} on {holder.host}{job}, since {holder.since}"

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
+from cluster.escapes import without_escapes
 from cluster.files import (
     DamagedFile,
     UnreadableFile,
     append_jsonl,
+    read_jsonl,
     read_record,
     read_whole,
     write_atomic,
@@ -129,6 +131,14 @@ class RunFolder(JobHome):
             )
         return values
 
+    def command(self, unknown: str = "the train command that began it") -> str:
+        """What goes on with it: `retry` where it was queued, else as its latest start on this machine was typed."""
+        if self.submission.exists():
+            return f"python launch.py retry {self.path.name}"
+        starts = read_jsonl(self.starts)
+        told = starts[-1].get("command") if starts else None
+        return without_escapes(told) if isinstance(told, str) else unknown
+
     def has_config(self, config: Mapping[str, Any]) -> bool:
         """Whether its config is this one, also in what its signature does not stand for."""
         import yaml
@@ -239,6 +249,13 @@ def _is_sound(text: str) -> bool:
 
 def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def begun_here(work: WorkFolder) -> bool:
+    """Whether its latest start was on this machine, in no job of a queue; and it was put into none."""
+    starts = read_jsonl(work.starts)
+    queued = isinstance(work, RunFolder) and work.submission.exists()
+    return bool(starts) and not starts[-1].get("job") and not queued
 
 
 def all_runs(root: Path) -> list[RunFolder]:

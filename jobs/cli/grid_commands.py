@@ -186,8 +186,8 @@ def _grid_of(known: Names, work: RunFolder | CellFolder) -> GridFolder:
     for grid in known.grids.values():
         if any(cell.folder.path == work.path for cell in unless_damaged(wanted_cells, grid) or ()):
             return grid
-    began = "the train command" if isinstance(work, RunFolder) else "the evaluate command"
-    raise ClusterError(f"{work.title} was never in a queue, and no grid wants it: give {began} that began it")
+    again = work.command() if isinstance(work, RunFolder) else "the evaluate command that began it"
+    raise ClusterError(f"{work.title} was never in a queue, and no grid wants it; it goes on by: {again}")
 
 
 def _retry_grid(

@@ -68,7 +68,7 @@ def _evaluated(request: EvaluateRequest, context: Context) -> tuple[Plan, str]:
     """The run that is to answer, and the command that trains it."""
     if request.run:
         run = Names(context.runs).run(request.run)
-        return Plan(evaluated_config(run, context.overrides), run), "the train command that began it"
+        return Plan(evaluated_config(run, context.overrides), run), run.command()
     name = request.recipe or DEFAULT_RECIPE
     recipe = load_recipe(name)
     plan = plan_run(

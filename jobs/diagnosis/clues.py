@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
+from cluster.files import read_jsonl
 from cluster.job import causes, slurm_messages
 from cluster.job.causes import Ending, accounted
 from cluster.job.slurm_messages import CANCELLED, KILLED, REQUEUE, Message, ended_by
@@ -20,6 +21,7 @@ from cluster.logs.pattern import Finding, Meaning, Strength, find_pattern
 from cluster.logs.slurm_patterns import meant
 from cluster.logs.traces import STOPPED, Trace
 from cluster.quantities import epoch_s
+from cluster.run.run_folder import begun_here
 from cluster.run.state import Cause
 from cluster.run.work_folder import cancels
 from cluster.slurm.accounting import user_name
@@ -152,15 +154,27 @@ def _of_slurm(inquiry: Inquiry, ends: LogEnds | None, text: str) -> Iterator[Clu
 def _recorded_ending(inquiry: Inquiry, text: str) -> Message | None:
     """How Slurm ended it, as the process that it told to stop recorded it, or the next start; None if nobody did."""
     job = inquiry.attempt.job if inquiry.attempt else None
-    ends = [e for e in inquiry.events if e["event"] in ("interrupted", "started") or cancels(e, job)]
+    ends = [
+        e for e in inquiry.events if e["event"] in ("interrupted", "started", "stopping") or cancels(e, job)
+    ]
     if ends and not text and cancels(ends[-1], job):
         return Message(CANCELLED, f"recorded: cancelled by {user_name(str(ends[-1].get('uid')))}")
-    event: dict[str, Any] = ends[-1] if ends and ends[-1]["event"] == "interrupted" else {}
+    event: dict[str, Any] = ends[-1] if ends and ends[-1]["event"] != "started" else {}
+    if event.get("event") == "stopping" and not text:
+        return _stopped_here(inquiry, event)
     kind = text.partition(":")[0] if text else event.get("cause", "")
     if kind not in ENDINGS:
         return None
     line = text.partition("\n")[0] or f"recorded: {kind}"
     return Message(REQUEUE if kind == causes.SIGNAL else kind, line, how=event.get("signal") or "")
+
+
+def _stopped_here(inquiry: Inquiry, event: dict[str, Any]) -> Message | None:
+    """The last word of a start on this machine, of which nothing else is recorded; None if another start came after."""
+    starts = read_jsonl(inquiry.work.starts)
+    if not begun_here(inquiry.work) or starts[-1]["time"] > event["time"]:
+        return None
+    return Message(REQUEUE, f"recorded: stopping at step {event.get('step')}, told by {event.get('reason')}")
 
 
 def silence_s(inquiry: Inquiry) -> float | None:

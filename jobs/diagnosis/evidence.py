@@ -132,11 +132,20 @@ class Inquiry:
         return self.work.last_beat()
 
     def again(self) -> str:
-        """The command that queues it again."""
+        """The command that goes on with it."""
         grids = [grid.name for grid, _ in self.slots]
-        if isinstance(self.work, CellFolder) or not self.run.submission.exists():
-            return f"python launch.py retry {grids[-1]}" if grids else LAUNCH
-        return f"python launch.py retry {self.run.path.name}"
+        if grids and not self._own:
+            return f"python launch.py retry {grids[-1]}"
+        return self.run.command(LAUNCH) if isinstance(self.work, RunFolder) else LAUNCH
+
+    @property
+    def queued(self) -> bool:
+        """Whether it goes on through the queue, by `retry`."""
+        return bool(self.slots) or self._own
+
+    @property
+    def _own(self) -> bool:
+        return isinstance(self.work, RunFolder) and self.run.submission.exists()
 
     def facts(self) -> dict[str, str]:
         """What advice may refer to."""
@@ -151,7 +160,7 @@ class Inquiry:
         return {
             "run": short_name(self.work),
             "again": self.again(),
-            "again_with_more_memory": "" if self.again() == LAUNCH else f"{self.again()} --more-mem",
+            "again_with_more_memory": f"{self.again()} --more-mem" if self.queued else "",
             "cluster": shlex.quote(word_of(submission.origin)) if submission else "",
             "smaller": f"{name}={size // 2}" if isinstance(size, int) and size > 1 else "",
             "half_lr": f"{float(lr) / 2:g}" if lr else "",

@@ -13,12 +13,13 @@ from cluster.logs.stalls import Suspect, suspects
 from cluster.profile.rules import units_of
 from cluster.quantities import human_time, short_time
 from cluster.quota import quota_of, read_quotas
+from cluster.run.run_folder import begun_here
 from cluster.run.state import Cause, State
 from cluster.slurm.accounting import Usage
 from cluster.slurm.queue import UNDECIDED
 from jobs.diagnosis.attempts import HEADING, LOG, Attempt, short_name
 from jobs.diagnosis.clues import EXCEPTION, FAILED, Clue, Weight, best_clue, silence_s
-from jobs.diagnosis.evidence import LAUNCH, Diagnosis, Inquiry, accounting, ago, progress, shortened
+from jobs.diagnosis.evidence import Diagnosis, Inquiry, accounting, ago, progress, shortened
 from jobs.diagnosis.log_ends import LogEnds
 from jobs.diagnosis.waiting import brackets_of
 
@@ -129,11 +130,7 @@ def _with_accounting(inquiry: Inquiry, clue: Clue, told: str, advice: list[str])
     if clue.cause is Cause.CANCELLED and row and row.by:
         return f"{row.by} cancelled it (job {row.id})", advice
     if clue.cause is Cause.KILLED and row and _nearly_all_memory(row):
-        more = (
-            "ask for more memory of a node: --mem"
-            if inquiry.again() == LAUNCH
-            else f"{inquiry.again()} --more-mem"
-        )
+        more = f"{inquiry.again()} --more-mem" if inquiry.queued else "ask for more memory of a node: --mem"
         return f"{told}; but nearly all the memory that it had asked for was used", [more, *advice]
     if clue.cause is Cause.WALLTIME:
         return told, more_time(inquiry) or advice
@@ -149,11 +146,13 @@ def _unsure(inquiry: Inquiry, evidence: list[tuple[str, str]]) -> Diagnosis:
         ("last words", f"rank {rank}: {shortened(line)}") for rank, line in (ends.quotes() if ends else [])
     ]
     how = "it ended, and nobody says how"
+    if begun_here(inquiry.work):
+        how = "its process is gone without a word: killed (kill -9), out of memory (see dmesg), or the machine stopped"
     if row and row.state in UNDECIDED:
         how = f"job {row.id} is {row.state} in accounting still, though it is not in the queue"
     elif row:
         how = f"job {row.id} ended as {row.state}, exit {row.exit}"
-    told = f"not sure: {how}; no record, no traceback and no known error among its last words says why"
+    told = f"{how}; no record, no traceback and no known error among its last words says why"
     evidence += [*progress(inquiry), *accounting(inquiry), *_log(attempt)]
     advice = [f"python launch.py logs {short_name(inquiry.work)}: its last words", inquiry.again()]
     return Diagnosis(State.INTERRUPTED, Cause.UNKNOWN, told, evidence, advice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from cluster.job.race import alternatives, records_of
 from cluster.profile.profile_file import Cluster
 from cluster.records import tell_damage
 from cluster.run.grid_folder import GridFolder
-from cluster.run.run_folder import RunFolder
+from cluster.run.run_folder import RunFolder, begun_here
 from cluster.run.work_folder import CANCELLED
 from cluster.slurm.queue import Look, cancel
 from cluster.slurm.queue_cache import forget
@@ -39,7 +40,8 @@ def cancel_all(
         ClusterError: Slurm does not answer, or a run is worked on by this machine.
     """
     profile_of(replace(where, cluster=where.cluster or _submitted_to(found)))
-    look = Look.now()
+    here = all(isinstance(one, RunFolder) and begun_here(one) for one in (*found, *alike))
+    look = Look(time=time.time()) if here else Look.now()
     of_each = [(one, _jobs(one, look)) for one in found]
     jobs = [job for _, ours in of_each for job in ours]
     for run in alike:
@@ -88,6 +90,7 @@ def _jobs(run: RunFolder | GridFolder, look: Look) -> list[QueuedJob]:
         return look.rows_of(holder)
     if holder and not found:
         raise ClusterError(
-            f"{run.title} is worked on by process {holder.pid} on {holder.host}: stop it by Ctrl-C"
+            f"{run.title} is worked on by process {holder.pid} on {holder.host}, in no job: stop it there by Ctrl-C or "
+            f"by: kill {holder.pid}"
         )
     return found

@@ -172,9 +172,7 @@ def _again(run: RunFolder, where: Where, how: How, more_mem: bool, named: bool) 
     context = context_again(where, how, recorded(run.submission))
     standing = submission_state_of_run(run)
     if standing is None:
-        raise ClusterError(
-            f"{run.title} was never in a queue by itself: give the train command that began it"
-        )
+        raise ClusterError(f"{run.title} was never in a queue by itself; it goes on by: {run.command()}")
     if standing.alive:
         idle = f"{run.title} is in the queue: {standing}; there is nothing to retry{still_standing(standing)}"
         raise ClusterError(never_to_start(run, standing) or idle)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cluster.errors import INTERRUPTED
 from cluster.launch.local import run_inline, submit_local
+from cluster.secret import hidden
 from jobs.recipe.context import Context, How
 from jobs.recipe.describe import describe, refused
 from jobs.recipe.plan import Plan, training_obstacles
@@ -36,16 +37,15 @@ def train_here(plans: Sequence[Plan], context: Context, how: How, command: str, 
     if obstacles or how.dry_run:
         return refused(obstacles)
     for plan in plans:
-        if cause := _train(plan, context, how.inline, force):
-            print(
-                f"interrupted by {cause}; to go on: {command} --stage {'all' if plans[1:] else plan.config.stage}"
-            )
+        again = f"{command} --stage {'all' if plans[1:] else plan.config.stage}"
+        if cause := _train(plan, context, how.inline, force, again):
+            print(f"interrupted by {cause}; to go on: {again}")
             return INTERRUPTED
     return 0
 
 
-def _train(plan: Plan, context: Context, inline: bool, force: bool) -> str | None:
-    """One run, unless it is over already; returns the signal that interrupted it."""
+def _train(plan: Plan, context: Context, inline: bool, force: bool, command: str) -> str | None:
+    """One run, unless it is over already, with the command that goes on with it; the signal that interrupted it."""
     run = plan.run
     fault = run.withdraw_damaged()
     if run.is_done() and not force:
@@ -60,7 +60,7 @@ def _train(plan: Plan, context: Context, inline: bool, force: bool) -> str | Non
         run.forgive(asked=True)  # whoever gives this command sees what comes of it
     run.create(plan.config.to_dict())
     print(f"stage {plan.config.stage}: {run.path}")
-    call = JobCall("train", plan.told_to_train(context.data))
+    call = JobCall("train", {**plan.told_to_train(context.data), "command": hidden(command)})
     cause: str | None = (run_inline(call) if inline else submit_local(call, run, context.profile)).get(
         "interrupted"
     )

@@ -35,7 +35,12 @@ WORLD_S = 3600.0
 
 @contextmanager
 def started(
-    folder: RunFolder, kind: str, config: RunConfig, unit: Unit | None, group: Processes | None = None
+    folder: RunFolder,
+    kind: str,
+    config: RunConfig,
+    unit: Unit | None,
+    group: Processes | None = None,
+    **facts: str,
 ) -> Iterator[Processes]:
     """The processes of a job on a run, rank 0 of them with the run's lease; that it fails is recorded.
 
@@ -45,6 +50,7 @@ def started(
         config: of the run.
         unit: of the job, if it is one on Slurm; its rank 0 has the lease already.
         group: the processes, where they were joined before and shall outlive the job.
+        facts: further ones for the record.
 
     Raises:
         ClusterError: another process works on the run, or what was `ValueError`: a mistake of the user.
@@ -57,7 +63,7 @@ def started(
         if unit is None:
             processes.on_first(lambda: stack.enter_context(folder.lease()) and None)
         try:
-            with recorded(folder, kind, config, unit, processes):
+            with recorded(folder, kind, config, unit, processes, **facts):
                 yield processes
         except Exception:
             if unit:
@@ -74,7 +80,7 @@ def settled_environment() -> None:
 
 @contextmanager
 def recorded(
-    folder: WorkFolder, kind: str, config: RunConfig, unit: Unit | None, processes: Processes
+    folder: WorkFolder, kind: str, config: RunConfig, unit: Unit | None, processes: Processes, **facts: Any
 ) -> Iterator[None]:
     """What is done inside is recorded as a start, and, if it fails, why.
 
@@ -83,7 +89,7 @@ def recorded(
     """
     with counted() as began:
         if processes.first:
-            facts = {"began": began, **(unit.facts() if unit else {})}
+            facts |= {"began": began, **(unit.facts() if unit else {})}
             folder.start(kind=kind, processes=processes.world, device=str(processes.device), **facts)
         try:
             yield

@@ -45,7 +45,8 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
 
     Args:
         told: `run` (folder), `config` (of `RunConfig.to_dict`), `data` (data folder or None), `parent` (bridge to
-            start from or None), in a unit on Slurm `terms` (`cluster.job.unit.terms`).
+            start from or None), in a unit on Slurm `terms` (`cluster.job.unit.terms`), else `command` (what goes on
+            with it).
         interrupts: signals as flags, already installed.
         group: the processes, where they were joined before (`jobs.grid.slot`).
 
@@ -54,7 +55,8 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
     """
     folder, config = RunFolder(Path(told["run"])), RunConfig.from_dict(told["config"])
     unit = find_unit(told, os.environ)
-    with started(folder, "train", config, unit, group) as processes:
+    typed = {"command": told["command"]} if "command" in told else {}
+    with started(folder, "train", config, unit, group, **typed) as processes:
         check_signature(folder, config, told["parent"])
         local = within_reach(config, processes)
         tokenizers = load_tokenizers(local.model)

@@ -295,9 +295,12 @@ def test_racing_takers_are_never_two_inside(tmp_path):
 
 ME = os.getuid()
 WORDS = [
-    ({"job": None, "uid": ME}, "process 7 on other, since S: wait until it ends, or stop it"),
-    ({"job": "14_2", "uid": ME}, "process 7 on other, job 14_2, since S: wait until it ends, or stop it"),
-    ({"job": None, "uid": None}, "process 7 on other, since S: wait until it ends, or stop it"),
+    ({"job": None, "uid": ME}, "process 7 on other, since S: wait until it ends, or stop it there: kill 7"),
+    (
+        {"job": "14_2", "uid": ME},
+        "process 7 on other, job 14_2, since S: wait until it ends, or stop it there: scancel 14_2",
+    ),
+    ({"job": None, "uid": None}, "process 7 on other, since S: wait until it ends, or stop it there: kill 7"),
     (
         {"job": "9", "uid": 54321},
         "process 7 on other, job 9, since S: it is user 54321's: wait until it ends, or ask them",

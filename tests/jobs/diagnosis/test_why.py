@@ -242,7 +242,7 @@ def test_nothing_is_known(story, slurm):
     story.submitted().started().printed({0: "step 7\n"})
     found = why.diagnose(story.run)
     assert found.cause == "unsure"
-    assert found.told.startswith("not sure: it ended, and nobody says how")
+    assert found.told.startswith("it ended, and nobody says how")
     assert "last words: rank 0: step 7" in told(found)
     assert found.advice[0].startswith(f"python launch.py logs {story.folder}")
 
