@@ -122,9 +122,9 @@ class Cross:
 def keys_values(module: nn.Module, aligned_2BSD: Tensor) -> tuple[Tensor, Tensor]:
     """The layer's own frozen `k_proj` and `v_proj` on the aligned states: each [B, G, S, H]."""
     _, batch, length, _ = aligned_2BSD.shape
-    shape = (batch, length, -1, module.head_dim)
+    shape: tuple[Any, ...] = (batch, length, -1, module.head_dim)
     keys_BSD, values_BSD = _projected(module, aligned_2BSD)
-    norm = getattr(module, "k_norm", None) or getattr(module, "k_layernorm", None)
+    norm: Any = getattr(module, "k_norm", None) or getattr(module, "k_layernorm", None)
     over_all_heads = norm is not None and norm.weight.shape == keys_BSD.shape[-1:]  # OLMo-2
     keys_BSGH, values_BSGH = (
         (norm(keys_BSD) if over_all_heads else keys_BSD).view(shape),
