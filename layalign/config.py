@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from layalign.bounds import check
+from layalign.languages import declarations, declare, languages_of
 from layalign.methods import LATER, Aligner, Bridge, Compat, Gate, Lora, Train, bridge_of
 from layalign.strict import build, merge, nested, plain, read_mapping, read_yaml
 
@@ -110,6 +111,9 @@ class DataConfig:
     object, and `{language}` stands for any code or name of the language."""
     revision: str | None = None
     """Commit of a hub data set."""
+    declares: dict[str, Any] | None = field(default=None, metadata=LATER)
+    """Languages that are not known yet, by code: `so: {name: Somali, nllb: som_Latn}`; those of the user's pages are
+    put there when a run is planned."""
     config: str | None = field(default=None, metadata=LATER)
     """Configuration of a hub data set; with `{language}` in it, as in `en-{language}`, each language has its own."""
     split: str = field(default="train", metadata=LATER)
@@ -246,14 +250,19 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
-        """Check keys and types of plain data.
+        """Check keys and types of plain data. The languages that it declares are known from then on.
 
         Raises:
             ValueError: an unknown key (the nearest valid one is named), a wrong type, an impossible value.
         """
         config: RunConfig = build(cls, values, "")
         check(config)
+        declare(languages_of(config.data.declares or {}, "data.declares"))
         return config
+
+    def self_contained(self) -> RunConfig:
+        """The same with all that it needs of a user's pages."""
+        return replace(self, data=replace(self.data, declares=declarations(self.data.languages)))
 
     def signature(self, parent: str | None = None) -> str:
         """Hash of all that changes the result, and of the run it starts from. Eight hexadecimal digits.

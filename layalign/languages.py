@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from layalign.strict import build, read_mapping
+from layalign.strict import build, plain, read_mapping
 
 Group = Literal["Lrl", "Hrl"]
 FILE = Path(__file__).parent / "tasks" / "languages.yaml"
@@ -63,20 +63,37 @@ _BY_NAME = {name: entry for entry in LANGUAGES for name in entry.names}
 
 
 def declare(languages: Iterable[Language]) -> None:
-    """Make further languages known to this process; one that is known as it is may be declared again.
+    """Make further languages known to this process; one that was declared before is as it was declared last.
 
     Raises:
         ValueError: another language has that code or one of the names.
     """
-    new = [entry for entry in languages if _BY_NAME.get(entry.code.lower()) != entry]
-    for entry in new:
-        other = next((_BY_NAME[name] for name in entry.names if name in _BY_NAME), None)
+    for entry in languages:
+        others = {_BY_NAME[name] for name in entry.names if name in _BY_NAME} - {entry}
+        other = next((one for one in others if one.code != entry.code or one in LANGUAGES), None)
         if other:
             raise ValueError(
                 f"language {entry.code} is declared as {entry.name} ({', '.join(entry.names)}), but {other.name} "
                 f"({', '.join(other.names)}) is known already: use {other.code}, or take the shared name away"
             )
+        for one in others:
+            for name in one.names:
+                _BY_NAME.pop(name, None)
         _BY_NAME.update(dict.fromkeys(entry.names, entry))
+
+
+def declarations(names: Iterable[str]) -> dict[str, dict[str, Any]] | None:
+    """How a page declares those of the named languages that are not ours; None where all are."""
+    spoken = [entry for name in names if (entry := find(name)) and entry not in LANGUAGES]
+    told = {
+        entry.code: {
+            one.name: plain(value)
+            for one in fields(entry)
+            if one.name != "code" and (value := getattr(entry, one.name)) not in (None, ())
+        }
+        for entry in spoken
+    }
+    return told or None
 
 
 def known() -> tuple[Language, ...]:

@@ -13,9 +13,10 @@ from typing import Any
 
 from cluster.files import DamagedFile, read_record, write_record
 from cluster.records import typed
-from cluster.run.run_folder import CellFolder
+from cluster.run.run_folder import CellFolder, RunFolder
 from layalign.data.files import checksum
 from layalign.evaluation.benchmarks import Item, benchmark_file, read_benchmark
+from layalign.tasks.pages import BENCHMARKS, carried, learn
 
 SHARD = 250
 """Items of one language that are one cell: a language of MGSM, a quarter of one of MSVAMP."""
@@ -48,6 +49,8 @@ class Asked:
     items: tuple[AskedItem, ...]
     texts: Mapping[str, str] = field(default_factory=dict)
     """Questions of the first items by id, as the encoder reads them; of earlier records none."""
+    page: Mapping[str, Any] = field(default_factory=dict)
+    """The user's page of the benchmark, by its name; empty for one that came with the code."""
 
     @cached_property
     def questions(self) -> str:
@@ -72,7 +75,8 @@ class Asked:
     def write(self, folder: CellFolder) -> None:
         """Keep it beside the answers, for whoever reads them; one of the same questions is replaced."""
         folder.path.mkdir(parents=True, exist_ok=True)
-        write_record(folder.asked(self.questions), asdict(self))
+        told = {key: value for key, value in asdict(self).items() if key != "page" or value}
+        write_record(folder.asked(self.questions), told)
 
     @classmethod
     def read(cls, folder: CellFolder, questions: str) -> Asked | None:
@@ -97,6 +101,16 @@ def newest_asked(folder: CellFolder) -> str:
     return told[-1].stem.rpartition("-")[2] if told else ""
 
 
+def learn_pages(run: RunFolder) -> None:
+    """Make the pages known of what a run was asked, where nobody here has them."""
+    for folder in sorted(run.results.glob("*/")):
+        if folder.name in BENCHMARKS:
+            continue
+        for cell in run.cells(folder.name)[:1]:
+            asked = Asked.read(cell, newest_asked(cell))
+            learn(asked.page if asked else {})
+
+
 def shares(benchmark: str, language: str, data: Path | None) -> list[Asked]:
     """A language of a benchmark as its shares.
 
@@ -106,15 +120,16 @@ def shares(benchmark: str, language: str, data: Path | None) -> list[Asked]:
     items = read_benchmark(benchmark, data, [language])
     assert data is not None
     path = benchmark_file(benchmark, data, language)
-    return [asked_of(path, items, shard) for shard in range(math.ceil(len(items) / SHARD))]
+    page = carried([benchmark])
+    return [asked_of(path, items, shard, page) for shard in range(math.ceil(len(items) / SHARD))]
 
 
-def asked_of(path: Path, every: Sequence[Item], shard: int) -> Asked:
-    """A share of the items of a file."""
+def asked_of(path: Path, every: Sequence[Item], shard: int, page: Mapping[str, Any] | None = None) -> Asked:
+    """A share of the items of a file, which its benchmark's page says how to read."""
     asked = every[share_of(shard)]
     items = tuple(AskedItem(item.id, item.question, item.gold) for item in asked)
     texts = {item.id: item.source for item in asked[:TEXTS]}
-    return Asked(path.name, checksum(path)[:KEPT], len(every), items, texts)
+    return Asked(path.name, checksum(path)[:KEPT], len(every), items, texts, page or {})
 
 
 def share_of(shard: int) -> slice:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from cluster.records import typed
 from cluster.run.grid_folder import LIST_AGAIN, GridFolder, read_work_list
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.work_folder import WorkFolder
+from layalign.tasks.pages import learn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +125,23 @@ class Worklist:
     cells: tuple[Cell, ...]
     runs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By the run's folder: `run`, `config`, `data`, and for trainings `parent`."""
+    pages: Mapping[str, Any] = field(default_factory=dict)
+    """Pages of the user that the cells need, by name, by value."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as kept in the grid's folder."""
-        return {"cells": [dataclasses.asdict(cell) for cell in self.cells], "runs": dict(self.runs)}
+        pages = {"pages": dict(self.pages)} if self.pages else {}
+        return {"cells": [dataclasses.asdict(cell) for cell in self.cells], "runs": dict(self.runs), **pages}
+
+    def of(self, cells: Iterable[Cell]) -> Worklist:
+        """Some of its cells, with what they need."""
+        chosen = tuple(cells)
+        names = {cell.benchmark for cell in chosen}
+        return Worklist(
+            cells=chosen,
+            runs={cell.run: self.runs[cell.run] for cell in chosen},
+            pages={name: page for name, page in self.pages.items() if name in names},
+        )
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Worklist:
@@ -136,11 +150,12 @@ class Worklist:
         Raises:
             ValueError: it is none.
         """
-        return typed(cls, {"cells": told.get("cells"), "runs": told.get("runs")})
+        told_pages = {"pages": told["pages"]} if "pages" in told else {}
+        return typed(cls, {"cells": told.get("cells"), "runs": told.get("runs"), **told_pages})
 
     @classmethod
     def read(cls, path: Path) -> Worklist:
-        """The list in a file.
+        """The list in a file; its pages are known from then on, where others of their names are not.
 
         Raises:
             ClusterError: there is none.
@@ -150,7 +165,9 @@ class Worklist:
         if told is None:
             raise ClusterError(f"there is no work list {path}: give the command that submitted it again")
         try:
-            return cls.from_dict(told)
+            found = cls.from_dict(told)
+            learn(found.pages)
+            return found
         except ValueError as error:
             raise DamagedFile(path, f"it is no list of cells ({error})", LIST_AGAIN) from None
 

@@ -50,6 +50,14 @@ def _cluster_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _pages_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--task-pages",
+        metavar="FOLDER",
+        help="pages of languages and benchmarks of your own (default: $LAYALIGN_TASKS, or tasks in the data folder)",
+    )
+
+
 def _recipe_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", metavar="NAME|PATH", help="math, mini, or a YAML file (default: math)")
 
@@ -57,6 +65,7 @@ def _recipe_option(parser: argparse.ArgumentParser) -> None:
 def _where_and_how(parser: argparse.ArgumentParser) -> None:
     _cluster_options(parser)
     parser.add_argument("--data", metavar="FOLDER", help="data folder (default: $LAYALIGN_DATA)")
+    _pages_option(parser)
     _runs_option(parser)
     slurm = _slurm(parser)
     for name, (value, text) in SHORT.items():
@@ -112,7 +121,7 @@ def evaluate_options(parser: argparse.ArgumentParser) -> None:
         dest="benchmarks",
         type=_commas,
         metavar="A,B",
-        help="mgsm, msvamp, mini (default: the recipe's)",
+        help="their names, as `list benchmarks` has them (default: the recipe's)",
     )
     parser.add_argument("--languages", type=_commas, metavar="A,B", help="names or codes (default: all)")
     parser.add_argument("--limit", type=_items, metavar="N", help="first items of each language only")
@@ -126,6 +135,7 @@ def demo_options(parser: argparse.ArgumentParser) -> None:
 def prefetch_options(parser: argparse.ArgumentParser) -> None:
     _cluster_options(parser)
     _recipe_option(parser)
+    _pages_option(parser)
     parser.add_argument("--grid", metavar="NAME|PATH", help="all that the points of a grid need")
     parser.add_argument(
         "--update", action="store_true", help="move on from the commits that were fetched before"
@@ -330,6 +340,7 @@ def results_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=_path, metavar="FOLDER", help="where to write CSV, Markdown, LaTeX and HTML"
     )
+    _pages_option(parser)
     _json(parser)
 
 
@@ -347,6 +358,7 @@ def init_options(parser: argparse.ArgumentParser) -> None:
 
 def list_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", nargs="?", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
+    _pages_option(parser)
     _runs_option(parser)
     _json(parser)
 

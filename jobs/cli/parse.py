@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from cluster.quantities import parse_memory, parse_time
@@ -30,7 +32,24 @@ def request_of(kind: type[Request], typed: Mapping[str, Any]) -> Request:
     for key, _, value in (text.partition("=") for text in overrides):
         if value and key in QUANTITIES:  # before all that else may stand in the way
             QUANTITIES[key](value)
+    if "task_pages" in typed:
+        _use_pages(typed)
     return _filled(kind, {**typed, "overrides": overrides})
+
+
+def _use_pages(typed: Mapping[str, Any]) -> None:
+    """Make the user's pages known, before anything is looked up by name.
+
+    Raises:
+        ValueError: the folder that was named is none.
+    """
+    named = typed["task_pages"] or os.environ.get("LAYALIGN_TASKS")
+    data = typed.get("data") or os.environ.get("LAYALIGN_DATA")
+    folder = Path(named or data or "", "" if named else "tasks").expanduser().absolute()
+    if named or (data and folder.is_dir()):
+        from layalign.tasks.pages import use_folder
+
+        use_folder(folder)
 
 
 def _filled(kind: type[Request], typed: Mapping[str, Any]) -> Request:

@@ -104,6 +104,7 @@ def words_to_train(where: Where, recipe: str, name: str | None) -> str:
         ("cluster", word_of(where.cluster) if where.cluster else None),
         ("name", name),
         ("data", where.data),
+        ("task-pages", where.task_pages),
         ("runs", where.runs),
     ):
         words += [f"--{option}", value] if value is not None else []

@@ -24,6 +24,7 @@ from jobs.recipe.plan import Plan, evaluation_obstacles, load_recipe, plan_run, 
 from jobs.recipe.prefetch import pins
 from layalign.config import stages_of
 from layalign.mini import is_mini
+from layalign.tasks.pages import carried
 
 PINNED = ("model.encoder", "model.decoder", "data.", "stages.")
 """How keys begin that decide what comes from the hub."""
@@ -68,7 +69,11 @@ class DesiredGrid:
         """Some of the cells, with what their jobs are told."""
         chosen, plans = tuple(cells), self.plans()
         runs = dict.fromkeys(cell.run for cell in chosen)
-        return Worklist(cells=chosen, runs={run: plans[run].told_to_train(self.data) for run in runs})
+        return Worklist(
+            cells=chosen,
+            runs={run: plans[run].told_to_train(self.data) for run in runs},
+            pages=carried(dict.fromkeys(cell.benchmark for cell in chosen)),
+        )
 
     def settle(self, write: bool = True) -> None:
         """Bring what was answered before in line with what is asked now, and tell what has changed."""

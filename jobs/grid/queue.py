@@ -206,7 +206,7 @@ class GridQueue:
 
     def _prepared(self, array: SlotArray, after: Sequence[str], wave: str, snapshot: Snapshot) -> PreparedJob:
         keep = self.folder.list_path if wave in ("dry", "test") else self.folder.write_list
-        path = keep(self._worklist(array.cells).to_dict())
+        path = keep(self.wanted.of(array.cells).to_dict())
         resources = replace(array.resources, parallel=self.options.throttle or array.resources.units)
         trains = array.cells[0].job == "train"
         signal_s = (
@@ -236,9 +236,6 @@ class GridQueue:
             snapshot=snapshot,
         )
 
-    def _worklist(self, cells: Sequence[Cell]) -> Worklist:
-        return Worklist(cells=tuple(cells), runs={cell.run: self.wanted.runs[cell.run] for cell in cells})
-
     def run_here(self, found: Reconciled) -> int:
         """Do what is missing on this machine, one cell after another; a dry run only names it.
 
@@ -267,7 +264,7 @@ class GridQueue:
             cells = [cell for cell in missing if cell.job == job]
             if not cells:
                 continue
-            path = self.folder.write_list(self._worklist(cells).to_dict())
+            path = self.folder.write_list(self.wanted.of(cells).to_dict())
             told = {"root": str(self.folder.root), "grid": self.folder.name, "list": str(path)}
             call = JobCall("slot", {**told, "first": 0, "slots": 1})
             inline = self.how.inline

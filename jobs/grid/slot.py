@@ -29,6 +29,7 @@ from cluster.run.run_folder import RunFolder
 from cluster.slurm.queue_cache import QueueCache
 from jobs.cell.cell import Cell, Worklist, wanted_cells
 from jobs.work.call import leave
+from layalign.tasks.pages import take
 
 
 def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def run(told: dict[str, Any], interrupts: Interrupts) -> dict[str, Any]:
         `interrupted`, the name of the signal if there was one.
     """
     grid, worklist = GridFolder(Path(told["root"]), told["grid"]), Worklist.read(Path(told["list"]))
+    take(worklist.pages)
     unit = find_unit(told, os.environ)
     slot = Slot(grid, worklist, told, unit, interrupts)
     if not any(slot.open_to(cell) for cell in worklist.cells):

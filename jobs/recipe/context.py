@@ -30,6 +30,8 @@ class Where:
     """`cluster.gpu=a100` of the profile, `training.lr=1e-4` of the recipe; of one key the last counts."""
     data: str | None = None
     """Data folder; None is `$LAYALIGN_DATA`, if that is set."""
+    task_pages: str | None = None
+    """Folder of the user's pages; None is `$LAYALIGN_TASKS`, else `tasks` in the data folder if there is one."""
     runs: str | None = None
     """Folder of all runs; None is `$LAYALIGN_RUNS`, else `runs` in the working directory."""
 

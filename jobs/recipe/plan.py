@@ -96,7 +96,7 @@ def plan_run(
         ValueError: the recipe or an override is wrong.
         ClusterError: the recipe's name cannot name a folder.
     """
-    config, known = resolve(recipe, stage, overrides), known or RunIndex(root)
+    config, known = resolve(recipe, stage, overrides).self_contained(), known or RunIndex(root)
     parent: RunFolder | None = None
     behind: tuple[RunFolder, ...] = ()
     if config.starts_from:

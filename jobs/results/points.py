@@ -13,6 +13,7 @@ from cluster.files import DamagedFile
 from cluster.records import typed
 from cluster.run.grid_folder import AGAIN, GridFolder
 from cluster.run.run_folder import CellFolder, RunFolder, all_runs
+from jobs.cell.asked import learn_pages
 from jobs.cell.cell import Cell, outcomes, wanted_cells
 from jobs.cell.whole import whole_evaluations
 from jobs.results.paper import paper_row
@@ -107,6 +108,8 @@ def points_of_runs(runs: Sequence[RunFolder], title: str) -> Choice:
 
     What they should have answered is known from what each has begun and from how much others have answered.
     """
+    for run in runs:
+        learn_pages(run)
     configs = {run.path: RunConfig.from_dict(run.read_config()) for run in runs}
     known = [run for root in {run.root for run in runs} for run in all_runs(root)]
     before = {run.path: _before(run, known) for run in runs}
@@ -125,7 +128,10 @@ def points_of_runs(runs: Sequence[RunFolder], title: str) -> Choice:
 
 def answering_runs(root: Path) -> list[RunFolder]:
     """The runs below `root` that have answered something, by name."""
-    found = [run for run in all_runs(root) if any(run.cells(name) for name in BENCHMARKS)]
+    runs = all_runs(root)
+    for run in runs:
+        learn_pages(run)
+    found = [run for run in runs if any(run.cells(name) for name in BENCHMARKS)]
     return sorted(found, key=lambda run: run.path.name)
 
 

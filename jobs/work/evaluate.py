@@ -48,6 +48,7 @@ from layalign.model.limits import check_lengths
 from layalign.model.record import read_record
 from layalign.model.store import Tokenizers, load_tokenizers, load_weights
 from layalign.positions import GENERATED
+from layalign.tasks.pages import carried
 from layalign.training.distributed import Processes
 
 Told = Mapping[str, Any]
@@ -213,7 +214,8 @@ def asked_by(cell: Cell, data: Path | None) -> tuple[list[Item], Asked]:
     """
     every = read_benchmark(cell.benchmark, data, [cell.language])
     assert data is not None
-    asked = asked_of(benchmark_file(cell.benchmark, data, cell.language), every, cell.shard)
+    path = benchmark_file(cell.benchmark, data, cell.language)
+    asked = asked_of(path, every, cell.shard, carried([cell.benchmark]))
     if cell.questions not in ("", asked.questions):
         raise ValueError(
             f"{asked.file} of {cell.benchmark} is another one than when this was submitted: "

@@ -56,7 +56,7 @@ def use_folder(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise ValueError(
-            f"the folder of pages {folder} does not exist; name another with --tasks or LAYALIGN_TASKS"
+            f"the folder of pages {folder} does not exist; name another with --task-pages or LAYALIGN_TASKS"
         )
     for path in _listed(folder):
         try:
@@ -73,6 +73,16 @@ def take(pages: Mapping[str, Mapping[str, Any]]) -> None:
     """
     for name, values in pages.items():
         _take(Page(name, values, None, replaces=name in PAGES))
+
+
+def learn(pages: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make pages known that a record has and nobody here: what it tells of can be shown without its user's folder."""
+    for name, values in pages.items():
+        if name not in PAGES:
+            try:
+                take({name: values})
+            except ValueError as error:
+                BROKEN[name] = f"as it was recorded: {error}"
 
 
 def carried(names: Iterable[str]) -> dict[str, Mapping[str, Any]]:

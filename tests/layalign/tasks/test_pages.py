@@ -109,7 +109,7 @@ def test_a_code_that_yaml_reads_as_no_is_told(folder):
 
 
 def test_a_folder_that_is_not_there_is_told(folder):
-    with pytest.raises(ValueError, match="does not exist; name another with --tasks or LAYALIGN_TASKS"):
+    with pytest.raises(ValueError, match="does not exist; name another with --task-pages or LAYALIGN_TASKS"):
         use_folder(folder / "none")
 
 
