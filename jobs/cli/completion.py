@@ -5,6 +5,7 @@ The package argcomplete asks: it knows bash, zsh and fish, and what it completes
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,6 +52,20 @@ def _complete(parser: Parser, command: str) -> None:
             action.completer = _Files(FILES[action.dest])  # type: ignore[attr-defined]
         elif action.dest in (*MADE, "grid") and not (action.dest == "name" and command in NEW):
             action.completer = made  # type: ignore[attr-defined]
+        elif action.dest == "stage":
+            action.completer = stages  # type: ignore[attr-defined]
+
+
+def stages(prefix: str, parsed_args: Any, **_: Any) -> Iterable[str]:
+    """The stages of the recipe that is typed, or of the usual one."""
+    from jobs.cli.requests import DEFAULT_RECIPE
+    from jobs.recipe.plan import load_recipe
+    from layalign.config import stages_of
+
+    with contextlib.suppress(ValueError):
+        known = stages_of(load_recipe(getattr(parsed_args, "recipe", None) or DEFAULT_RECIPE))
+        return [word for word in (*map(str, known), "all") if word.startswith(prefix)]
+    return []
 
 
 class _Files:

@@ -12,6 +12,7 @@ from jobs.recipe.context import Context
 from jobs.recipe.offer import Offer
 from jobs.recipe.plan import Plan, data_check
 from jobs.reliability.rate import rate_in
+from layalign.methods import Bridge
 from layalign.training.interval import MOST
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ def describe(plan: Plan, context: Context, note: str) -> None:
     """What a dry run prints of one run."""
     config, bridge, training, profile = plan.config, plan.config.bridge, plan.config.training, context.profile
     gate = f" with {bridge.gate} gates" if bridge.aligner != "none" else ""
-    switches = f"adapter {bridge.adapter}, aligner {bridge.aligner}{gate}, text {bridge.text}"
+    switches = f"adapter {bridge.adapter}, aligner {bridge.aligner}{gate}, text {bridge.text}{_lora(bridge)}"
     rows = {
         "run": f"{plan.run.path} ({note or plan.run.state()})",
         "method": f"{config.model.method}: {switches}",
@@ -30,7 +31,7 @@ def describe(plan: Plan, context: Context, note: str) -> None:
         "training": f"lr {training.lr:g}, epochs {training.epochs}, max_steps {training.max_steps or 'none'}, "
         f"batch {training.batch_size}, seed {config.seed}; the steps are counted when the data is read",
         "checkpoints": _checkpoints(plan),
-        "starts from": plan.weights or "a fresh bridge",
+        "starts from": plan.weights or ("a fresh bridge" if bridge.reads_encoder else "the LLM as it is"),
     }
     if not isinstance(profile, SlurmProfile):
         uneven = uneven_batch(training.batch_size, training.micro_batch, profile.tasks)
@@ -43,6 +44,15 @@ def describe(plan: Plan, context: Context, note: str) -> None:
     print(f"stage {config.stage} of {config.name}")
     for key, value in rows.items():
         print(f"  {key:<12} {value}")
+
+
+def _lora(bridge: Bridge) -> str:
+    """What of the LLM is trained, if anything."""
+    if bridge.lora == "none":
+        return ""
+    kind = {"lora": "LoRA", "dora": "DoRA"}[bridge.lora]
+    rest = "" if bridge.train == "both" or not bridge.reads_encoder else ", the bridge stays as it is"
+    return f"; trains {kind} of {', '.join(bridge.lora_modules)} (rank {bridge.lora_rank}){rest}"
 
 
 def _checkpoints(plan: Plan) -> str:

@@ -88,7 +88,7 @@ def test_short_options_are_overrides_that_count_more():
         ("cluster.gpu=h100", "cluster.tasks=2", "cluster.gpu=a100"),
         ("training.lr=1e-4",),
     )
-    assert (request.how, request.stages, request.recipe) == (How(), (2,), "math")
+    assert (request.how, request.stages((1, 2)), request.recipe) == (How(), (2,), "math")
 
 
 def test_what_is_left_out_is_the_requests_own_default():
