@@ -29,13 +29,56 @@ DECODERS = (
 )  # fmt: skip
 """LLMs on which batched = single, cached = uncached and beams have been tested."""
 
+TWO_HALVES = (
+    "t5", "mt5", "umt5", "longt5", "switch_transformers", "m2m_100", "nllb-moe", "mbart", "bart", "marian", "t5gemma",
+)  # fmt: skip
+READERS = (
+    "bert", "roberta", "xlm-roberta", "xlm-roberta-xl", "electra", "albert", "deberta", "deberta-v2", "modernbert",
+    "eurobert", "rembert", "camembert",
+)  # fmt: skip
+RECURRENT = (
+    "mamba", "mamba2", "falcon_mamba", "rwkv", "jamba", "bamba", "recurrent_gemma", "falcon_h1", "nemotron_h", "lfm2",
+    "qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "granitemoehybrid", "olmo_hybrid", "minimax", "kimi_linear",
+)  # fmt: skip
+FUSED = ("gpt2", "gpt_neox", "gpt_bigcode", "bloom", "falcon", "mpt", "codegen", "dbrx")
+SHARING = ("gemma3n", "gemma3n_text", "gemma4", "gemma4_text")
+NO_LLM = {
+    **dict.fromkeys(TWO_HALVES, "it has an encoder and a decoder of its own: name it as model.encoder"),
+    **dict.fromkeys(READERS, "it reads in both directions and writes nothing: name it as model.encoder"),
+    **dict.fromkeys(RECURRENT, "some of its layers have no attention, to which the cross-attention is added"),
+    **dict.fromkeys(FUSED, "the projections of its attention are one, in an order of their own"),
+    **dict.fromkeys(
+        SHARING, "its layers share keys and values, and read the tokens themselves beside embeddings"
+    ),
+}
+"""Why a model type cannot be the LLM, where more is known than that nobody has tried it."""
 
-def type_obstacle(role: Role, model_type: str) -> str | None:
-    """The refusal of a model type that has not been checked; None if it has."""
+
+def type_obstacle(role: Role, config: Mapping[str, Any]) -> str | None:
+    """The refusal of a model, by its config, that is of no checked type; None if it is of one."""
     known, what = (ENCODERS, "the encoder") if role == "encoder" else (DECODERS, "the LLM")
-    if model_type in known:
-        return None
-    return f"{what}'s model type is {model_type!r}, which has not been checked; checked types: {', '.join(known)}"
+    kind = config.get("model_type")
+    if kind in known:
+        return _direction_obstacle(role, config)
+    named = config.get("architectures")
+    cls = f" ({named[0]})" if isinstance(named, list | tuple) and named else ""
+    why = NO_LLM.get(str(kind)) if role == "decoder" else None
+    reason = f": {why}" if why else ""
+    checked = f"checked types: {', '.join(known)}"
+    return f"{what}'s model type is {kind!r}{cls}, which has not been checked{reason}; {checked}"
+
+
+def _direction_obstacle(role: Role, config: Mapping[str, Any]) -> str | None:
+    """The refusal of an LLM that was made into an encoder, as EmbeddingGemma is of Gemma 3."""
+    if role == "decoder" and text_config(config).get("use_bidirectional_attention"):
+        return "the LLM reads in both directions (use_bidirectional_attention in its config.json) and writes nothing"
+    return None
+
+
+def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The part of a config that tells the sizes of the LLM: Gemma 3's larger models, which also see, nest it."""
+    nested = config.get("text_config")
+    return nested if isinstance(nested, Mapping) else config
 
 
 def quantised_obstacle(name: str, config: Mapping[str, Any]) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from layalign.config import RunConfig
+from layalign.families import text_config
 
 Told = Mapping[str, Any]
 """A model's config, as `config.json` or `to_dict` has it."""
@@ -17,12 +18,17 @@ Answer = Literal["data.max_target", "evaluation.max_new_tokens"]
 TARGET: Answer = "data.max_target"
 GENERATED: Answer = "evaluation.max_new_tokens"
 RELATIVE = ("t5", "mt5", "umt5")
-EXTENDED = ("linear", "yarn", "longrope", "su")
+EXTENDED = ("linear", "yarn")
 """Kinds of rotary scaling whose `factor` counts beyond what the model was first trained for."""
+BY_LENGTH = ("longrope", "su", "dynamic")
+"""Kinds that turn every token of a batch otherwise once its longest row is beyond what the model was first trained for
+(Phi-3's long contexts): an answer would depend on what else is in the batch, so that they end there."""
+ORIGINAL = "original_max_position_embeddings"
 
 
 def positions(config: Told) -> int | None:
     """Tokens that a model has learned positions for; None where there is no limit, or the config tells none."""
+    config = text_config(config)
     kind = config.get("model_type")
     most = config.get("max_position_embeddings") or config.get("n_positions")
     if kind in RELATIVE or not isinstance(most, int):
@@ -32,10 +38,10 @@ def positions(config: Told) -> int | None:
     told: Told = config.get("rope_parameters") or config.get("rope_scaling") or {}
     rope: Told = told.get("full_attention", told)
     scaling, factor = rope.get("rope_type") or rope.get("type"), rope.get("factor")
-    if scaling == "dynamic":
-        return None
+    if scaling in BY_LENGTH:
+        return int(rope.get(ORIGINAL) or config.get(ORIGINAL) or most)
     if scaling in EXTENDED and isinstance(factor, int | float):
-        return int(max(most, factor * (rope.get("original_max_position_embeddings") or most)))
+        return int(max(most, factor * (rope.get(ORIGINAL) or most)))
     return most
 
 

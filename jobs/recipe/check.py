@@ -99,8 +99,7 @@ def _unchecked(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
     found = []
     for role, name, revision in _models(config):
         told = read_config(model_folder(name, revision, environ))
-        model_type = told.get("model_type") if told else None
-        if model_type and (obstacle := type_obstacle(role, model_type)):
+        if told and told.get("model_type") and (obstacle := type_obstacle(role, told)):
             found.append(f"{name}: {obstacle}")
         if told and (obstacle := quantised_obstacle(name, told)):
             found.append(obstacle)

@@ -18,7 +18,7 @@ def check_decoder(config: PretrainedConfig) -> None:
     Raises:
         ValueError: with the list of those that have.
     """
-    obstacle = type_obstacle("decoder", config.model_type)
+    obstacle = type_obstacle("decoder", config.to_dict())
     if obstacle:
         raise ValueError(obstacle)
 

@@ -29,7 +29,7 @@ def check_encoder(config: PretrainedConfig) -> None:
     Raises:
         ValueError: with the list of those that have.
     """
-    obstacle = type_obstacle("encoder", config.model_type)
+    obstacle = type_obstacle("encoder", config.to_dict())
     if obstacle:
         raise ValueError(obstacle)
 

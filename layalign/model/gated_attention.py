@@ -119,29 +119,27 @@ class Cross:
         return pair
 
 
-def keys_values(module: nn.Module, aligned_2BSD: Tensor) -> tuple[Tensor, Tensor]:
-    """The layer's own frozen `k_proj` and `v_proj` on the aligned states: each [B, G, S, H]."""
+def keys_values(module: Any, aligned_2BSD: Tensor) -> tuple[Tensor, Tensor]:
+    """The layer's own frozen projections of the aligned states, keys and values: each [B, G, S, H]."""
     _, batch, length, _ = aligned_2BSD.shape
-    shape: tuple[Any, ...] = (batch, length, -1, module.head_dim)
+    shape = (batch, length, -1, module.head_dim)
     keys_BSD, values_BSD = _projected(module, aligned_2BSD)
-    norm: Any = getattr(module, "k_norm", None) or getattr(module, "k_layernorm", None)
-    over_all_heads = norm is not None and norm.weight.shape == keys_BSD.shape[-1:]  # OLMo-2
-    keys_BSGH, values_BSGH = (
-        (norm(keys_BSD) if over_all_heads else keys_BSD).view(shape),
-        values_BSD.view(shape),
-    )
-    if norm is not None and not over_all_heads:
-        keys_BSGH = norm(keys_BSGH)
-    return keys_BSGH.transpose(1, 2), values_BSGH.transpose(1, 2)
+    norm = getattr(module, "k_norm", None) or getattr(module, "k_layernorm", None)
+    if norm is None:
+        keys_BSGH = keys_BSD.view(shape)
+    elif norm.weight.shape == keys_BSD.shape[-1:]:  # over all heads, as in OLMo-2
+        keys_BSGH = norm(keys_BSD).view(shape)
+    else:
+        keys_BSGH = norm(keys_BSD.view(shape))
+    return keys_BSGH.transpose(1, 2), values_BSD.view(shape).transpose(1, 2)
 
 
 def _projected(module: Any, aligned_2BSD: Tensor) -> tuple[Tensor, Tensor]:
-    """Keys and values, all heads in one, where a layer has a projection for each, and where it has one for all."""
+    """Keys and values, all heads in one, where a layer projects them apart, and where it projects all at once."""
     if not hasattr(module, "qkv_proj"):
         return module.k_proj(aligned_2BSD[0]), module.v_proj(aligned_2BSD[1])
-    width = (
-        module.num_key_value_heads * module.head_dim
-    )  # Phi-3: queries, keys, values; called whole for ZeRO-3
+    width = module.num_key_value_heads * module.head_dim
+    # Phi-3's one matrix is called whole: ZeRO-3 gathers weights where their module is called.
     keys_BSX, values_BSX = module.qkv_proj(aligned_2BSD[0]), module.qkv_proj(aligned_2BSD[1])
     return keys_BSX[..., -2 * width : -width], values_BSX[..., -width:]
 

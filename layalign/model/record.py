@@ -24,6 +24,7 @@ from transformers import PreTrainedModel
 
 from layalign.config import ModelConfig
 from layalign.data.tokenise import encode_sources, encode_texts
+from layalign.families import text_config
 from layalign.model.frozen import folder_of
 from layalign.model.probe import (
     check_embeddings,
@@ -233,7 +234,7 @@ def _arithmetic(folder: Path | None) -> dict[str, Any]:
     """Keys of the `config.json` in a folder that decide what a model computes, as they stand there."""
     if folder is None:
         return {}
-    told = json.loads((folder / "config.json").read_bytes())
+    told = text_config(json.loads((folder / "config.json").read_bytes()))
     return {key: value for key, value in told.items() if value is not None and not NO_ARITHMETIC.search(key)}
 
 

@@ -74,6 +74,12 @@ def test_a_cut_file_in_the_cache_is_refused_like_one_in_a_folder(obstacles, tmp_
     ("encoder", "decoder", "told"),
     [
         ("mt5", "gpt_neox", "the LLM's model type is 'gpt_neox', which has not been checked"),
+        (
+            "mt5",
+            "mt5",
+            "has not been checked: it has an encoder and a decoder of its own: name it as model.encoder",
+        ),
+        ("mt5", "qwen3_5", "has not been checked: some of its layers have no attention"),
         ("wav2vec2", "llama", "the encoder's model type is 'wav2vec2', which has not been checked"),
     ],
 )

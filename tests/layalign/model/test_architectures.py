@@ -329,6 +329,8 @@ def test_unchecked_types_are_refused_with_the_list() -> None:
         build_decoder(AutoConfig.for_model("gpt_neox"))
     with pytest.raises(ValueError, match=r"'deberta-v2'.*t5, mt5"):
         build_encoder(AutoConfig.for_model("deberta-v2"))
+    with pytest.raises(ValueError, match="reads in both directions"):
+        build_decoder(AutoConfig.for_model("gemma3_text", use_bidirectional_attention=True))
 
 
 @pytest.mark.parametrize(

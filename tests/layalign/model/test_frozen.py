@@ -44,6 +44,10 @@ ENCODERS = {
     "llama": ("llama", hf.LlamaForCausalLM),
     "qwen2": ("qwen2", hf.Qwen2ForCausalLM),
     "mistral": ("mistral", hf.MistralForCausalLM),
+    "mmbert": ("modernbert", hf.ModernBertForMaskedLM),
+    "eurobert": ("eurobert", hf.EuroBertForMaskedLM),
+    "serengeti": ("electra", hf.ElectraForMaskedLM),
+    "electra, discriminator": ("electra", hf.ElectraForPreTraining),
 }
 """As they are published: heads and decoders that nobody here uses beside what is used."""
 
@@ -62,7 +66,11 @@ def test_every_llm_loads_tied_head_or_not(tmp_path, kind, tied):
     folder = write_decoder(tmp_path / "m", kind, tie_word_embeddings=tied)
     model = decoder(folder)
     saved = load_file(folder / "model.safetensors")
-    assert all(torch.equal(value, saved[name]) for name, value in model.named_parameters())
+    prefix = "language_model." if kind == "gemma3" else ""
+    assert all(
+        torch.equal(value, saved[prefix + name] if prefix + name in saved else saved[name])
+        for name, value in model.named_parameters()
+    )
 
 
 @pytest.mark.parametrize(("kind", "cls"), ENCODERS.values(), ids=ENCODERS)
@@ -73,6 +81,22 @@ def test_every_encoder_loads_as_it_is_published(tmp_path, kind, cls):
     read = {name: value for name, value in model.named_parameters() if "pooler" not in name}
     assert read
     assert all(value.detach().numpy().tobytes() in saved for value in read.values())
+
+
+def test_of_a_model_that_also_sees_the_llm_alone_is_taken(tmp_path):
+    folder = write_decoder(tmp_path / "m", "gemma3")
+    whole = hf.AutoModelForCausalLM.from_pretrained(folder)
+    model = decoder(folder)
+    assert type(model).__name__ == "Gemma3ForCausalLM"
+    assert model.config.model_type == "gemma3_text"
+    assert model.base_model.layers[0].self_attn.config is model.config
+    assert not [name for name, _ in model.named_parameters() if "vision" in name or "projector" in name]
+    ids = torch.randint(3, 80, (2, 20))
+    torch.testing.assert_close(model(input_ids=ids).logits, whole(input_ids=ids).logits)
+    assert model.generation_config.to_dict() == whole.generation_config.to_dict()
+    decoder(edit_weights(folder, without("vision_tower.encoder.layers.0.mlp.fc1")))
+    with pytest.raises(ValueError, match=r"no file has model\.language_model\.layers\.1\."):
+        decoder(edit_weights(folder, without("layers.1.mlp")))
 
 
 DAMAGE = {
