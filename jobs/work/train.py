@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from cluster.files import DamagedFile, sha256_of, sync_folder, sync_tree
-from cluster.full_disk import patience
+from cluster.full_disk import patience, with_room
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
 from cluster.run.run_folder import FOLDER, RunFolder
@@ -230,7 +230,8 @@ def _same_as_begun(run: RunFolder, model: LayAlign, tokenizers: Tokenizers, chec
         refuse_older_gemma(run, kind)
         note_missing(where, kind)
     checkpoints.folder.mkdir(parents=True, exist_ok=True)
-    dataclasses.replace(record_of(model, tokenizers), still=still).write(checkpoints.folder)
+    record = dataclasses.replace(record_of(model, tokenizers), still=still)
+    with_room(lambda: record.write(checkpoints.folder))
 
 
 def _still(model: LayAlign) -> str | None:
@@ -257,9 +258,13 @@ def _hand_on_trained(
 def _hand_on(folder: RunFolder, model: LayAlign, tokenizers: Tokenizers, **facts: Any) -> None:
     """Write the bridge that the run is about, then that it is done."""
     draft = folder.bridge.with_name(f".{folder.bridge.name}-{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
-    save_bridge(draft, model, tokenizers)
-    sync_tree(draft)
+
+    def write() -> None:
+        shutil.rmtree(draft, ignore_errors=True)
+        save_bridge(draft, model, tokenizers)
+        sync_tree(draft)
+
+    with_room(write)
     folder.check_holder()
     folder.done.unlink(missing_ok=True)  # one that has outlived its bridge: it tells of another
     shutil.rmtree(folder.bridge, ignore_errors=True)

@@ -19,6 +19,7 @@ from layalign.data.faults import Fault
 
 _SPACE = re.compile(r"\s*")
 _ARRAY = re.compile(r'\s*(\{\s*"data"\s*:\s*)?\[')
+_OF_RUST = re.compile(r"\(os error ([0-9]+)\)")
 _HEAD = 4096
 _UTF8 = "data files are UTF-8"
 _JSON = "a row is one JSON object"
@@ -81,11 +82,37 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system refuses inside is an error that names a file, whichever library wrote.
+
+    What goes wrong while writing names none, and tokenizers tell it as an `Exception` with the words of Rust.
+
+    Args:
+        path: what is written, or the folder of it; named where the error names nothing.
+
+    Raises:
+        OSError: instead of both.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    except Exception as error:
+        if not (told := _OF_RUST.search(str(error))):
+            raise
+        number = int(told[1])
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
 def to_disk(path: Path) -> None:
     """Put a file's content, or the names in a folder, on the disk: a rename is only safe after that."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with writing(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

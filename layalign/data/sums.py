@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from layalign.data.files import checksum, to_disk
+from layalign.data.files import checksum, to_disk, writing
 
 SUMS = "SHA256SUMS"
 OWN = "record_checksum"
@@ -45,7 +45,8 @@ def seal(folder: Path) -> None:
     lines = [f"{checksum(path)}  {path.relative_to(folder).as_posix()}\n" for path in _files(folder)]
     for path in _files(folder):
         to_disk(path)
-    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+    with writing(folder / SUMS):
+        (folder / SUMS).write_text("".join(lines), encoding="utf-8")
     to_disk(folder / SUMS)
     for parent, _, _ in os.walk(folder):
         to_disk(Path(parent))

@@ -25,6 +25,7 @@ from transformers import PreTrainedTokenizerBase
 from layalign.config import PROMPT_TOKENS, DataConfig
 from layalign.data import sums
 from layalign.data.counts import Counts, Kind
+from layalign.data.files import writing
 from layalign.data.sources import Example, checksums, read
 from layalign.data.unknown import count_unknown
 from layalign.languages import Language, language
@@ -266,10 +267,14 @@ def _write(done: Path, columns: Iterator[dict[str, list[Any]]], counts: Counts) 
     unfinished = done.with_name(f".{done.name}.{uuid4().hex}")
     unfinished.mkdir(parents=True)
     try:
-        with (unfinished / "tokens.arrow").open("wb") as file, pyarrow.ipc.new_stream(file, SCHEMA) as stream:
-            for chunk in columns:
-                stream.write_batch(pyarrow.record_batch(chunk, schema=SCHEMA))
-        (unfinished / "counts.json").write_text(json.dumps(counts.to_dict()))
+        with writing(unfinished):
+            with (
+                (unfinished / "tokens.arrow").open("wb") as file,
+                pyarrow.ipc.new_stream(file, SCHEMA) as stream,
+            ):
+                for chunk in columns:
+                    stream.write_batch(pyarrow.record_batch(chunk, schema=SCHEMA))
+            (unfinished / "counts.json").write_text(json.dumps(counts.to_dict()))
         sums.seal(unfinished)
         sums.place(unfinished, done)
     except OSError:

@@ -23,6 +23,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from layalign.config import ModelConfig
+from layalign.data.files import writing
 from layalign.data.tokenise import encode_sources, encode_texts
 from layalign.families import text_config
 from layalign.model.frozen import folder_of
@@ -114,10 +115,14 @@ class Record:
         return {part: one for part in PARTS if (one := getattr(self, part)) is not None}
 
     def write(self, folder: Path) -> None:
-        """Put it into a folder, whole or not at all."""
+        """Put it into a folder, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written; the error names the file.
+        """
         draft = folder / f".{RECORD}-{os.getpid()}"
         told = {"version": VERSION, **dataclasses.asdict(self)}
-        with draft.open("w", encoding="utf-8") as file:
+        with writing(draft), draft.open("w", encoding="utf-8") as file:
             file.write(json.dumps(told, ensure_ascii=False))
             file.flush()
             os.fsync(file.fileno())

@@ -19,7 +19,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from layalign.config import BRIDGE_WEIGHTS, ModelConfig
-from layalign.data.files import checksum
+from layalign.data.files import checksum, writing
 from layalign.data.sums import sealed_record, unsealed_record
 from layalign.methods import Bridge
 from layalign.model.comparison import compare, note_missing
@@ -67,21 +67,26 @@ def load_backbones(
 
 
 def save_bridge(folder: Path, model: Bridged, tokenizers: Tokenizers) -> None:
-    """Write a bridge into `folder`, which is made."""
+    """Write a bridge into `folder`, which is made.
+
+    Raises:
+        OSError: it cannot be written; the error names the file or the folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: stored(value) for name, value in model.weights().items()}
-    (folder / WEIGHTS).write_bytes(save(weights))  # `save_file` gives mode 0600 whatever the umask says
-    tokenizers.encoder.save_pretrained(folder / ENCODER_TOKENIZER)
-    tokenizers.decoder.save_pretrained(folder / DECODER_TOKENIZER)
     origin, bridge = model.origin, model.bridge
     assert origin is not None
     content = {"model": dataclasses.asdict(origin), "bridge": dataclasses.asdict(bridge)}
-    if bridge.lora != "none":
-        save_adapter(folder / LORA, model.decoder, bridge, origin.decoder, origin.decoder_revision)
-        content["adapter"] = {name: checksum(folder / name) for name in ADAPTER_FILES}
-    told = sealed_record(content)
-    told["sha256"] = checksum(folder / WEIGHTS)
-    (folder / CONFIG).write_text(json.dumps(told, indent=1), encoding="utf-8")
+    with writing(folder):
+        (folder / WEIGHTS).write_bytes(save(weights))  # `save_file` gives mode 0600 whatever the umask says
+        tokenizers.encoder.save_pretrained(folder / ENCODER_TOKENIZER)
+        tokenizers.decoder.save_pretrained(folder / DECODER_TOKENIZER)
+        if bridge.lora != "none":
+            save_adapter(folder / LORA, model.decoder, bridge, origin.decoder, origin.decoder_revision)
+            content["adapter"] = {name: checksum(folder / name) for name in ADAPTER_FILES}
+        told = sealed_record(content)
+        told["sha256"] = checksum(folder / WEIGHTS)
+        (folder / CONFIG).write_text(json.dumps(told, indent=1), encoding="utf-8")
     if model.backbones:
         record_of(model, tokenizers).write(folder)
 

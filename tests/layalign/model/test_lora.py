@@ -206,7 +206,7 @@ def test_a_training_starts_from_a_bridge_without_them_and_an_answer_does_not(
 ) -> None:
     moved(LayAlign.build(config, config.bridge(1))).save_pretrained(tmp_path / "bridge")
     model = LayAlign.build(config, config.bridge(2), seed=3)
-    with pytest.raises(ValueError, match="it lacks .*lora_A"):
+    with pytest.raises(ValueError, match=r"it lacks .*lora_A"):
         store.load_weights(model, tmp_path / "bridge")
     store.load_weights(model, tmp_path / "bridge", start=True)
     first = load_file(tmp_path / "bridge" / store.WEIGHTS)

@@ -1,7 +1,9 @@
 """A bridge on disk is the bridge alone, and comes back whole."""
 
 import contextlib
+import errno
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +77,27 @@ def test_a_saved_bridge_holds_no_frozen_weight(tmp_path: Path, config: ModelConf
     model.save_pretrained(tmp_path / "bridge")
     assert set(load_file(tmp_path / "bridge" / store.WEIGHTS)) == set(model.trainable())
     assert json.loads((tmp_path / "bridge" / store.CONFIG).read_text())["model"]["encoder"] == config.encoder
+
+
+def test_whatever_finds_no_room_for_a_bridge_is_an_error_that_names_a_file(
+    tmp_path: Path, config: ModelConfig
+) -> None:
+    model, tokenizers, disk = trained(config), store.load_tokenizers(config), tmp_path / "disk"
+    disk.mkdir()
+    found = []
+    for pages in range(1, 60):  # weights, tokenizers (whose library knows no OSError), config, backbones
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={4 * pages}k", "none", disk]
+        if subprocess.run(mount, check=False, capture_output=True).returncode:
+            pytest.skip("only root may mount")
+        try:
+            store.save_bridge(disk / "bridge", model, tokenizers)
+            break
+        except OSError as error:
+            found.append((error.errno, str(error.filename)[: len(str(disk))]))
+        finally:
+            subprocess.run(["umount", disk], check=True)
+    assert set(found) == {(errno.ENOSPC, str(disk))}
+    assert 10 < len(found) < 59
 
 
 def test_an_nllb_encoder_loads_without_its_decoder(tmp_path: Path, config: ModelConfig) -> None:
