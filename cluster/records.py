@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import sys
+import time
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -16,6 +18,8 @@ from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 from cluster.files import CHECKSUM, DamagedFile, read_sealed
 
+LATE_S = (0.0, 0.1, 0.5, 1.0)
+"""How long a name that another node has made is waited for."""
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -44,6 +48,24 @@ def read_as(cls: type[T], path: Path, remedy: str) -> T | None:
         return known_part(cls, told)
     except ValueError as error:
         raise DamagedFile(path, str(error), remedy) from None
+
+
+def awaited(read: Callable[[], T | None], folder: Path) -> T | None:
+    """What is read of a file that must be there; None if it is not.
+
+    Another node may have made it, whose new names come late here: its folder is listed anew and the file looked for
+    again, a few times.
+
+    Args:
+        read: gives None where there is no file.
+        folder: of the file.
+    """
+    for wait_s in LATE_S:
+        if (found := read()) is not None:
+            return found
+        time.sleep(wait_s)
+        os.listdir(folder)
+    return read()
 
 
 def typed(cls: type[T], value: Any) -> T:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import functools
 import gc
 import io
 import multiprocessing
@@ -19,10 +20,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import traceback
 from collections.abc import Mapping, Sequence
-from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,7 +31,14 @@ ROOT = Path(__file__).parents[1]
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "ROOM_FOR_ENVIRONMENTS": " " * 8192}
 """Of the server, whatever a test has changed since."""
 _context = multiprocessing.get_context("forkserver")
-_starting = threading.Lock()
+
+
+@functools.cache
+def _serve() -> None:
+    """Start the server, once: meanwhile another thread would find its environment to be this process's."""
+    with mock.patch.dict(os.environ, ENVIRON, clear=True):
+        _context.set_forkserver_preload([__name__, "tests.loaded"])
+        forkserver.ensure_running()
 
 
 class Python:
@@ -40,9 +46,7 @@ class Python:
 
     def __init__(self, *words: str | Path, cwd: Path, env: Mapping[str, str]) -> None:
         self._output = tempfile.NamedTemporaryFile()  # noqa: SIM115
-        with _starting, mock.patch.dict(os.environ, ENVIRON, clear=True):
-            _context.set_forkserver_preload([__name__, "tests.loaded"])
-            forkserver.ensure_running()
+        _serve()
         told = ([str(word) for word in words], dict(env), str(cwd), self._output.name)
         self._process = _context.Process(target=_begin, args=told, daemon=True)
         self._process.start()
@@ -110,7 +114,7 @@ class _Popen(subprocess.Popen):
         found = None if isinstance(args, str) else _python(args, told.get("env") or os.environ)
         if found:
             sys.stdout.flush()
-            told["preexec_fn"] = partial(_become, *found, tuple(told.get("pass_fds", ())))
+            told["preexec_fn"] = functools.partial(_become, *found, tuple(told.get("pass_fds", ())))
         super().__init__(args, *more, **told)
 
 

@@ -79,6 +79,7 @@ FILE_SIGNS = (
         r"\bDamagedFile: (?P<path>/.+?) is damaged: (?P<how>.+); (?P<remedy>[^\n]+)",
         "{path} is damaged: {how}",
         "{remedy}",
+        passing=True,
     ),
     log_pattern(
         "unsafe folder",

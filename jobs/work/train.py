@@ -14,6 +14,7 @@ from cluster.files import DamagedFile, sha256_of, sync_folder, sync_tree
 from cluster.full_disk import patience, with_room
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
+from cluster.records import awaited
 from cluster.run.run_folder import FOLDER, RunFolder
 from jobs.recipe.weights import check_signature
 from jobs.reliability.rate import Rate, rate_in
@@ -140,7 +141,9 @@ def _recorded(run: RunFolder) -> dict[str, Any]:
         return {"rule": "question", "files": None}
     told = run.read_data()
     if told is None and read_record(run.checkpoints):  # whose writing came after that of the other
-        raise DamagedFile(run.data, "it is missing", WITHOUT_DATA)
+        told = awaited(run.read_data, run.path)
+        if told is None:
+            raise DamagedFile(run.data, "it is missing", WITHOUT_DATA)
     return told or {"rule": "target", "files": None}
 
 
@@ -216,8 +219,8 @@ def _check_weights(config: RunConfig, parent: str | None, checkpoints: Checkpoin
 def _same_as_begun(run: RunFolder, model: LayAlign, tokenizers: Tokenizers, checkpoints: Checkpoints) -> None:
     """Refuse to go on with other models, libraries or tokens than those that the checkpoints were made with."""
     where, kind = f"the run whose checkpoints are in {checkpoints.folder}", model.backbones["decoder"].kind
-    begun = read_record(checkpoints.folder) if checkpoints.steps() else None
-    still = _still(model)
+    where_begun, still = checkpoints.folder, _still(model)
+    begun = awaited(lambda: read_record(where_begun), where_begun) if checkpoints.steps() else None
     if begun:
         compare(begun, model, tokenizers, where)
         if begun.still != still:

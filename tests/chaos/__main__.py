@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from cluster.profile.load import load_profile
@@ -66,7 +66,8 @@ def _campaign(args: argparse.Namespace, sandbox: Sandbox | None, parser: argpars
         return run_case(args.seed, number, base / f"case-{number}", world, references, sandbox)
 
     with ThreadPoolExecutor(1 if sandbox else args.at_once) as pool:
-        for last in filter(None, pool.map(one, _numbers(args, list(faults)))):
+        running = [pool.submit(one, number) for number in _numbers(args, list(faults))]
+        for last in filter(None, (done.result() for done in as_completed(running))):
             results.append(last)
             held = "; ".join(last.violations) or "held"
             print(f"{last.number} {last.fault}: {last.told}, {last.seconds:.0f} s: {held}", flush=True)

@@ -27,7 +27,8 @@ from tests.warm import ROOT, Python, running
 from tests.world import launch, write_recipe
 
 VARIANTS = {"LayAlign": None, "LLM": {"model.method": "llm"}}
-REFUSED = re.compile(r"(/\S+?)[:,;]? is damaged")
+REFUSED = re.compile(r"(/\S+?)[:,;]? is damaged(?!: it is missing)")
+"""Files that are to be deleted, as is said of them."""
 TRACEBACK = "Traceback (most recent"
 RUNS_AGAIN = 5
 """The same command brings a grid to its end within so many starts."""
