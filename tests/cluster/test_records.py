@@ -14,6 +14,7 @@ import os
 import random
 import subprocess
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,11 +24,11 @@ from typing import Any
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.files import CHECKSUM, DamagedFile, write_record
+from cluster.files import CHECKSUM, DamagedFile, read_record, write_record
 from cluster.hub.cache import Pin, lock_path, read_pin, write_pin
 from cluster.launch.submit import CALL, CHECK_CALL
 from cluster.profile.resources import Resources
-from cluster.records import read_as, typed
+from cluster.records import awaited, read_as, typed
 from cluster.run import lease as leases
 from cluster.run.grid_folder import GridFolder, read_work_list
 from cluster.run.lease import Lease
@@ -285,6 +286,15 @@ def main() -> None:
             every = flips(data, list(range(8 * len(data))))
             counts = Counter(outcome(kind, right, content) for content in every)
             print(f"{name}: {8 * len(data)} bits, {dict(counts)}", flush=True)
+
+
+def test_a_name_that_comes_late_is_waited_for_and_one_that_never_comes_is_none(tmp_path):
+    path = tmp_path / "data.json"
+    comes = threading.Timer(0.2, write_record, (path, {"a": 1}))
+    comes.start()
+    assert awaited(lambda: read_record(path), tmp_path) == {"a": 1}
+    comes.join()
+    assert awaited(lambda: read_record(tmp_path / "none.json"), tmp_path) is None
 
 
 if __name__ == "__main__":

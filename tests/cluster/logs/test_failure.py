@@ -32,6 +32,7 @@ def run(tmp_path):
         ),
         'SafetensorError: IoError(Os { code: 28, kind: StorageFull, message: "No space left on device" })',
         "run x: folder /scratch/x cannot be written: Disk quota exceeded; choose another place with --runs FOLDER",
+        "DamagedFile: /runs/m-s2-1/data.json is damaged: it is missing; put it back from a copy, or give --force",
         "ConnectionError: Couldn't reach 'wiki' on the Hub (LocalEntryNotFoundError)",
         "HTTPError: 503 Server Error: Service Unavailable for url: https://huggingface.co/x",
         "HTTPError: 429 Client Error: Too Many Requests for url",
