@@ -101,6 +101,9 @@ class DataConfig:
     """Share of a language's source, prompt or target tokens that may be unknown to the tokenizer that made them."""
     limit: int | None = None
     """First rows of each language that are used; None is all."""
+    deduplicate: Literal["none", "source", "pairs"] = field(default="none", metadata=LATER)
+    """Leave out rows that repeat an earlier row of their language letter by letter: its source, or source and target
+    (`pairs`); what is left out counts towards no limit."""
     dev: int = 0
     """Examples set aside for the dev loss at least, in whole groups of one question: of the same source, of the same
     `group` in the file or else of the same target, as parallel translations have. A target that many questions share

@@ -20,9 +20,10 @@ from pathlib import Path
 from layalign.config import DataConfig
 from layalign.data.faults import Fault, Faults
 from layalign.data.files import count_lines, is_list, objects
+from layalign.data.left_out import LeftOut
 from layalign.data.parallel import check_lengths
 from layalign.data.rows import Row
-from layalign.data.sources import READERS, asked_languages, object_row, read, seen, unusable
+from layalign.data.sources import READERS, asked_languages, object_row, seen, unusable, used_rows
 
 WHOLE = 2 << 20
 """Bytes of a data set that is read as in a training."""
@@ -46,10 +47,13 @@ class DataCheck:
     """Rows that would be used, by the code of their language, where they are counted."""
     passed_over: int = 0
     """Rows that are blank on both sides."""
+    repeated: int = 0
+    """Rows that `data.deduplicate` leaves out, where they are counted."""
 
     def __str__(self) -> str:
         blank = f", and {self.passed_over:,} blank on both sides" if self.passed_over else ""
-        return ", ".join(f"{code} {count:,}" for code, count in self.rows.items()) + blank
+        again = f", and {self.repeated:,} repeated and left out" if self.repeated else ""
+        return ", ".join(f"{code} {count:,}" for code, count in self.rows.items()) + blank + again
 
 
 def check_data(data: DataConfig, folder: Path | None) -> DataCheck:
@@ -72,6 +76,7 @@ def check_data(data: DataConfig, folder: Path | None) -> DataCheck:
         tuple(dict.fromkeys(obstacle for check in found for obstacle in check.obstacles)),
         {code: count for check in found for code, count in check.rows.items()},
         sum(check.passed_over for check in found),
+        sum(check.repeated for check in found),
     )
 
 
@@ -107,16 +112,16 @@ def _looked(
 
 
 def _read(data: DataConfig, folder: Path | None) -> DataCheck:
-    blank: dict[str, int] = {}
-    rows = Counter(example.language for example in read(data, folder, False, blank))
-    return DataCheck((), rows, sum(blank.values()))
+    left_out = LeftOut()
+    rows = Counter(row.language.code for row, _ in used_rows(data, folder, left_out))
+    return DataCheck((), rows, left_out.blank.total(), left_out.repeated.total())
 
 
 def _twins(data: DataConfig, files: tuple[Path, Path]) -> DataCheck:
     (count, no_source), (other, no_target) = (_scan(path) for path in files)
     check_lengths(files, (count, other))
     blank = no_source & no_target
-    last = count if data.limit is None else min(count, data.limit + len(blank))
+    last = count if data.limit is None or data.deduplicate != "none" else min(count, data.limit + len(blank))
     faults = Faults()
     for line in sorted(no_source ^ no_target):
         if line <= last:
@@ -138,7 +143,7 @@ def _table(data: DataConfig, folder: Path | None, path: Path) -> DataCheck:
     raw, count = path.read_bytes(), count_lines(path)
     if raw.count(b"\t") % count or raw.count(b"\t") < count or _ODD.search(b"\n" + raw + b"\n"):
         return _read(data, folder)
-    next(read(dataclasses.replace(data, limit=1), folder, False))
+    next(used_rows(dataclasses.replace(data, limit=1), folder, LeftOut()))
     return _counted(data, path, count, 0)
 
 
@@ -147,6 +152,8 @@ def _counted(data: DataConfig, path: Path, count: int, blank: int) -> DataCheck:
     if not count:
         name = asked_languages(data)[0].name
         raise ValueError(f"{path} has no rows for {name}; take them off data.languages")
+    if data.deduplicate != "none":  # how many rows are left, nobody knows who has not read them
+        return DataCheck((), {}, blank)
     used = count if data.limit is None else min(count, data.limit)
     return DataCheck((), {data.languages[0]: used}, blank)
 

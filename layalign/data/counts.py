@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from layalign.config import DataConfig
+from layalign.data.left_out import LeftOut
 from layalign.languages import language
 
 Kind = Literal["source", "prompt", "target"]
@@ -46,6 +47,12 @@ class Counts:
     target: dict[str, Tally] = field(default_factory=dict)
     passed_over: dict[str, int] = field(default_factory=dict)
     """Rows that are blank on both sides, by the name of their file."""
+    repeated: dict[str, int] = field(default_factory=dict)
+    """Rows that `data.deduplicate` took out, by the code of their language."""
+
+    def take(self, left_out: LeftOut) -> None:
+        """Take over what a reader has left out."""
+        self.passed_over, self.repeated = left_out.blank_by_file, dict(left_out.repeated)
 
     def of(self, kind: Kind) -> dict[str, Tally]:
         """The tallies of one kind."""
@@ -82,13 +89,15 @@ class Counts:
     def from_dict(cls, told: Mapping[str, Any]) -> Counts:
         """What `to_dict` told."""
         kinds = {kind: {code: Tally(**tally) for code, tally in told[kind].items()} for kind in KINDS}
-        return cls(**kinds, passed_over=dict(told["passed_over"]))
+        return cls(**kinds, passed_over=dict(told["passed_over"]), repeated=dict(told.get("repeated", {})))
 
     def told(self) -> list[str]:
         """Lines about what a user should know, none where all is whole."""
         lines = []
         if self.passed_over:
             lines.append(f"blank on both sides and passed over: {_listed(self.passed_over)}")
+        if self.repeated:
+            lines.append(f"repeated and left out (data.deduplicate): {_listed(self.repeated)}")
         for kind in KINDS:
             tallies = self.of(kind)
             cut = {code: f"{tally.cut} of {tally.texts}" for code, tally in tallies.items() if tally.cut}

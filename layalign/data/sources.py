@@ -19,24 +19,25 @@
 
 The encoder reads the source, the LLM learns the target, which is English in the paper. `limit` takes the
 first rows of each language in the order of the file; rows of languages not asked for are passed over, and so
-are those that are blank on both sides. All rows that cannot be used are told at once.
+are those that are blank on both sides and, where `deduplicate` says so, those that repeat an earlier row of their
+language letter by letter: they count towards no limit. All rows that cannot be used are told at once.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from unicodedata import normalize
 
 from layalign.config import DataConfig
-from layalign.data.faults import Fault, Faults
+from layalign.data.example import Example, example_of
+from layalign.data.faults import Fault
 from layalign.data.files import checksum, listing, locate, objects, one_file
 from layalign.data.hub import hub_files, hub_rows, snapshot
+from layalign.data.left_out import LeftOut
 from layalign.data.parallel import lego_twins, pair_twins, twin_rows
+from layalign.data.repeats import Seen
 from layalign.data.rows import Blank, Fields, Found, Row, named_row
 from layalign.data.tsv import tsv_rows
 from layalign.languages import Language, find, language
@@ -44,28 +45,6 @@ from layalign.prompts import math_prompt, translation_prompt
 
 _BLANK = re.compile(r"[\s\u00ad\u200b-\u200f\u2060\ufeff]*")
 """Spaces, and what has no width."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One pair to learn from."""
-
-    source: str
-    """What the encoder reads."""
-    target: str
-    """What the LLM learns to answer."""
-    prompt: str | None
-    """What the LLM reads as text; None where the bridge is all that it gets."""
-    language: str
-    """Code of the source's language."""
-    group: str
-    """Hash of the group that the file says the row is in, else of the target."""
-    question: str
-    """Hash of the source, whichever way its accents are written."""
-    answer: str
-    """Hash of the target."""
-    place: int
-    """Which row of its language it is, counted from 1 in the order of the file."""
 
 
 class Reader(NamedTuple):
@@ -81,26 +60,42 @@ class Reader(NamedTuple):
 
 
 def read(
-    data: DataConfig, folder: Path | None, text: bool, passed_over: dict[str, int] | None = None
+    data: DataConfig, folder: Path | None, text: bool, left_out: LeftOut | None = None
 ) -> Iterator[Example]:
     """The examples of a data set, language by language or in the order of the file.
 
     Args:
-        data: layout, place, languages and limit.
+        data: layout, place, languages, limit, and whether repeated rows are left out.
         folder: the data folder that a relative path is below.
         text: whether the LLM reads the prompt as text too.
-        passed_over: is told how many rows of each file are blank on both sides.
+        left_out: is told what is not used.
 
     Raises:
         ValueError: a missing file, an unknown language, a language without rows; after the last row, and with no
             example after the first of them, all rows that are malformed or blank on one side.
     """
+    told = left_out or LeftOut()
+    prompt = prompt_of(data) if text else None
+    for row, place in used_rows(data, folder, told):
+        if not told.faults.count:
+            yield example_of(row, prompt, place)
+
+
+def used_rows(data: DataConfig, folder: Path | None, left_out: LeftOut) -> Iterator[tuple[Row, int]]:
+    """The rows of a data set that are whole and wanted, each with its place in its language, counted from 1.
+
+    Args:
+        data: as in `read`.
+        folder: the data folder.
+        left_out: is told what is not used.
+
+    Raises:
+        ValueError: as `read`, after the last row.
+    """
     reader, languages = READERS[data.reader], asked_languages(data)
-    place, faults = reader.place(data, folder), Faults()
-    prompt = PROMPTS.get(data.prompt or "", reader.prompt) if text else None
+    place, faults, known = reader.place(data, folder), left_out.faults, Seen()
     used = {entry.code: 0 for entry in languages}
     places = dict(used)
-    blank = passed_over if passed_over is not None else {}
     for row in reader.rows(place, data, languages):
         if isinstance(row, Fault):
             faults.add(row)
@@ -111,17 +106,23 @@ def read(
         if code:
             places[code] += 1
         if isinstance(row, Blank) or not (seen(row.source) or seen(row.target)):
-            blank[row.path.name] = blank.get(row.path.name, 0) + 1
+            left_out.add_blank(row)
         elif bad := unusable(row):
             faults.add(bad)
+        elif known.repeats(data.deduplicate, row.language.code, row.source, row.target):
+            left_out.repeated[row.language.code] += 1
         else:
             used[row.language.code] += 1
-            if not faults.count:
-                yield _example(row, prompt, places[row.language.code])
+            yield row, places[row.language.code]
     faults.check()
     missing = [entry.name for entry in languages if not used[entry.code]]
     if missing:
         raise ValueError(f"{place} has no rows for {', '.join(missing)}; take them off data.languages")
+
+
+def prompt_of(data: DataConfig) -> Callable[[Row], str]:
+    """What makes the LLM's text of a row that brings none."""
+    return PROMPTS.get(data.prompt or "", READERS[data.reader].prompt)
 
 
 def checksums(data: DataConfig, folder: Path | None) -> list[str]:
@@ -168,25 +169,6 @@ def unusable(row: Row) -> Fault | None:
         if more and any("\ud800" <= letter <= "\udfff" for letter in more):
             return Fault(row.path, row.line, f"half a character in the {word}", "text is valid Unicode")
     return None
-
-
-def _example(row: Row, prompt: Callable[[Row], str] | None, place: int) -> Example:
-    answer = _hash(row.target)
-    return Example(
-        source=row.source,
-        target=row.target,
-        prompt=(row.prompt or prompt(row)) if prompt else None,
-        language=row.language.code,
-        group=_hash(row.group) if row.group else answer,
-        question=_hash(normalize("NFC", row.source)),
-        answer=answer,
-        place=place,
-    )
-
-
-def _hash(text: str) -> str:
-    """Equal for texts that differ in nothing but spaces."""
-    return hashlib.blake2b(" ".join(text.split()).encode(), digest_size=8).hexdigest()
 
 
 def _locate(data: DataConfig, folder: Path | None) -> Path:

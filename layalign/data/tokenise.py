@@ -25,8 +25,10 @@ from transformers import PreTrainedTokenizerBase
 from layalign.config import PROMPT_TOKENS, DataConfig
 from layalign.data import sums
 from layalign.data.counts import Counts, Kind
+from layalign.data.example import Example
 from layalign.data.files import writing
-from layalign.data.sources import Example, checksums, read
+from layalign.data.left_out import LeftOut
+from layalign.data.sources import checksums, read
 from layalign.data.unknown import count_unknown
 from layalign.languages import Language, language
 
@@ -101,9 +103,9 @@ def prepare(
     if told := sums.fault(done, sealed=True):
         print(f"the tokens in {done} are damaged ({told}): they are made anew", flush=True)
     if told or not done.exists():
-        counts = Counts()
-        examples = read(data, folder, text, counts.passed_over)
-        _write(done, _columns(examples, data, encoder_tokenizer, decoder_tokenizer, counts), counts)
+        counts, left_out = Counts(), LeftOut()
+        examples = read(data, folder, text, left_out)
+        _write(done, _columns(examples, data, encoder_tokenizer, decoder_tokenizer, counts), counts, left_out)
     dataset = datasets.Dataset.from_file(str(done / "tokens.arrow"))
     return Tokenised(dataset, Counts.from_dict(json.loads((done / "counts.json").read_text())), files)
 
@@ -259,10 +261,10 @@ def _columns(
         }
 
 
-def _write(done: Path, columns: Iterator[dict[str, list[Any]]], counts: Counts) -> None:
+def _write(done: Path, columns: Iterator[dict[str, list[Any]]], counts: Counts, left_out: LeftOut) -> None:
     """Tokens and counts in a folder that appears whole or not at all; whoever is first wins.
 
-    `counts` is complete once all columns are drawn.
+    `counts` and `left_out` are complete once all columns are drawn.
     """
     unfinished = done.with_name(f".{done.name}.{uuid4().hex}")
     unfinished.mkdir(parents=True)
@@ -274,6 +276,7 @@ def _write(done: Path, columns: Iterator[dict[str, list[Any]]], counts: Counts) 
             ):
                 for chunk in columns:
                     stream.write_batch(pyarrow.record_batch(chunk, schema=SCHEMA))
+            counts.take(left_out)
             (unfinished / "counts.json").write_text(json.dumps(counts.to_dict()))
         sums.seal(unfinished)
         sums.place(unfinished, done)
@@ -299,6 +302,8 @@ def _fingerprint(
     told["max_prompt"], told["files"] = data.max_prompt or PROMPT_TOKENS, files
     told["tokenizers"] = [_identity(encoder_tokenizer), _identity(decoder_tokenizer)]
     told["text"], told["version"] = text, VERSION
+    if data.deduplicate == "none":  # tokens of before there was a choice are these
+        del told["deduplicate"]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 

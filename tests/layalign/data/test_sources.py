@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import io
 import json
@@ -9,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from layalign.config import DataConfig
+from layalign.data.left_out import LeftOut
 from layalign.data.sources import checksums, read
 from layalign.prompts import math_prompt, translation_prompt
 
@@ -151,10 +153,51 @@ def test_empty_lines_name_file_line_and_side(lego):
 def test_rows_that_are_blank_on_both_sides_are_passed_over_and_counted(lego):
     write(lego / "en-sw/train_100k.sw", "moja", " ", "", "\u200b\ufeff", "tano")
     write(lego / "en-sw/train_100k.en", "one", "\u00a0", "", "", "five")
-    blank = {}
-    examples = list(read(config("lego", lego), None, False, blank))
+    left_out = LeftOut()
+    examples = list(read(config("lego", lego), None, False, left_out))
     assert [(example.source, example.target) for example in examples] == [("moja", "one"), ("tano", "five")]
-    assert blank == {"train_100k.sw": 3}
+    assert left_out.blank_by_file == {"train_100k.sw": 3}
+    assert left_out.blank_by_language == {"sw": 3}
+
+
+@pytest.mark.parametrize(
+    ("deduplicate", "kept", "repeated"),
+    [
+        ("none", ["1 one", "1 one", "1 uno", "2 one", "1  one"], {}),
+        ("source", ["1 one", "2 one", "1  one"], {"sw": 2}),
+        ("pairs", ["1 one", "1 uno", "2 one", "1  one"], {"sw": 1}),
+    ],
+)
+@pytest.mark.parametrize("reader", ["lego", "pairs", "tsv", "jsonl", "math"])
+def test_repeated_rows_are_left_out_and_counted(tmp_path, reader, deduplicate, kept, repeated):
+    rows = [("1", "one"), ("1", "one"), ("1", "uno"), ("2", "one"), ("1 ", "one")]
+    place, left_out = put(tmp_path, reader, rows), LeftOut()
+    data = config(reader, place, deduplicate=deduplicate)
+    examples = list(read(data, None, False, left_out))
+    assert [f"{example.source} {example.target}" for example in examples] == kept
+    assert left_out.repeated == repeated
+    first = list(read(dataclasses.replace(data, limit=2), None, False))
+    assert first == examples[:2], "what is left out counts towards no limit"
+
+
+def put(folder, reader, rows):
+    """Rows of Swahili as a reader wants them."""
+    if reader in ("lego", "pairs"):
+        place = folder / "en-sw" if reader == "lego" else folder
+        write(place / "train.sw", *(source for source, _ in rows))
+        write(place / "train.en", *(target for _, target in rows))
+        return folder
+    if reader == "tsv":
+        write(folder / "sw.tsv", *("\t".join(row) for row in rows))
+        return folder
+    names = {"jsonl": ("src", "tgt", "language"), "math": ("query", "response", "lang")}[reader]
+    return write(folder / "rows.json", *(dict(zip(names, (*row, "sw"))) for row in rows))
+
+
+def test_a_row_is_repeated_in_its_own_language_alone(tmp_path):
+    rows = [{"src": "a", "tgt": "x", "language": code} for code in ("sw", "yo", "sw")]
+    data = config("jsonl", write(tmp_path / "rows.jsonl", *rows), "sw", "yo", deduplicate="source")
+    assert pairs(data) == [("sw", "a", "x"), ("yo", "a", "x")]
 
 
 def test_all_bad_rows_are_told_at_once_and_none_is_used(lego):

@@ -319,6 +319,7 @@ def test_two_processes_at_once_leave_one_whole_cache(folder, encoder, decoder):
         "prompt",
         "target",
         "passed_over",
+        "repeated",
     }
     assert len(prepared(folder, encoder, decoder).dataset) == 3
 
