@@ -27,6 +27,7 @@ from layalign.bounds import check
 from layalign.languages import declarations, declare, languages_of
 from layalign.methods import LATER, Aligner, Bridge, Compat, Gate, Lora, Train, bridge_of
 from layalign.strict import build, merge, nested, plain, read_mapping, read_yaml
+from layalign.training_sets import SET, overlaid
 
 Layers = Literal["all", "last", "mean", "softmax", "token_softmax"] | tuple[int, ...]
 BRIDGE_WEIGHTS = "bridge.safetensors"
@@ -80,7 +81,10 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """What a stage reads, below the data folder (`--data` or `$LAYALIGN_DATA`)."""
+    """What a stage reads, below the data folder (`--data` or `$LAYALIGN_DATA`).
+
+    In a recipe `set: NAME` stands for the keys of a training set's page (`python launch.py data list`).
+    """
 
     reader: Literal["lego", "pairs", "tsv", "jsonl", "math", "hub"]
     """Layout of the files; `layalign.data.sources` describes each."""
@@ -327,9 +331,9 @@ def resolve(recipe: Mapping[str, Any], stage: int, overrides: Iterable[str] = ()
             f"there is no stage {stage} in the recipe; the stages are {_listed(stages_of(recipe)[-1])}"
         )
     last = common.get("last_stage", 2) if "stage" in common else stages_of(recipe)[-1]
-    merged = merge(common, (recipe.get("stages") or {}).get(stage) or {})
-    merged = merge(merged, {"stage": stage, "last_stage": last})
-    for override in overrides:
+    own = (recipe.get("stages") or {}).get(stage) or {}
+    merged = merge(overlaid(overlaid({}, common), own), {"stage": stage, "last_stage": last})
+    for override in sorted(overrides, key=names_no_set):  # what is read comes before its single keys
         key, value = parse_override(override)
         keys = key.split(".")
         if key in ("stage", "last_stage"):
@@ -344,7 +348,7 @@ def resolve(recipe: Mapping[str, Any], stage: int, overrides: Iterable[str] = ()
             if int(keys[1]) != stage:
                 continue
             keys = keys[2:]
-        merged = merge(merged, nested(keys, value))
+        merged = overlaid(merged, nested(keys, value))
     return RunConfig.from_dict(merged)
 
 
@@ -352,6 +356,11 @@ def _listed(last: int) -> str:
     """`1, 2 and 3`."""
     *rest, end = map(str, range(1, last + 1))
     return f"{', '.join(rest)} and {end}" if rest else end
+
+
+def names_no_set(override: str) -> bool:
+    """Whether an override is none of those that name a training set."""
+    return not override.partition("=")[0].strip().endswith(f"data.{SET}")
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -67,6 +67,7 @@ GROUND = {
         "prompts",
         "strict",
         "tabular",
+        "training_sets",
     },
     "cluster": {
         "commands",

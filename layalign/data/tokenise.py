@@ -29,6 +29,7 @@ from layalign.data.example import Example
 from layalign.data.files import writing
 from layalign.data.left_out import LeftOut
 from layalign.data.sources import checksums, read
+from layalign.data.text import Text
 from layalign.data.unknown import count_unknown
 from layalign.languages import Language, language
 
@@ -47,6 +48,8 @@ SCHEMA = pyarrow.schema(
         ("place", pyarrow.int32()),
     ]
 )
+LATER_KEYS = {"deduplicate": "none", "declares": None}
+"""Keys of the config that came later, with the values that tokens of before have: those are found again."""
 PROBE = "Tom has 5 pens. পাঁচ ห้า tano 五個 fünf пять ñ é"
 
 
@@ -208,6 +211,24 @@ def count_questions(
     return counts
 
 
+def count_texts(
+    counts: Counts,
+    texts: Sequence[Text],
+    data: DataConfig,
+    encoder_tokenizer: Tokenizer,
+    decoder_tokenizer: Tokenizer,
+) -> None:
+    """Count what becomes of rows of a training set or items of a benchmark, by the rule of training. Raises as
+    `encode_sources`."""
+    codes = [text.language for text in texts]
+    _count_sources(counts, [text.source for text in texts], codes, data, encoder_tokenizer)
+    asked = [text for text in texts if text.prompt is not None]
+    prompts, spoken = [text.prompt or "" for text in asked], [text.language for text in asked]
+    _count_texts(counts, "prompt", prompts, spoken, data.max_prompt or PROMPT_TOKENS, decoder_tokenizer)
+    answers = [text.target for text in texts]
+    _count_texts(counts, "target", answers, codes, data.max_target - 1, decoder_tokenizer)
+
+
 def _count_sources(
     counts: Counts, texts: Sequence[str], codes: Sequence[str], data: DataConfig, tokenizer: Tokenizer
 ) -> list[Ids]:
@@ -302,8 +323,9 @@ def _fingerprint(
     told["max_prompt"], told["files"] = data.max_prompt or PROMPT_TOKENS, files
     told["tokenizers"] = [_identity(encoder_tokenizer), _identity(decoder_tokenizer)]
     told["text"], told["version"] = text, VERSION
-    if data.deduplicate == "none":  # tokens of before there was a choice are these
-        del told["deduplicate"]
+    for key, before in LATER_KEYS.items():
+        if told.get(key) == before:
+            told.pop(key, None)
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 

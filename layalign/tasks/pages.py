@@ -15,6 +15,8 @@ from layalign.languages import FILE as LANGUAGES
 from layalign.languages import declare, languages_of
 from layalign.strict import nearest, read_mapping
 from layalign.tasks.benchmark import Benchmark, benchmark_of
+from layalign.tasks.training import training_set_of
+from layalign.training_sets import SETS
 
 FOLDER = Path(__file__).parent
 NAME = "a page's name is letters, digits, - and _"
@@ -137,7 +139,16 @@ def _benchmark(page: Page) -> None:
     BENCHMARKS[page.name] = benchmark_of(page.name, page.values)
 
 
-KINDS: Mapping[str, Callable[[Page], None]] = {"languages": _languages, "benchmark": _benchmark}
+def _training(page: Page) -> None:
+    _declare(page, "declares")
+    SETS[page.name] = training_set_of(page.name, page.values)
+
+
+KINDS: Mapping[str, Callable[[Page], None]] = {
+    "languages": _languages,
+    "benchmark": _benchmark,
+    "training": _training,
+}
 """What is done with a page of each kind."""
 
 for _path in sorted(_listed(FOLDER), key=lambda path: (*(path.stem != name for name in FIRST), path.stem)):

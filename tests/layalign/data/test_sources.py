@@ -294,6 +294,16 @@ def test_zero_bytes_and_double_keys_are_no_text(tmp_path):
     fails(config("pairs", tmp_path), "train.sw:1: a zero byte in the source")
 
 
+def test_one_zero_byte_at_the_end_of_a_line_is_no_part_of_a_sentence(lego):
+    write(lego / "en-sw/train_100k.sw", "moja\0", "mbili")
+    write(lego / "en-sw/train_100k.en", "one", "two\0")
+    assert pairs(config("lego", lego)) == [("sw", "moja", "one"), ("sw", "mbili", "two")]
+    write(lego / "en-sw/train_100k.en", "one", "two\0\0")
+    fails(config("lego", lego), "train_100k.en:2: a zero byte in the target")
+    write(lego / "en-sw/train_100k.en", "one", "\0")
+    fails(config("lego", lego), "train_100k.en:2: empty target")
+
+
 def test_a_tsv_without_a_header_keeps_its_first_row(tmp_path):
     write(tmp_path / "fr.tsv", "question\tquestion", '"Oui"\t"Yes"', "a\tb")
     read_back = [("question", "question"), ('"Oui"', '"Yes"'), ("a", "b")]
