@@ -46,6 +46,7 @@ ROOMS = [
     "jobs/cell",
     "jobs/reliability",
     "jobs/recipe",
+    "jobs/data",
     "jobs/work",
     "jobs/board",
     "jobs/results",

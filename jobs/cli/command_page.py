@@ -88,7 +88,9 @@ def _documents() -> Iterator[str]:
 
 def _texts() -> Mapping[str, str]:
     """The docstrings of the fields of all documents."""
-    return field_texts(ROOT / "jobs/cli/documents.py", ROOT / "jobs/board/rows.py")
+    return field_texts(
+        *(ROOT / path for path in ("jobs/cli/documents.py", "jobs/board/rows.py", "jobs/data/report.py"))
+    )
 
 
 def _fields(cls: type, indent: str, texts: Mapping[str, str]) -> Iterable[str]:

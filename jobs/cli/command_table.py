@@ -216,6 +216,14 @@ COMMANDS = {
         "fetch a recipe's models and data sets; on a login node",
         ("--recipe math", "--grid encoders"),
     ),
+    "data": Command(
+        SET_UP,
+        "data_commands",
+        "DataRequest",
+        options.data_options,
+        "what data there is, what is in it, and whether a benchmark's questions are",
+        ("list", "check --recipe mini --stage 2"),
+    ),
     "sandbox": Command(
         SET_UP,
         "site_commands",

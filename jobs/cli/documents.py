@@ -15,6 +15,7 @@ from jobs.board.rows import GridLine, Row, Status
 from jobs.board.signs import Standing
 from jobs.cell.cell import Cell
 from jobs.cli.efficiency_document import EfficiencyDocument
+from jobs.data.report import DataReport, PageEntry
 from jobs.diagnosis.attempts import short_name
 from jobs.diagnosis.of_grid import OPEN, standing
 from jobs.diagnosis.why import diagnose
@@ -156,6 +157,18 @@ class DoctorDocument:
     findings: tuple[Checked, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class DataDocument:
+    """`data`."""
+
+    pages: tuple[PageEntry, ...]
+    """All of `data list`, the one of `data show`; none otherwise."""
+    broken: Mapping[str, str]
+    """What is wrong with pages that cannot be used, by their names."""
+    checks: tuple[DataReport, ...]
+    """Of `data check`; none otherwise."""
+
+
 DOCUMENTS = {
     "status": StatusDocument,
     "why": WhyDocument,
@@ -164,6 +177,7 @@ DOCUMENTS = {
     "results": ResultsDocument,
     "list": ListDocument,
     "doctor": DoctorDocument,
+    "data": DataDocument,
 }
 """By the command that has `--json`."""
 

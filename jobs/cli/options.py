@@ -11,6 +11,8 @@ KINDS = ("recipes", "grids", "models", "readers", "benchmarks", "languages", "cl
 """Of what there is."""
 INIT = ("recipe", "grid", "cluster")
 """Files that can be begun."""
+DATA = ("list", "show", "check", "fetch")
+"""What is done with pages of data."""
 SHELLS = ("bash", "zsh", "fish")
 SLURM = "Slurm"
 """Title of a group of options."""
@@ -360,6 +362,26 @@ def list_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", nargs="?", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
     _pages_option(parser)
     _runs_option(parser)
+    _json(parser)
+
+
+def data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=DATA, metavar="ACTION", help=", ".join(DATA))
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a page of data, as `data list` has them")
+    _cluster_options(parser)
+    parser.add_argument("--data", metavar="FOLDER", help="data folder (default: $LAYALIGN_DATA)")
+    _pages_option(parser)
+    parser.add_argument(
+        "--recipe", metavar="NAME|PATH", help="check: what a recipe reads, in tokens of its models"
+    )
+    parser.add_argument("--stage", choices=("1", "2"), help="check: of one stage alone (default: both)")
+    parser.add_argument(
+        "--against",
+        type=_commas,
+        metavar="A,B",
+        help="check: benchmarks whose questions are looked for (default: all whose files are there)",
+    )
+    parser.add_argument("--update", action="store_true", help="fetch: move on from the commit fetched before")
     _json(parser)
 
 

@@ -353,6 +353,42 @@ class ListRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DataRequest:
+    """List, show, check or fetch data."""
+
+    where: Where
+    action: Literal["list", "show", "check", "fetch"]
+    name: str | None = None
+    """Of a page."""
+    recipe: str | None = None
+    """Whose data are checked, or in whose models' tokens a page is."""
+    stage: Literal["1", "2"] | None = None
+    """None is both."""
+    against: tuple[str, ...] | None = None
+    """Benchmarks whose questions are looked for; None is all whose files are there."""
+    update: bool = False
+    """Move on from the commit that was fetched before."""
+    json: bool = False
+
+    def __post_init__(self) -> None:
+        _check_asked(self.against or ())
+        if self.action in ("show", "fetch") and not self.name:
+            raise ClusterError(f"data {self.action} what? name a page; `python launch.py data list` has them")
+        if self.action == "check" and not (self.name or self.recipe):
+            raise ClusterError("data check what? name a page, or give --recipe")
+        if self.action != "check" and (self.recipe or self.stage or self.against):
+            raise ClusterError(
+                f"--recipe, --stage and --against are of data check: leave them out of data {self.action}"
+            )
+        if self.stage and not self.recipe:
+            raise ClusterError("--stage is of a recipe: add --recipe")
+        if self.update and self.action != "fetch":
+            raise ClusterError("--update is of data fetch: leave it out")
+        if self.name and self.action == "list":
+            raise ClusterError(f"data list takes no name: data show {self.name} tells of one page")
+
+
+@dataclass(frozen=True, kw_only=True)
 class InitRequest:
     """Write a file to begin from."""
 

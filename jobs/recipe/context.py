@@ -49,6 +49,20 @@ class Where:
         pairs = (one.removeprefix(SECTION).partition("=") for one in self.split()[0])
         return {name.strip(): value for name, _, value in pairs}.get(key)
 
+    def data_folder(self) -> Path | None:
+        """The data folder, if one is named.
+
+        Raises:
+            ClusterError: there is no such folder.
+        """
+        given = self.data or os.environ.get("LAYALIGN_DATA")
+        data = Path(given).expanduser().absolute() if given else None
+        if data and not data.is_dir():
+            raise ClusterError(
+                f"data folder {data} does not exist; name another with --data or LAYALIGN_DATA"
+            )
+        return data
+
     def root(self) -> Path:
         """The folder of all runs; it need not exist.
 
@@ -174,14 +188,10 @@ def context_of(where: Where, how: How) -> Context:
         raise ClusterError(
             f"--script shows what sbatch gets, and {profile.name} has no queue: name a cluster by --cluster"
         )
-    given = where.data or os.environ.get("LAYALIGN_DATA")
-    data = Path(given).expanduser().absolute() if given else None
-    if data and not data.is_dir():
-        raise ClusterError(f"data folder {data} does not exist; name another with --data or LAYALIGN_DATA")
     return Context(
         profile=profile,
         runs=where.root_to_write(),
-        data=data,
+        data=where.data_folder(),
         data_named=where.data is not None,
         overrides=where.split()[1],
     )

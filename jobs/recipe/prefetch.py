@@ -111,7 +111,7 @@ def _convert(name: str, commit: str, profile: Profile, environ: dict[str, str]) 
         line = shlex.join(command)
         status = subprocess.run(command, cwd=ROOT, env=client.scrubbed(offline), check=False).returncode
     else:
-        words = _srun_words(["python", *told], profile, environ)
+        words = srun_words(["python", *told], profile, environ, "layalign-convert")
         line = client.line("srun", *words)
         status = client.show("srun", *words, environ=offline, cwd=ROOT)
     if status:
@@ -121,10 +121,10 @@ def _convert(name: str, commit: str, profile: Profile, environ: dict[str, str]) 
         )
 
 
-def _srun_words(command: list[str], profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
-    """What srun is told to run a command in the cluster's environment."""
+def srun_words(command: list[str], profile: SlurmProfile, environ: Mapping[str, str], job: str) -> list[str]:
+    """What srun is told to run a command in the cluster's environment; `job` is the name of the job."""
     kind = profile.hardware.kinds[0]
-    options = ["--nodes=1", "--ntasks=1", f"--time={CONVERT_MIN}", "--job-name=layalign-convert"]
+    options = ["--nodes=1", "--ntasks=1", f"--time={CONVERT_MIN}", f"--job-name={job}"]
     if profile.account:
         options.append(f"--account={profile.account}")
     if profile.hardware.memory:

@@ -19,7 +19,7 @@ from layalign.data.text import Text
 
 PIECE = 5
 """Letters of a piece."""
-NEAR = 0.7
+NEAR = 0.8
 """Share of pieces from which on texts are near."""
 LONG = 40
 """Pieces of a question that is looked for inside longer texts too."""

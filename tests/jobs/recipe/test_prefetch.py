@@ -15,7 +15,7 @@ import yaml
 from cluster.hub.cache import lock_path
 from cluster.profile.load import load_profile
 from jobs.recipe.plan import load_recipe, plan_run, training_obstacles
-from jobs.recipe.prefetch import _srun_words, absent, pins, wanted
+from jobs.recipe.prefetch import absent, pins, srun_words, wanted
 from layalign.config import resolve
 from tests.hub import Hub
 from tests.login import empty_recipe
@@ -269,7 +269,7 @@ def test_encoder_of_a_bf16_recipe_is_converted_once(hub, recipe, environ, tmp_pa
 
 def test_conversion_where_the_launcher_has_no_torch_is_a_job():
     profile = load_profile("narval", ["cluster.account=def-prof"])
-    command = _srun_words(["python", "-m", "x"], profile, {"HF_HOME": "/hf", "HF_TOKEN": TOKEN})
+    command = srun_words(["python", "-m", "x"], profile, {"HF_HOME": "/hf", "HF_TOKEN": TOKEN}, "x")
     assert command[0] == "--nodes=1"
     assert "--account=def-prof" in command
     assert "--mem=32000M" in command
@@ -277,9 +277,9 @@ def test_conversion_where_the_launcher_has_no_torch_is_a_job():
     assert lines[0].startswith("cd ")
     assert lines[-2:] == [". envs/narval.sh || exit 1", "python -m x"]
     assert TOKEN not in command[-1]
-    assert "--gpus-per-node=1" in _srun_words(["x"], load_profile("trillium"), {})
-    assert "--mem=16000M" in _srun_words(["x"], load_profile("sandbox"), {}), "no more than a node has"
-    assert "--mem=65536M" in _srun_words(["x"], load_profile("narval", ["cluster.mem=64G"]), {})
+    assert "--gpus-per-node=1" in srun_words(["x"], load_profile("trillium"), {}, "x")
+    assert "--mem=16000M" in srun_words(["x"], load_profile("sandbox"), {}, "x"), "no more than a node has"
+    assert "--mem=65536M" in srun_words(["x"], load_profile("narval", ["cluster.mem=64G"]), {}, "x")
 
 
 def test_no_connection_is_one_line(hub, recipe, environ):
