@@ -219,7 +219,7 @@ def test_a_recipe_may_name_a_set_and_its_own_keys_count_more(pages):
     assert resolve({**in_file, "training": {**recipe["training"], "lr": 1e-4}}, 1).data.path == "ours"
     with pytest.raises(ValueError, match="unknown training set 'our'; did you mean ours"):
         resolve(recipe, 1, ["data.set=our"])
-    with pytest.raises(ValueError, match="data.set is 3"):
+    with pytest.raises(ValueError, match="must be the name of a training set"):
         resolve(recipe, 1, ["data.set=3"])
 
 
