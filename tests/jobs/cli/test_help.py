@@ -25,6 +25,7 @@ ASK_SLURM = {"train", "evaluate", "pipeline", "ablate", "missing", "retry"}
 LONG = ("train --stage all", "evaluate", "pipeline --recipe mini", "demo")
 """Examples that train or answer: the README's, run by its own tests."""
 WITHOUT = {
+    "data check --recipe mini": (2, "is made when it is first used"),
     "train --stage 1 --cluster narval": (2, "not in the cache"),
     "pipeline --recipe math --cluster narval": (2, "needs the data folder"),
     "ablate --grid ablations --cluster narval": (2, "needs the data folder"),

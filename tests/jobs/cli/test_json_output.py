@@ -26,6 +26,7 @@ FROZEN = {
     "list": "listings",
     "doctor": "cluster findings",
     "efficiency": "uses advice",
+    "data": "pages broken checks",
 }
 """Keys that scripts may count on: never fewer."""
 
