@@ -89,7 +89,15 @@ def _documents() -> Iterator[str]:
 def _texts() -> Mapping[str, str]:
     """The docstrings of the fields of all documents."""
     return field_texts(
-        *(ROOT / path for path in ("jobs/cli/documents.py", "jobs/board/rows.py", "jobs/data/report.py"))
+        *(
+            ROOT / path
+            for path in (
+                "jobs/cli/documents.py",
+                "jobs/board/rows.py",
+                "jobs/data/report.py",
+                "jobs/recipe/checked.py",
+            )
+        )
     )
 
 

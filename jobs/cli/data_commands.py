@@ -33,6 +33,7 @@ from jobs.data.pages import (
 )
 from jobs.data.report import DataReport, PageEntry
 from jobs.data.show import show_page, show_pages, show_report
+from jobs.recipe.checked import keep_checked
 from jobs.recipe.context import profile_of
 from jobs.recipe.describe import refused
 from jobs.recipe.plan import load_recipe
@@ -159,7 +160,7 @@ def _of_set(name: str, folder: Path | None, against: Sequence[str]) -> DataRepor
 def _of_stage(name: str | None, config: RunConfig, folder: Path | None, against: Sequence[str]) -> DataReport:
     """What a stage reads, or a set in its place, in tokens of its models."""
     folder = data_of(config, folder)
-    return check_training(
+    report = check_training(
         name or f"{config.name}, stage {config.stage}",
         within_reach(config.reads, config.seed),
         folder,
@@ -168,6 +169,9 @@ def _of_stage(name: str | None, config: RunConfig, folder: Path | None, against:
         against=against,
         counts=SETS[name].counts if name else None,
     )
+    if report.files and not report.obstacles:
+        keep_checked(config, report.checked())
+    return report
 
 
 def _print(pages: tuple[PageEntry, ...] = (), checks: tuple[DataReport, ...] = ()) -> None:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from jobs.data.report import DataReport, FileState, Found, RowCounts, Shown, TokenCounts
+from jobs.data.report import DataReport, Found, RowCounts, Shown, TokenCounts
+from jobs.recipe.checked import FileState, files_of
 from layalign.config import DataConfig
 from layalign.data.counts import KINDS
-from layalign.data.files import checksum
 from layalign.data.left_out import LeftOut
 from layalign.data.lengths import Lengths
 from layalign.data.overlap import Questions
 from layalign.data.repeats import Repeats
-from layalign.data.sources import READERS, asked_languages
+from layalign.data.sources import asked_languages
 from layalign.data.survey import Survey, training_texts
 from layalign.data.text import Text
 from layalign.evaluation.benchmarks import Item, benchmark_file, find_benchmark, read_benchmark
@@ -75,7 +75,7 @@ def check_training(
         notes=tuple(notes),
         findings=(*_findings(rows), *(_other_counts(rows, counts or {}) if data.limit is None else ())),
         obstacles=tuple(obstacles),
-        files=_files(data, folder),
+        files=tuple(map(FileState.of, files_of(data, folder))),
     )
 
 
@@ -243,20 +243,6 @@ def _other_counts(rows: Sequence[RowCounts], counts: dict[str, int]) -> Iterator
         there = row.rows + row.left_out + row.blank
         if there != counts.get(row.language, there):
             yield f"{row.language} has {there:,} rows, the page says {counts[row.language]:,}"
-
-
-def _files(data: DataConfig, folder: Path | None) -> tuple[FileState, ...]:
-    """The files that are read, as they are now; none where some are missing."""
-    reader = READERS[data.reader]
-    try:
-        paths = reader.files(reader.place(data, folder), asked_languages(data))
-        facts = [(path, path.stat()) for path in paths]
-    except (ValueError, OSError):
-        return ()
-    return tuple(
-        FileState(path=str(path), size=told.st_size, mtime_ns=told.st_mtime_ns, sha256=checksum(path))
-        for path, told in facts
-    )
 
 
 def files_of_benchmark(name: str, folder: Path) -> dict[str, str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Literal
+
+from jobs.recipe.checked import Checked, FileState
+from layalign.data.counts import KINDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +88,6 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileState:
-    """A file that was read."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class DataReport:
     """What a check has found."""
 
@@ -126,6 +120,21 @@ class DataReport:
     def sound(self) -> bool:
         """Whether nothing stands in the way of a training, and no question of a benchmark is in it word for word."""
         return not self.obstacles and not any(row.same for row in self.rows)
+
+    def checked(self) -> Checked:
+        """What of it a dry run tells again."""
+        by_kind = {kind: [one for one in self.tokens if one.kind == kind] for kind in KINDS}
+        return Checked(
+            files=self.files,
+            unknown={
+                k: (sum(t.unknown for t in of), sum(t.tokens for t in of)) for k, of in by_kind.items() if of
+            },
+            cut={k: (sum(t.cut for t in of), sum(t.texts for t in of)) for k, of in by_kind.items() if of},
+            against=self.against,
+            same=sum(row.same for row in self.rows),
+            near=sum(row.near for row in self.rows),
+            time=time.time(),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

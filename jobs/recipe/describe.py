@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from cluster.errors import FAILED, MISTAKE, ClusterError
 from cluster.profile.load import SlurmProfile
+from jobs.recipe.checked import checked_before
 from jobs.recipe.context import Context
 from jobs.recipe.offer import Offer
 from jobs.recipe.plan import Plan, data_check
@@ -39,6 +40,8 @@ def describe(plan: Plan, context: Context, note: str) -> None:
     counted = str(data_check(config, context.data))
     if counted:
         rows["rows"] = counted
+    if checked := checked_before(config, context.data):
+        rows["checked"] = str(checked)
     if not isinstance(profile, SlurmProfile):
         rows["cluster"] = f"{profile.name}: processes {profile.tasks}, threads of each {profile.threads()}"
     print(f"stage {config.stage} of {config.name}")

@@ -253,3 +253,24 @@ def test_tokens_are_counted_in_those_of_a_recipes_models(world, recipe, tmp_path
         assert 0 < token["median"] <= token["p95"] <= token["longest"] <= token["limit"]
         assert token["cut"] == 0
         assert token["texts"] == 32
+
+
+def test_a_dry_run_tells_what_a_check_has_found(world, pages, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("LAYALIGN_CACHE", str(tmp_path / "cache"))
+    model = f"model: {{encoder: {world}/encoder, decoder: {world}/decoder, precision: fp32}}"
+    write(
+        tmp_path / "ours.yaml",
+        "{name: ours, gpus: 1, training: {lr: 1.0e-3},",
+        f" {model},",
+        " data: {set: ours, max_source: 90, max_target: 90, max_unknown: 1}}",
+    )
+    words = ["--recipe", str(tmp_path / "ours.yaml"), "--stage", "1", "--data", str(pages)]
+    dry = ["train", *words, "--runs", str(tmp_path / "runs"), "--dry-run"]
+    assert launch.main(dry) == 0
+    assert "checked" not in capsys.readouterr().out
+    assert launch.main(["data", "check", *words]) == 0
+    assert "tokens: source in those of" in capsys.readouterr().out
+    assert launch.main(dry) == 0
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if line.split()[0] == "checked"]
+    assert "unknown tokens: source" in told
+    assert told.endswith("0 rows hold a question of mgsm (sw), 1 nearly")
