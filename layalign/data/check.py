@@ -22,7 +22,7 @@ from layalign.data.faults import Fault, Faults
 from layalign.data.files import count_lines, is_list, objects
 from layalign.data.left_out import LeftOut
 from layalign.data.parallel import check_lengths
-from layalign.data.rows import Row
+from layalign.data.rows import LANGUAGE, Row
 from layalign.data.sources import READERS, asked_languages, object_row, seen, unusable, used_rows
 
 WHOLE = 2 << 20
@@ -69,7 +69,7 @@ def check_data(data: DataConfig, folder: Path | None) -> DataCheck:
         return DataCheck((str(error),))
     if data.reader == "hub":
         return DataCheck()
-    apart = data.reader in ("lego", "pairs", "tsv")
+    apart = data.reader in ("lego", "pairs", "tsv") or LANGUAGE in data.path
     parts = [(code,) for code in codes] if apart else [tuple(codes)]
     found = [_part(dataclasses.replace(data, languages=part), folder, WHOLE // len(parts)) for part in parts]
     return DataCheck(

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -42,6 +42,28 @@ def locate(path: str, folder: Path | None) -> Path:
     if not place.exists():
         raise ValueError(f"{place} does not exist; data.path is below --data or $LAYALIGN_DATA, or absolute")
     return place
+
+
+def named_by(place: Path, word: str, fits: Callable[[str], bool]) -> Path:
+    """The one path that a pattern stands for.
+
+    Args:
+        place: a path in which `word` stands for something, in one part or more.
+        word: that is replaced.
+        fits: whether it may stand for a text.
+
+    Raises:
+        ValueError: there is no such path, or more than one.
+    """
+    found = [Path(place.anchor)]
+    for part in place.parts[1:]:
+        if word in part:
+            pattern = re.compile(re.escape(part).replace(re.escape(word), "(.+)", 1))
+            inside = [path for folder in found if folder.is_dir() for path in listing(folder)]
+            found = [path for path in inside if (told := pattern.fullmatch(path.name)) and fits(told[1])]
+        else:
+            found = [folder / part for folder in found if (folder / part).exists()]
+    return one_file(found, place, "one path must be named so")
 
 
 def one_file(candidates: list[Path], folder: Path, rule: str) -> Path:

@@ -12,6 +12,7 @@
   field `sw` of an object `translation`, `answers.0` the first of a list) and, where present, `language` (name or
   code; may be left out where only one language is read), `prompt` (the LLM's text in place of the translation
   prompt) and `group` (what parallel translations share).
+  With `{language}` in its path, as in `mafand/en-{language}/train.json`, each language has a file of its own.
 - `math`: one file of `{query, response, lang}` (MultilingualMath: a list, `{"data": list}`, or an object per
   line); `lang` as `language` above. The prompt is the math prompt.
 - `hub`: a split (`train`, or `data.split`) of a hub data set that is in the cache, of its one configuration or
@@ -33,12 +34,12 @@ from typing import Any, NamedTuple
 from layalign.config import DataConfig
 from layalign.data.example import Example, example_of
 from layalign.data.faults import Fault
-from layalign.data.files import checksum, listing, locate, objects, one_file
+from layalign.data.files import checksum, listing, locate, named_by, objects, one_file
 from layalign.data.hub import hub_files, hub_rows, snapshot
 from layalign.data.left_out import LeftOut
 from layalign.data.parallel import lego_twins, pair_twins, twin_rows
 from layalign.data.repeats import Seen
-from layalign.data.rows import Blank, Fields, Found, Row, named_row
+from layalign.data.rows import LANGUAGE, Blank, Fields, Found, Row, named_row
 from layalign.data.tsv import tsv_rows
 from layalign.languages import Language, find, language
 from layalign.prompts import math_prompt, translation_prompt
@@ -176,6 +177,11 @@ def _locate(data: DataConfig, folder: Path | None) -> Path:
 
 
 def _file(data: DataConfig, folder: Path | None) -> Path:
+    """One file, or the pattern of one for each language."""
+    parts = Path(data.path).parts
+    first = next((at for at, part in enumerate(parts) if LANGUAGE in part), None)
+    if first is not None and data.reader == "jsonl":
+        return locate(str(Path(*parts[:first])), folder).joinpath(*parts[first:])
     place = locate(data.path, folder)
     if not place.is_file():
         raise ValueError(f"{place} is no file; data.path of reader {data.reader} is one file")
@@ -215,7 +221,21 @@ def _tsv_rows(place: Path, data: DataConfig, languages: list[Language]) -> Itera
 
 
 def _single(place: Path, languages: list[Language]) -> list[Path]:
-    return [place]
+    return [path for path, _ in _files_of_objects(place, languages)]
+
+
+def _files_of_objects(place: Path, languages: list[Language]) -> list[tuple[Path, list[Language]]]:
+    """Files of objects, each with the languages that its rows may have."""
+    if LANGUAGE not in str(place):
+        return [(place, languages)]
+
+    def path_of(entry: Language) -> Path:
+        try:
+            return named_by(place, LANGUAGE, lambda name: find(name) is entry)
+        except ValueError as error:
+            raise ValueError(f"{error}, for {entry.name} ({entry.code})") from None
+
+    return [(path_of(entry), [entry]) for entry in languages]
 
 
 def named_fields(data: DataConfig) -> Fields:
@@ -226,8 +246,9 @@ def named_fields(data: DataConfig) -> Fields:
 
 
 def _object_rows(path: Path, data: DataConfig, languages: list[Language]) -> Iterator[Found]:
-    for line, record in objects(path):
-        yield object_row(path, line, record, data, languages)
+    for file, spoken in _files_of_objects(path, languages):
+        for line, record in objects(file):
+            yield object_row(file, line, record, data, spoken)
 
 
 def object_row(

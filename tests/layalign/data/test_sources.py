@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from layalign.config import DataConfig
+from layalign.data.check import check_data
 from layalign.data.left_out import LeftOut
 from layalign.data.sources import checksums, read
 from layalign.prompts import math_prompt, translation_prompt
@@ -192,6 +193,26 @@ def put(folder, reader, rows):
         return folder
     names = {"jsonl": ("src", "tgt", "language"), "math": ("query", "response", "lang")}[reader]
     return write(folder / "rows.json", *(dict(zip(names, (*row, "sw"))) for row in rows))
+
+
+def test_each_language_may_have_a_file_of_objects_as_mafand(tmp_path):
+    for code, word in (("hau", "daya"), ("yor", "ọkan")):
+        row = {"translation": {"en": "one", code: word}}
+        write(tmp_path / f"mafand/en-{code}/train.json", row)
+    write(tmp_path / "mafand/fr-wol/train.json", {"translation": {"fr": "un", "wol": "benn"}})
+    fields = {"columns": ("translation.{language}", "translation.en")}
+    data = config("jsonl", tmp_path / "mafand/en-{language}/train.json", "ha", "yo", **fields)
+    assert pairs(data) == [("ha", "daya", "one"), ("yo", "ọkan", "one")]
+    assert len(checksums(data, None)) == 2
+    assert check_data(data, None).rows == {"ha": 1, "yo": 1}
+    relative = dataclasses.replace(data, path="mafand/en-{language}/train.json")
+    assert len(list(read(relative, tmp_path, False))) == 2
+    fails(
+        dataclasses.replace(data, languages=("ha", "wo")), "en-{language}/train.json: one path", "Wolof (wo)"
+    )
+    write(tmp_path / "mafand/en-ha/train.json", {"translation": {"en": "one", "ha": "daya"}})
+    fails(data, "found train.json, train.json, for Hausa")
+    fails(dataclasses.replace(data, path=str(tmp_path / "none/en-{language}.json")), "none does not exist")
 
 
 def test_a_row_is_repeated_in_its_own_language_alone(tmp_path):
