@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -130,7 +130,8 @@ def _converter(kind: Any) -> Converter:
     if kind is Any:
         return lambda value, key: value
     if origin in (Union, types.UnionType):
-        inner = _converter(next(arg for arg in args if arg is not type(None)))
+        several = [_converter(arg) for arg in args if arg is not type(None)]
+        inner = several[0] if len(several) == 1 else functools.partial(_any_of, several)
         if type(None) not in args:
             return inner
         return lambda value, key: None if value is None else inner(value, key)
@@ -145,6 +146,16 @@ def _converter(kind: Any) -> Converter:
         return functools.partial(_one_of, args)
     plain = dict if isinstance(origin, type) and issubclass(origin, Mapping) else kind
     return functools.partial(_checked, plain)
+
+
+def _any_of(converters: Sequence[Converter], value: Any, key: str) -> Any:
+    """A value of one type of several."""
+    for one in converters[:-1]:
+        try:
+            return one(value, key)
+        except ValueError:
+            continue
+    return converters[-1](value, key)
 
 
 def _checked(kind: type, value: Any, key: str) -> Any:

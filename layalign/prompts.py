@@ -15,7 +15,9 @@ MATH = (
     "### Instruction:\n{question}\n\n### Response: Let's think step by step."
 )
 """MetaMath's instruction for a math problem, for the LLM. The encoder reads the bare question."""
-NAMED = {"math": MATH, "question": "{question}"}
+XNLI = "Premise: {premise}\nHypothesis: {hypothesis}\nLabel:"
+"""A pair of XNLI, for encoder and LLM alike."""
+NAMED = {"math": MATH, "xnli": XNLI, "question": "{question}"}
 """Prompts that a page can name."""
 
 
@@ -47,5 +49,5 @@ def csqa_prompt(stem: str, choices: Sequence[str]) -> str:
 
 
 def xnli_prompt(premise: str, hypothesis: str) -> str:
-    """A pair of XNLI, for encoder and LLM alike."""
-    return f"Premise: {premise}\nHypothesis: {hypothesis}\nLabel:"
+    """`XNLI` with a pair in it."""
+    return XNLI.format(premise=premise, hypothesis=hypothesis)

@@ -14,6 +14,7 @@ from cluster.run.run_folder import CellFolder
 from jobs.cell.asked import Asked, AskedItem, newest_asked
 from jobs.cell.cell import Cell, outcomes
 from layalign.evaluation.benchmarks import find_benchmark
+from layalign.evaluation.gold import Gold
 from layalign.evaluation.scoring import rescored
 from layalign.evaluation.table import Summary, summarise
 
@@ -90,13 +91,16 @@ class _Answer:
 
     id: str
     language: str
-    gold: float
+    gold: Gold
     output: str
     official_correct: bool
     max_new_tokens: int
-    strict: float | None = None
+    strict: Gold | None = None
     strict_correct: bool | None = None
-    official: float | None = None
+    official: Gold | None = None
+    options: tuple[str, ...] = ()
+    likelihood: str | None = None
+    likelihood_correct: bool | None = None
     rule: int | None = None
     lease: int = 0
     question: str = ""

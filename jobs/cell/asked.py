@@ -15,7 +15,8 @@ from cluster.files import DamagedFile, read_record, write_record
 from cluster.records import typed
 from cluster.run.run_folder import CellFolder, RunFolder
 from layalign.data.files import checksum
-from layalign.evaluation.benchmarks import Item, benchmark_file, read_benchmark
+from layalign.evaluation.benchmarks import Item, benchmark_files, read_benchmark
+from layalign.evaluation.gold import Gold
 from layalign.tasks.pages import BENCHMARKS, carried, learn
 
 SHARD = 250
@@ -33,7 +34,7 @@ class AskedItem:
     id: str
     question: str
     """`Item.question`."""
-    gold: float
+    gold: Gold
 
 
 @dataclass(frozen=True)
@@ -119,17 +120,22 @@ def shares(benchmark: str, language: str, data: Path | None) -> list[Asked]:
     """
     items = read_benchmark(benchmark, data, [language])
     assert data is not None
-    path = benchmark_file(benchmark, data, language)
+    paths = benchmark_files(benchmark, data, language)
     page = carried([benchmark])
-    return [asked_of(path, items, shard, page) for shard in range(math.ceil(len(items) / SHARD))]
+    return [asked_of(paths, items, shard, page) for shard in range(math.ceil(len(items) / SHARD))]
 
 
-def asked_of(path: Path, every: Sequence[Item], shard: int, page: Mapping[str, Any] | None = None) -> Asked:
-    """A share of the items of a file, which its benchmark's page says how to read."""
+def asked_of(
+    paths: Sequence[Path], every: Sequence[Item], shard: int, page: Mapping[str, Any] | None = None
+) -> Asked:
+    """A share of the items of a language's files, which its benchmark's page says how to read."""
     asked = every[share_of(shard)]
     items = tuple(AskedItem(item.id, item.question, item.gold) for item in asked)
     texts = {item.id: item.source for item in asked[:TEXTS]}
-    return Asked(path.name, checksum(path)[:KEPT], len(every), items, texts, page or {})
+    sums = [checksum(path) for path in paths]
+    whole = sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
+    names = ", ".join(path.name for path in paths)
+    return Asked(names, whole[:KEPT], len(every), items, texts, page or {})
 
 
 def share_of(shard: int) -> slice:

@@ -136,11 +136,8 @@ class Worklist:
     def of(self, cells: Iterable[Cell]) -> Worklist:
         """Some of its cells, with what they need."""
         chosen = tuple(cells)
-        names = {cell.benchmark for cell in chosen}
         return Worklist(
-            cells=chosen,
-            runs={cell.run: self.runs[cell.run] for cell in chosen},
-            pages={name: page for name, page in self.pages.items() if name in names},
+            cells=chosen, runs={cell.run: self.runs[cell.run] for cell in chosen}, pages=self.pages
         )
 
     @classmethod

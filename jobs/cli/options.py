@@ -338,7 +338,7 @@ def results_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--benchmark", dest="benchmarks", type=_commas, metavar="A,B", help="only these benchmarks"
     )
-    parser.add_argument("--rule", choices=("strict", "official"), help="how answers are read")
+    parser.add_argument("--rule", choices=("strict", "official", "likelihood"), help="how answers are read")
     parser.add_argument(
         "--out", type=_path, metavar="FOLDER", help="where to write CSV, Markdown, LaTeX and HTML"
     )

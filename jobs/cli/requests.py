@@ -237,7 +237,7 @@ class ResultsRequest:
     """None is all runs that have answers."""
     benchmarks: tuple[str, ...] | None = None
     """None is all."""
-    rule: Literal["strict", "official"] = "strict"
+    rule: Literal["strict", "official", "likelihood"] = "strict"
     out: Path | None = None
     """Folder; None is that of each grid."""
     json: bool = False

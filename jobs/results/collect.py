@@ -18,7 +18,7 @@ from jobs.cell.whole import limited
 from jobs.results.points import Choice, PaperPlace, Point
 from layalign.evaluation.benchmarks import find_benchmark
 from layalign.evaluation.compare import Outcomes
-from layalign.evaluation.table import RULES, Summary, summarise
+from layalign.evaluation.table import Summary, rules_of, summarise
 from layalign.tasks.pages import BENCHMARKS
 
 SAMPLED = TEXTS
@@ -168,7 +168,8 @@ def _answered(point: Point, cells: list[Cell]) -> Answered:
     """The answers of one point to one benchmark: of each cell its first items."""
     benchmark, expected = find_benchmark(cells[0].benchmark), dict[str, int]()
     kept: list[Record] = []
-    right: dict[str, dict[str, dict[str, float]]] = {rule: {} for rule in RULES}
+    rules = rules_of(benchmark.name)
+    right: dict[str, dict[str, dict[str, float]]] = {rule: {} for rule in rules}
     samples: dict[str, Record] = {}
     for cell in cells:
         expected[cell.language] = expected.get(cell.language, 0) + cell.items
@@ -176,8 +177,9 @@ def _answered(point: Point, cells: list[Cell]) -> Answered:
         kept += answers
         for record in answers:
             problem = record["id"].rpartition("-")[2]
-            for rule, key in _CORRECT.items():
-                right[rule].setdefault(cell.language, {})[problem] = float(record[key])
+            for rule in rules:
+                if (is_right := record.get(f"{rule}_correct")) is not None:
+                    right[rule].setdefault(cell.language, {})[problem] = float(is_right)
         if cell.shard == 0:
             samples |= {record["id"]: record for record in answers[:SAMPLED]}
     summary = summarise(kept, benchmark, expected)
@@ -215,9 +217,6 @@ def _unknown(cells: Iterable[Cell]) -> str:
     return ", ".join(
         f"{share:.2g} % of the {owners.get(kind, kind)}'s tokens ({code})" for share, (kind, code) in shares
     )
-
-
-_CORRECT = {rule: f"{rule}_correct" for rule in RULES}
 
 
 def _trainings(points: Iterable[Point]) -> tuple[Training, ...]:

@@ -11,8 +11,8 @@ from layalign.evaluation.benchmarks import find_benchmark
 from layalign.evaluation.compare import Difference, spread
 from layalign.evaluation.health import FAULTS
 from layalign.evaluation.scoring import wilson
-from layalign.evaluation.table import AVERAGES, Score
-from layalign.languages import find, language
+from layalign.evaluation.table import Score, is_average
+from layalign.languages import find
 
 GROUPS = {"Avg": "Average", "Lrl": "Low-resource", "Hrl": "High-resource"}
 """Averages as a page calls them."""
@@ -50,21 +50,18 @@ class Figure:
 
 def codes_of(benchmark: str, column: str) -> list[str]:
     """The languages behind a column."""
-    if column not in AVERAGES:
-        return [column]
-    codes = find_benchmark(benchmark).languages
-    return [code for code in codes if column in ("Avg", language(code).group)]
+    return list(find_benchmark(benchmark).every.get(column, ())) if is_average(column) else [column]
 
 
 def full_heading(column: str) -> str:
     """A column's heading that needs no key: `Average`, `Low-resource`, `Swahili`."""
     told = find(column)
-    return told.name if told else GROUPS[column]
+    return told.name if told else GROUPS.get(column, column)
 
 
 def figure_of(method: Method, rule: str, column: str) -> Figure:
     """A method's number in a column, less what the paper has and what it is compared with."""
-    return _average(method, rule, column) if column in AVERAGES else _score(method, rule, column)
+    return _average(method, rule, column) if is_average(column) else _score(method, rule, column)
 
 
 def _average(method: Method, rule: str, group: str) -> Figure:
@@ -85,7 +82,10 @@ def _score(method: Method, rule: str, code: str) -> Figure:
     begun = {seed: score for seed, score in scores.items() if score.total}
     complete = {seed: score for seed, score in begun.items() if not score.missing}
     counted = complete or begun
-    values = {seed: 100 * getattr(score, rule) / score.total for seed, score in counted.items()}
+    shares = {seed: score.share(rule) for seed, score in counted.items()}
+    values = {seed: share for seed, share in shares.items() if share is not None}
+    if len(values) < len(shares):
+        return Figure(None, missing=missing)
     correct = sum(getattr(score, rule) for score in counted.values())
     total = sum(score.total for score in counted.values())
     faults = {fault: _summed(fault, counted.values()) for fault in FAULTS}

@@ -14,7 +14,7 @@ from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from cluster.run.work_folder import now
 from jobs.recipe.names import Names
-from jobs.results.collect import Results, collect
+from jobs.results.collect import Results, Sheet, collect
 from jobs.results.points import answering_runs, points_of_grid, points_of_runs
 from jobs.results.report import to_html
 from jobs.results.rows import ResultTable, result_table
@@ -27,7 +27,7 @@ from jobs.results.tables import (
     to_latex,
     to_markdown,
 )
-from layalign.evaluation.table import RULES
+from layalign.evaluation.table import rules_of
 
 REPORT = "report.html"
 SHOWN = 12
@@ -131,13 +131,23 @@ def _place(out: Path | None, name: str, several: bool) -> Path | None:
 
 
 def _tables(results: Results, rule: str) -> list[ResultTable]:
-    return [result_table(sheet, rule) for sheet in results.sheets]
+    return [result_table(sheet, _rule_of(sheet, rule)) for sheet in results.sheets]
+
+
+def _rule_of(sheet: Sheet, rule: str) -> str:
+    """The rule that was asked for, or the first where the answers to a benchmark are not counted by it."""
+    rules = rules_of(sheet.benchmark)
+    return rule if rule in rules else rules[0]
 
 
 def _others(results: Results, rule: str) -> list[ResultTable]:
-    """The tables by the other rule."""
-    (other,) = (name for name in RULES if name != rule)
-    return [result_table(sheet, other, compared=False) for sheet in results.sheets]
+    """The tables by the other rules."""
+    return [
+        result_table(sheet, other, compared=False)
+        for sheet in results.sheets
+        for other in rules_of(sheet.benchmark)
+        if other != _rule_of(sheet, rule)
+    ]
 
 
 def _show(results: Results, rule: str, out: Path | None) -> None:

@@ -13,7 +13,7 @@ from jobs.results.rows import ResultTable
 from jobs.results.svg import Line, Mark, line_plot, mark_plot
 from layalign.analysis.curves import smooth
 from layalign.evaluation.scoring import wilson
-from layalign.evaluation.table import AVERAGES
+from layalign.evaluation.table import averages_of
 
 Points = list[tuple[float, float]]
 
@@ -35,7 +35,7 @@ def accuracy_plot(table: ResultTable) -> str:
     y = (max(0.0, 10 * math.floor(low / 10)), min(100.0, 10 * math.ceil((high + 1) / 10)))
     groups = [full_heading(column) for column in table.columns]
     title = f"Accuracy on {table.sheet.benchmark} by language and method"
-    return mark_plot(groups, series, y, "accuracy (%)", title, split=len(AVERAGES))
+    return mark_plot(groups, series, y, "accuracy (%)", title, split=len(averages_of(table.sheet.benchmark)))
 
 
 def difference_plot(table: ResultTable) -> str:
@@ -53,7 +53,15 @@ def difference_plot(table: ResultTable) -> str:
     groups = [full_heading(column) for column in table.columns]
     title = f"Accuracy on {table.sheet.benchmark}, ours less the paper's"
     label = "ours - paper (points)"
-    return mark_plot(groups, series, (-reach, reach), label, title, split=len(AVERAGES), zero=True)
+    return mark_plot(
+        groups,
+        series,
+        (-reach, reach),
+        label,
+        title,
+        split=len(averages_of(table.sheet.benchmark)),
+        zero=True,
+    )
 
 
 def _accuracy(label: str, column: str, figure: Figure) -> Mark | None:

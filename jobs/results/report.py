@@ -36,7 +36,7 @@ def to_html(
     Args:
         results: what was collected.
         tables: by the rule that was asked for: with plots and examples.
-        others: by the other rule: tables alone, folded.
+        others: by the other rules: tables alone, folded.
         provenance: of the code that makes the page.
     """
     labels = dict.fromkeys(label for training in results.trainings for label in training.labels)
@@ -44,8 +44,7 @@ def to_html(
     series = {label: number for number, label in enumerate(labels)}
     parts = [_head(results, tables, provenance)]
     for table in tables:
-        other = next((one for one in others if one.sheet is table.sheet), None)
-        parts.append(_benchmark(table, other))
+        parts.append(_benchmark(table, [one for one in others if one.sheet is table.sheet]))
     parts += [_curves(results, series), _effective_time(results.trainings)]
     parts += [_examples(tables), _missing(results.missing)]
     parts.append(_provenance(results, provenance))
@@ -109,16 +108,15 @@ def _card(number: str, text: str) -> str:
     return f'<div class="card"><b>{html.escape(number)}</b><span>{html.escape(text)}</span></div>'
 
 
-def _benchmark(table: ResultTable, other: ResultTable | None) -> str:
+def _benchmark(table: ResultTable, others: Sequence[ResultTable]) -> str:
     """All of one benchmark."""
     name = html.escape(table.sheet.benchmark)
     difference = difference_plot(table)
     return (
         f'<section id="{name}"><h2>{name}</h2>{html_table(table)}'
-        + (
+        + "".join(
             f"<details><summary>By the {other.rule} rule</summary>{html_table(other)}</details>"
-            if other
-            else ""
+            for other in others
         )
         + f"{_legend([row.label for row in table.rows])}"
         f"<figure><figcaption>{_accuracy_caption(table)}</figcaption>{accuracy_plot(table)}</figure>"

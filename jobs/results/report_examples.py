@@ -46,7 +46,7 @@ def _of_language(sheet: Sheet, code: str, rule: str) -> list[tuple[str, list[Ans
     most = max(map(len, by_id.values()), default=0)
     chosen: list[tuple[str, list[Answer]]] = []
     for id_ in sorted(by_id):
-        kind = _kind([bool(record[f"{rule}_correct"]) for _, record in by_id[id_]])
+        kind = _kind([bool(record.get(f"{rule}_correct")) for _, record in by_id[id_]])
         if len(by_id[id_]) == most and [k for k, _ in chosen].count(kind) < SHARES[kind]:
             chosen.append((kind, by_id[id_]))
     return chosen
@@ -66,19 +66,30 @@ def _article(kind: str, answers: Sequence[Answer], rule: str, texts: Mapping[str
     return (
         f'<article data-language="{html.escape(code)}" data-kind="{kind}">'
         f"<p><b>{html.escape(record['id'])}</b> <span class=soft>{html.escape(language(code).name)}, "
-        f"right answer</span> <b>{record['gold']:g}</b></p>{question}"
+        f"right answer</span> <b>{_told(record['gold'])}</b></p>{question}"
         '<table class="text"><thead><tr><th>Method</th><th></th><th>Number read</th><th>Answer</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></article>"
     )
 
 
 def _row(label: str, record: Mapping[str, Any], rule: str) -> str:
-    right = bool(record[f"{rule}_correct"])
+    right = bool(record.get(f"{rule}_correct"))
     mark = '<td class="yes">✓ right</td>' if right else '<td class="no">✗ wrong</td>'
-    read = "none" if record[rule] is None else f"{record[rule]:g}"
+    read = _told(record.get(rule))
     return (
         f"<tr><td>{html.escape(label)}</td>{mark}<td>{read}</td>"
         f'<td dir="auto" lang="{html.escape(record["language"])}">{html.escape(_short(record["output"]))}</td></tr>'
+    )
+
+
+def _told(answer: float | str | None) -> str:
+    """What was read, or is right: a number, an option or a text."""
+    return (
+        "none"
+        if answer is None
+        else html.escape(_short(answer))
+        if isinstance(answer, str)
+        else f"{answer:g}"
     )
 
 

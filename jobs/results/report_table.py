@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from jobs.results.figures import Figure, codes_of, full_heading
 from jobs.results.rows import ResultTable, Row, p_text, spread_text
 from jobs.results.tables import fault_lines, plain, signed
 from layalign.evaluation.compare import Difference, Spread
-from layalign.evaluation.table import AVERAGES
+from layalign.evaluation.table import averages_of, is_average
 from layalign.tabular import NONE, Table
 
 
@@ -21,7 +21,7 @@ def html_table(table: ResultTable) -> str:
         for title, text, kind in heads
     )
     best = {column: _best(table, column) for column in table.columns}
-    bodies = "".join(_body(row, table.columns, best) for row in table.rows)
+    bodies = "".join(_body(row, table, best) for row in table.rows)
     notes = "".join(
         f"<li>{html.escape(note)}</li>" for note in [*_small(table), *table.reading, *table.faults]
     )
@@ -33,11 +33,12 @@ def html_table(table: ResultTable) -> str:
 
 def _comparisons(table: ResultTable) -> str:
     """Every method against the reference; empty if there is nothing to compare."""
-    compared = [row for row in table.rows if any(row.figures[column].versus for column in AVERAGES)]
+    averages = averages_of(table.sheet.benchmark)
+    compared = [row for row in table.rows if any(row.figures[column].versus for column in averages)]
     if not compared:
         return ""
-    rows = [[row.label, *(_versus(row.figures[column].versus) for column in AVERAGES)] for row in compared]
-    headings = ["Method", *map(full_heading, AVERAGES)]
+    rows = [[row.label, *(_versus(row.figures[column].versus) for column in averages)] for row in compared]
+    headings = ["Method", *map(full_heading, averages)]
     seeds = any(row.versus_seeds for row in compared)
     if seeds:
         headings.append("Average, over seeds")
@@ -76,22 +77,23 @@ def _minus(text: str) -> str:
 
 def _members(table: ResultTable, column: str) -> str:
     """The languages behind an average, where the pointer rests."""
-    if column not in AVERAGES:
+    if not is_average(column):
         return ""
     names = [full_heading(code) for code in codes_of(table.sheet.benchmark, column)]
     return f' title="{html.escape(", ".join(names))}"'
 
 
 def _class(column: str) -> str:
-    return ' class="avg"' if column in AVERAGES else ""
+    return ' class="avg"' if is_average(column) else ""
 
 
 def _best(table: ResultTable, column: str) -> float | None:
     return max((a for row in table.rows if (a := row.figures[column].accuracy) is not None), default=None)
 
 
-def _body(row: Row, columns: Sequence[str], best: Mapping[str, float | None]) -> str:
+def _body(row: Row, table: ResultTable, best: Mapping[str, float | None]) -> str:
     """The lines of one method."""
+    columns = table.columns
     figures = [(column, row.figures[column]) for column in columns]
     ours = "".join(_cell(column, figure, figure.accuracy == best[column]) for column, figure in figures)
     lines = [f'<tr><th scope="row">{html.escape(row.label)}</th>{ours}</tr>']
@@ -100,7 +102,7 @@ def _body(row: Row, columns: Sequence[str], best: Mapping[str, float | None]) ->
         gaps = "".join(_gap(column, figure) for column, figure in figures)
         lines.append(f'<tr class="paper"><th scope="row">paper</th>{paper}</tr>')
         lines.append(f'<tr class="difference"><th scope="row">difference</th>{gaps}</tr>')
-    for fault, values in fault_lines([figure for _, figure in figures]):
+    for fault, values in fault_lines([figure for _, figure in figures], table.sheet.benchmark):
         shares = "".join(f"<td{_class(column)}>{text}</td>" for column, text in zip(columns, values))
         lines.append(f'<tr class="paper"><th scope="row">{fault}</th>{shares}</tr>')
     return f"<tbody>{''.join(lines)}</tbody>"
@@ -109,7 +111,7 @@ def _body(row: Row, columns: Sequence[str], best: Mapping[str, float | None]) ->
 def _cell(column: str, figure: Figure, best: bool) -> str:
     """One of our numbers; what it is made of shows where the pointer rests."""
     kinds = [
-        *(["avg"] if column in AVERAGES else []),
+        *(["avg"] if is_average(column) else []),
         *(["best"] if best and figure.accuracy is not None else []),
     ]
     kind = f' class="{" ".join(kinds)}"' if kinds else ""
@@ -150,7 +152,7 @@ def _hover(figure: Figure) -> str:
 
 
 def _gap(column: str, figure: Figure) -> str:
-    kinds = ["avg"] if column in AVERAGES else []
+    kinds = ["avg"] if is_average(column) else []
     if figure.gap is not None and abs(figure.gap) >= 0.05:
         kinds.append("up" if figure.gap > 0 else "down")
     kind = f' class="{" ".join(kinds)}"' if kinds else ""

@@ -10,9 +10,9 @@ from jobs.results.collect import Answered, Method, Sheet
 from jobs.results.figures import Figure, codes_of, figure_of
 from jobs.results.paper import paper_source
 from layalign.evaluation.compare import Outcomes, Spread, compare, spread
-from layalign.evaluation.health import FAULTS_NOTE, old_answers
+from layalign.evaluation.health import old_answers
 from layalign.evaluation.scoring import STRICT_VERSION
-from layalign.evaluation.table import AVERAGES, heading
+from layalign.evaluation.table import averages_of, faults_note, heading, is_average, page_notes
 
 NAMED = 3
 """Methods and seeds that a note names; more are counted."""
@@ -41,7 +41,7 @@ class ResultTable:
     @property
     def columns(self) -> list[str]:
         """Averages, then the languages that were asked."""
-        return [*AVERAGES, *self.sheet.columns]
+        return [*averages_of(self.sheet.benchmark), *self.sheet.columns]
 
     @property
     def notes(self) -> list[str]:
@@ -71,13 +71,13 @@ def _rows(sheet: Sheet, rule: str, compared: bool) -> list[Row]:
     rows = []
     for method in sheet.methods:
         figures = {}
-        for column in (*AVERAGES, *sheet.columns):
+        for column in (*averages_of(sheet.benchmark), *sheet.columns):
             figure = figure_of(method, rule, column)
             versus = None
             if (
                 compared
                 and method is not reference
-                and (column not in AVERAGES or figure.accuracy is not None)
+                and (not is_average(column) or figure.accuracy is not None)
             ):
                 codes = codes_of(sheet.benchmark, column)
                 versus = compare(merged[method.label], merged[reference.label], codes)
@@ -122,7 +122,8 @@ def _reading(table: ResultTable) -> list[str]:
     version = f", version {STRICT_VERSION}" if table.rule == "strict" else ""
     notes = [
         f"Accuracy on {sheet.benchmark} in percent, answers read by the {table.rule} rule{version}.",
-        FAULTS_NOTE,
+        *page_notes(sheet.benchmark),
+        faults_note(sheet.benchmark),
     ]
     halves = [
         (f.high - f.low) / 2 for f in figures if f.sd is None and f.low is not None and f.high is not None
@@ -147,7 +148,7 @@ def _versus(row: Row, reference: str) -> str:
     """One method against the reference."""
     told = [
         f"{column} {versus.mean:+.1f} [{versus.low:+.1f}, {versus.high:+.1f}] {p_text(versus.p)}"
-        for column in AVERAGES
+        for column in filter(is_average, row.figures)
         if (versus := row.figures[column].versus) is not None
     ]
     if not told:

@@ -12,7 +12,7 @@ from jobs.results.figures import Figure
 from jobs.results.rows import ResultTable
 from layalign.evaluation.health import FAULTS, UNKNOWN, share_text
 from layalign.evaluation.scoring import STRICT_VERSION
-from layalign.evaluation.table import number_column
+from layalign.evaluation.table import fault_names, number_column
 from layalign.tabular import NONE, Column, Row, Table, comments, markdown_text, told_lines
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ def lines_of(table: ResultTable, ours: Callable[[Figure], str]) -> Iterator[Line
         if any(figure.paper is not None for figure in figures):
             yield Line("paper", "paper", [plain(figure.paper) for figure in figures])
             yield Line("difference", "difference", [signed(figure.gap) for figure in figures])
-        for fault, values in fault_lines(figures):
+        for fault, values in fault_lines(figures, table.sheet.benchmark):
             yield Line("fault", fault, values)
 
 
-def fault_lines(figures: Sequence[Figure]) -> Iterator[tuple[str, list[str]]]:
+def fault_lines(figures: Sequence[Figure], benchmark: str) -> Iterator[tuple[str, list[str]]]:
     """What is no answer at all among those behind some numbers: a line for each kind of which there is any."""
-    for fault, name in FAULTS.items():
+    for fault, name in fault_names(benchmark).items():
         shares = [figure.faults.get(fault) for figure in figures]
         values = [NONE if f.accuracy is None else share_text(share) for f, share in zip(figures, shares)]
         if not {*values} <= {NONE, UNKNOWN, "0.0"}:

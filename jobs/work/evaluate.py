@@ -41,7 +41,7 @@ from layalign.config import PROMPT_TOKENS, ModelConfig, RunConfig
 from layalign.data.counts import Counts
 from layalign.data.tokenise import count_questions
 from layalign.evaluation import table
-from layalign.evaluation.benchmarks import Item, benchmark_file, read_benchmark
+from layalign.evaluation.benchmarks import Item, benchmark_files, read_benchmark
 from layalign.evaluation.generate import Record, answer_items, remaining
 from layalign.model.layalign import LayAlign
 from layalign.model.limits import check_lengths
@@ -214,8 +214,8 @@ def asked_by(cell: Cell, data: Path | None) -> tuple[list[Item], Asked]:
     """
     every = read_benchmark(cell.benchmark, data, [cell.language])
     assert data is not None
-    path = benchmark_file(cell.benchmark, data, cell.language)
-    asked = asked_of(path, every, cell.shard, carried([cell.benchmark]))
+    paths = benchmark_files(cell.benchmark, data, cell.language)
+    asked = asked_of(paths, every, cell.shard, carried([cell.benchmark]))
     if cell.questions not in ("", asked.questions):
         raise ValueError(
             f"{asked.file} of {cell.benchmark} is another one than when this was submitted: "

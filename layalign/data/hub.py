@@ -38,18 +38,23 @@ def snapshot(data: DataConfig, folder: Path | None) -> Path:
     Raises:
         ValueError: it is not there.
     """
-    from huggingface_hub import snapshot_download
-
-    try:
-        told = snapshot_download(
-            data.path, repo_type="dataset", revision=data.revision, local_files_only=True
-        )
-    except (OSError, ValueError):
+    found = find_snapshot(data.path, data.revision)
+    if found is None:
         raise ValueError(
             f"hub data set {data.path} at revision {data.revision or 'main'} is not in the cache; "
             "fetch it with `prefetch` where there is internet"
-        ) from None
-    return Path(told)
+        )
+    return found
+
+
+def find_snapshot(name: str, revision: str | None) -> Path | None:
+    """The folder in the hub's cache that holds one commit of a data set; None if it is not there."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True))
+    except (OSError, ValueError):
+        return None
 
 
 def hub_files(place: Path, languages: Sequence[Language]) -> list[Path]:

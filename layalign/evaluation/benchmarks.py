@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from layalign.data.hub import find_snapshot
 from layalign.evaluation.items import Item, items_of
 from layalign.languages import Language, language
 from layalign.tasks.benchmark import Benchmark
@@ -38,18 +39,19 @@ def read_benchmark(
     items = []
     for asked in languages or benchmark.languages:
         spoken = offered(benchmark, asked)
-        items += items_of(benchmark, spoken.code, _find_file(benchmark, spoken, folder))[:limit]
+        items += items_of(benchmark, spoken.code, benchmark_files(name, folder, spoken.code))[:limit]
     return items
 
 
-def benchmark_file(name: str, folder: Path, spoken: str) -> Path:
-    """The file that holds a benchmark in a language.
+def benchmark_files(name: str, folder: Path, spoken: str) -> list[Path]:
+    """The file that holds a benchmark in a language; one of each instance, where there are several.
 
     Raises:
         ValueError: unknown benchmark or language, or no such file.
     """
     benchmark = find_benchmark(name)
-    return _find_file(benchmark, offered(benchmark, spoken), folder)
+    entry = offered(benchmark, spoken)
+    return [_find_file(benchmark, entry, folder, instance) for instance in benchmark.instances or ("",)]
 
 
 def find_benchmark(name: str) -> Benchmark:
@@ -78,14 +80,22 @@ def offered(benchmark: Benchmark, asked: str) -> Language:
     return spoken
 
 
-def _find_file(benchmark: Benchmark, spoken: Language, folder: Path) -> Path:
-    names = benchmark.file_names(spoken)
-    places = [folder / benchmark.name, folder / "evaluation" / benchmark.name]
-    for place in places:
+def _find_file(benchmark: Benchmark, spoken: Language, folder: Path, instance: str) -> Path:
+    names = benchmark.file_names(spoken, instance)
+    places = [folder / benchmark.page, folder / "evaluation" / benchmark.page]
+    hub = benchmark.hub
+    fetched = find_snapshot(hub.name, hub.revision) if hub else None
+    for place in (*places, *([fetched] if fetched else [])):
         for name in names:
             if (place / name).is_file():
                 return place / name
+    at = f" at {hub.revision}" if hub and hub.revision else ""
+    else_hub = (
+        f", and in the hub's data set {hub.name}{at}, which is {'without it' if fetched else 'not in the cache'}"
+        if hub
+        else ""
+    )
     raise ValueError(
         f"benchmark {benchmark.name} has no file for {spoken.name}: looked for {' or '.join(names)} "
-        f"in {places[0]} and {places[1]}; check --data or LAYALIGN_DATA"
+        f"in {places[0]} and {places[1]}{else_hub}; check --data or LAYALIGN_DATA"
     )

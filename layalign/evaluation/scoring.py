@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from layalign.evaluation.gold import Gold
+from layalign.evaluation.reading.options import exact_option, stated_option, stated_text
 from layalign.evaluation.reading.statements import stated_number
 
 TOLERANCE = 1e-3
@@ -62,41 +64,66 @@ def strict_number(text: str, language: str | None = None) -> float | None:
     return stated_number(text, language)
 
 
-def scored(output: str, language: str, gold: float) -> dict[str, Any]:
+def strict_answer(output: str, language: str, gold: Gold, options: Sequence[str]) -> Gold | None:
+    """What the strict rule reads in an answer: a number, the option that is named, or the text."""
+    if options:
+        return stated_option(output, options)
+    return stated_text(output) if isinstance(gold, str) else strict_number(output, language)
+
+
+def official_answer(output: str, gold: Gold, options: Sequence[str]) -> Gold | None:
+    """What the official rule reads: a number, or, where it compares texts, the answer as it stands."""
+    if options:
+        return exact_option(output, options)
+    return output if isinstance(gold, str) else official_number(output)
+
+
+def scored(output: str, language: str, gold: Gold, options: Sequence[str] = ()) -> dict[str, Any]:
     """What both rules read in an answer, and whether it is right; `rule` is the strict one's version."""
-    strict, official = strict_number(output, language), official_number(output)
+    strict = strict_answer(output, language, gold, options)
+    official = official_answer(output, gold, options)
     return {
         "strict": strict,
-        "strict_correct": correct(strict, gold),
-        "official": official if math.isfinite(official) else None,
+        "strict_correct": correct(strict, gold if options else _as_read(gold)),
+        "official": None if isinstance(official, float) and not math.isfinite(official) else official,
         "official_correct": correct(official, gold),
         "rule": STRICT_VERSION,
     }
 
 
-def rescored(record: Mapping[str, Any], gold: float) -> dict[str, Any]:
+def _as_read(gold: Gold) -> Gold:
+    """A right answer that is text, as the strict rule reads one."""
+    return gold if isinstance(gold, float | int) else stated_text(gold) or gold
+
+
+def rescored(record: Mapping[str, Any], gold: Gold) -> dict[str, Any]:
     """A stored answer by today's strict rule, read from its output, and by a right answer that may be another one.
 
     What today's rule has read is not read again; the official rule never changes.
     """
     read = {"strict": record.get("strict"), "official": record.get("official")}
+    options = record.get("options") or ()
     if record.get("rule") != STRICT_VERSION:
-        read["strict"] = strict_number(record["output"], record["language"])
+        read["strict"] = strict_answer(record["output"], record["language"], gold, options)
     told = {
         **record,
         **read,
         "gold": gold,
         "rule": STRICT_VERSION,
-        "strict_correct": correct(read["strict"], gold),
+        "strict_correct": correct(read["strict"], gold if options else _as_read(gold)),
     }
     if gold != record["gold"]:
         told["official_correct"] = correct(read["official"], gold)
+        if "likelihood" in record:
+            told["likelihood_correct"] = correct(record["likelihood"], gold)
     return told
 
 
-def correct(prediction: float | None, gold: float, tolerance: float = TOLERANCE) -> bool:
-    """Whether a prediction is the right number; none never is."""
-    return prediction is not None and abs(prediction - gold) < tolerance
+def correct(prediction: Gold | None, gold: Gold, tolerance: float = TOLERANCE) -> bool:
+    """Whether a prediction is the right number, or the right name or text; none never is."""
+    if prediction is None or isinstance(prediction, str) or isinstance(gold, str):
+        return prediction == gold
+    return abs(prediction - gold) < tolerance
 
 
 def wilson(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:

@@ -15,11 +15,41 @@ from typing import Any
 from layalign.evaluation.benchmarks import Benchmark, find_benchmark
 from layalign.evaluation.health import FAULTS, FAULTS_NOTE, UNKNOWN, counts, old_answers, share_text
 from layalign.evaluation.scoring import STRICT_VERSION, wilson
-from layalign.languages import language
+from layalign.languages import find
 from layalign.tabular import NONE, Column, Row, Table, comments, told_lines
 
 RULES = ("strict", "official")
+"""By which every answer is read."""
+LIKELIHOOD = "likelihood"
+"""Where an answer is one of several options: the one that the model finds most likely."""
 AVERAGES = ("Avg", "Lrl", "Hrl")
+"""Of the paper's math benchmarks."""
+
+
+def rules_of(benchmark: str) -> tuple[str, ...]:
+    """The rules by which the answers to a benchmark are counted."""
+    return (*RULES, LIKELIHOOD) if find_benchmark(benchmark).has_options else RULES
+
+
+def averages_of(benchmark: str) -> tuple[str, ...]:
+    """The headings of its means over languages, that of all its languages first."""
+    return tuple(find_benchmark(benchmark).every)
+
+
+def fault_names(benchmark: str) -> dict[str, str]:
+    """What an answer to a benchmark can lack, as tables name it, by the name under which it is counted."""
+    kind = find_benchmark(benchmark).answer.kind
+    return {**FAULTS, "none": "no letter" if kind == "choice" else f"no {kind}"}
+
+
+def faults_note(benchmark: str) -> str:
+    """What the lines below the accuracies are."""
+    return FAULTS_NOTE.replace(FAULTS["none"], fault_names(benchmark)["none"])
+
+
+def is_average(column: str) -> bool:
+    """Whether a column is a mean over languages: it is called as no language is."""
+    return find(column) is None
 
 
 @dataclass(frozen=True)
@@ -42,6 +72,8 @@ class Score:
     """Answers that reached the limit of tokens; None too where one of them does not tell."""
     unchecked: int | None = None
     """Answers that do not say which question they answer, or of which model they are: those of old."""
+    likelihood: int | None = None
+    """Of answers with options, how many have the right one as the most likely; None where some do not tell."""
 
     def share(self, measure: str) -> float | None:
         """A rule's or a fault's share of the answers in percent; None of none, and where it was not counted."""
@@ -84,8 +116,8 @@ class Summary:
     def cells(self, method: str) -> list[Cell]:
         """Every number, averages first, for each rule."""
         found = []
-        for rule in RULES:
-            for group in AVERAGES:
+        for rule in rules_of(self.benchmark):
+            for group in averages_of(self.benchmark):
                 faults: dict[str, Any] = {fault: self.average(fault, group) for fault in FAULTS}
                 found.append(Cell(method, self.benchmark, rule, group, self.average(rule, group), **faults))
             found += [self._cell(method, rule, code) for code in self.scores]
@@ -94,10 +126,10 @@ class Summary:
     def average(self, measure: str, group: str = "Avg") -> float | None:
         """Mean share of the languages of a group in percent; None unless each is complete.
 
-        The measure is a rule or one of `FAULTS`. A language outside the benchmark's own ten (Telugu) is in no average.
+        The measure is a rule or one of `FAULTS`. A language that is only asked when named (Telugu) is in no average.
         """
-        codes = find_benchmark(self.benchmark).languages
-        scores = [self.scores.get(code) for code in codes if group in ("Avg", language(code).group)]
+        codes = find_benchmark(self.benchmark).every.get(group, ())
+        scores = [self.scores.get(code) for code in codes]
         values = [s.share(measure) for s in scores if s and not s.missing]
         known = [value for value in values if value is not None]
         return sum(known) / len(known) if known and len(known) == len(scores) else None
@@ -105,8 +137,8 @@ class Summary:
     def _cell(self, method: str, rule: str, code: str) -> Cell:
         score = self.scores[code]
         right, total, missing = getattr(score, rule), score.total, score.missing
-        if not total:
-            return Cell(method, self.benchmark, rule, code, None, None, None, 0, 0, missing)
+        if not total or right is None:
+            return Cell(method, self.benchmark, rule, code, None, None, None, right or 0, total, missing)
         low, high = wilson(right, total)
         interval = (100 * low, 100 * high)
         faults: dict[str, Any] = {fault: score.share(fault) for fault in FAULTS}
@@ -139,7 +171,9 @@ def summarise(
         found = by_language[code]
         strict, official = (sum(bool(record[f"{rule}_correct"]) for record in found) for rule in RULES)
         missing = max(0, expected.get(code, 0) - len(found)) if expected else 0
-        scores[code] = Score(strict, official, len(found), missing, **counts(found))
+        likely = [record.get(f"{LIKELIHOOD}_correct") for record in found]
+        chosen = None if None in likely or not benchmark.has_options else sum(map(bool, likely))
+        scores[code] = Score(strict, official, len(found), missing, **counts(found), likelihood=chosen)
     return Summary(benchmark.name, scores)
 
 
@@ -185,16 +219,17 @@ def to_latex(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) ->
 def to_screen(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -> Table:
     """The table for a screen of 80 characters: a section per rule, and of the provenance what is short."""
     short = {key: value for key, value in provenance.items() if isinstance(value, str | int | float)}
-    columns = _columns(summaries)
+    columns, name = _columns(summaries), _benchmark(summaries)
+    rules, names = rules_of(name), fault_names(name)
     rows = []
-    for rule in RULES:
+    for rule in rules:
         rows.append(Row([f"{rule}:"], begins=True, style="italic"))
         for (method, its_rule), row in _grid(summaries):
             if its_rule == rule:
                 rows.append(Row([method, *(_accuracy(row.get(column)) for column in columns)]))
-            if its_rule == rule == RULES[-1]:
+            if its_rule == rule == rules[-1]:
                 faults = _faults(row, columns).items()
-                rows += [Row([FAULTS[name], *shown], style="dim not bold") for name, shown in faults]
+                rows += [Row([names[name], *shown], style="dim not bold") for name, shown in faults]
     first = Column("Method", least=8)
     return Table([first, *map(number_column, columns)], rows, [*_notes(summaries), *told_lines(short)])
 
@@ -203,12 +238,13 @@ def _table(
     summaries: Mapping[str, Summary], shown: Callable[[Cell | None], str], notes: Sequence[str]
 ) -> Table:
     """A row for each method and rule, its numbers as `shown` shows them."""
-    columns = _columns(summaries)
+    columns, name = _columns(summaries), _benchmark(summaries)
+    rules, names = rules_of(name), fault_names(name)
     rows: list[Row] = []
     for (method, rule), row in _grid(summaries):
         rows.append(Row([method, rule, *(shown(row.get(column)) for column in columns)], begins=not rows))
-        if rule == RULES[-1]:
-            rows += [Row([method, FAULTS[name], *told]) for name, told in _faults(row, columns).items()]
+        if rule == rules[-1]:
+            rows += [Row([method, names[name], *told]) for name, told in _faults(row, columns).items()]
     return Table([Column("Method"), Column("Rule"), *map(number_column, columns)], rows, notes)
 
 
@@ -227,7 +263,7 @@ def _share(cell: Cell | None, fault: str) -> str:
 
 def number_column(column: str) -> Column:
     """The column of an average or a language."""
-    return Column(heading(column), number=True, strong=column in AVERAGES)
+    return Column(heading(column), number=True, strong=is_average(column))
 
 
 def _cells(summaries: Mapping[str, Summary]) -> list[Cell]:
@@ -242,18 +278,22 @@ def _grid(summaries: Mapping[str, Summary]) -> list[tuple[tuple[str, str], dict[
     return list(rows.items())
 
 
-def _columns(summaries: Mapping[str, Summary]) -> list[str]:
-    """Averages, then every language that some method has."""
+def _benchmark(summaries: Mapping[str, Summary]) -> str:
     names = {summary.benchmark for summary in summaries.values()}
     assert len(names) == 1, f"one table shows one benchmark, not {names}"
-    benchmark = find_benchmark(names.pop())
+    return names.pop()
+
+
+def _columns(summaries: Mapping[str, Summary]) -> list[str]:
+    """Averages, then every language that some method has."""
+    benchmark = find_benchmark(_benchmark(summaries))
     present = {code for summary in summaries.values() for code in summary.scores}
-    return [*AVERAGES, *filter(present.__contains__, benchmark.languages + benchmark.extra)]
+    return [*benchmark.every, *filter(present.__contains__, benchmark.languages + benchmark.extra)]
 
 
 def heading(column: str) -> str:
     """A column as tables name it."""
-    return column.capitalize()
+    return column if is_average(column) else column.capitalize()
 
 
 def _accuracy(cell: Cell | None) -> str:
@@ -268,15 +308,28 @@ def _with_interval(cell: Cell | None) -> str:
     return _accuracy(cell) + interval
 
 
+def page_notes(benchmark: str) -> list[str]:
+    """What a benchmark's page says that a reader of its numbers must know."""
+    page = find_benchmark(benchmark)
+    notes = [f"Guessing gives {page.by_guessing:.1f}."] if page.by_guessing is not None else []
+    if page.has_options:
+        notes.append("Likelihood: the option that the model finds most likely, whatever it answers.")
+    notes += [
+        f"{name} is the mean over {', '.join(codes)}." for name, codes in page.averages.items() if codes
+    ]
+    return [*notes, *page.notes]
+
+
 def _notes(summaries: Mapping[str, Summary]) -> list[str]:
     """What a reader of the numbers must know."""
-    name = next(iter(summaries.values())).benchmark
+    name = _benchmark(summaries)
     cells = _cells(summaries)
     halves = [(cell.high - cell.low) / 2 for cell in cells if cell.low is not None and cell.high is not None]
     notes = [
         f"Accuracy on {name} in percent; strict (version {STRICT_VERSION}) and official are two rules that read the "
         "answer.",
-        FAULTS_NOTE,
+        *page_notes(name),
+        faults_note(name),
     ]
     if halves:
         notes.append(f"95 % Wilson intervals of a language reach ±{max(halves):.1f} points or less.")

@@ -14,7 +14,7 @@ from typing import Any
 from layalign.languages import FILE as LANGUAGES
 from layalign.languages import declare, languages_of
 from layalign.strict import nearest, read_mapping
-from layalign.tasks.benchmark import Benchmark, benchmark_of
+from layalign.tasks.benchmark import Benchmark, benchmark_of, variants
 from layalign.tasks.training import training_set_of
 from layalign.training_sets import SETS
 
@@ -48,6 +48,8 @@ BROKEN: dict[str, str] = {}
 """What is wrong with a user's page, by its name: said where somebody asks for it."""
 BENCHMARKS: dict[str, Benchmark] = {}
 """By name."""
+_PAGE_OF: dict[str, str] = {}
+"""The page of each benchmark, of which one that differs by its prompt alone has none of its own."""
 
 
 def use_folder(folder: Path) -> None:
@@ -89,7 +91,8 @@ def learn(pages: Mapping[str, Mapping[str, Any]]) -> None:
 
 def carried(names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
     """What of the named pages a job must be given: those that did not come with the code."""
-    return {name: PAGES[name].values for name in names if name in PAGES and not PAGES[name].ours}
+    pages = dict.fromkeys(_PAGE_OF.get(name, name) for name in names)
+    return {name: PAGES[name].values for name in pages if name in PAGES and not PAGES[name].ours}
 
 
 def missing(name: str, kind: str, known: Iterable[str]) -> ValueError:
@@ -136,7 +139,12 @@ def _languages(page: Page) -> None:
 
 def _benchmark(page: Page) -> None:
     _declare(page, "declares")
-    BENCHMARKS[page.name] = benchmark_of(page.name, page.values)
+    for one in variants(benchmark_of(page.name, page.values)):
+        if one.name != page.name and one.name in PAGES:
+            raise ValueError(
+                f"prompts makes a benchmark {one.name}, and a page is called so: call one otherwise"
+            )
+        BENCHMARKS[one.name], _PAGE_OF[one.name] = one, page.name
 
 
 def _training(page: Page) -> None:

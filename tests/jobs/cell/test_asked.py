@@ -20,7 +20,7 @@ def asked(tmp_path):
         Item(id=f"mgsm-sw-{n:04d}", language="sw", source=f"Swali {n}?", prompt=f"Jibu {n}", gold=float(n))
         for n in range(60)
     ]
-    return asked_of(path, items, 0)
+    return asked_of([path], items, 0)
 
 
 def test_the_first_questions_are_kept_as_the_encoder_reads_them(asked, tmp_path):
