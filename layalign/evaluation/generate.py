@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from layalign.data.batch import Batch
 from layalign.evaluation.benchmarks import Item
 from layalign.evaluation.health import Finish
+from layalign.evaluation.likelihood import Likelihood, option_ids
 from layalign.evaluation.questions import Readers, Tokens, in_batches
 from layalign.evaluation.scoring import scored
 
@@ -29,6 +30,11 @@ class Answering(Protocol):
 
     def answer(self, batch: Batch, **generate_kwargs: Any) -> Tensor:
         """Ids of the generated tokens `[B, new]`, padded on the right."""
+
+    def likelihoods(
+        self, batch: Batch, options: Sequence[Sequence[Sequence[int]]], at_once: int
+    ) -> list[list[Likelihood]]:
+        """Of each option of each row."""
 
 
 def answer_items(
@@ -80,15 +86,19 @@ def answer_items(
         text=text,
     )
 
-    def answers(batch: list[Tokens[Item]]) -> list[list[int]]:
+    written = {text: option_ids(text, readers) for item in items for text in item.scored}
+
+    def answers(batch: list[Tokens[Item]]) -> tuple[list[list[int]], list[list[Likelihood]]]:
         tokens = readers.batch(batch).to(model.device)
+        options = [[written[text] for text in one.item.scored] for one in batch]
         with torch.no_grad():
             ids: list[list[int]] = model.answer(tokens, max_new_tokens=max_new_tokens).tolist()
-        return ids
+        return ids, model.likelihoods(tokens, options, len(batch)) if all(options) else [[]] * len(ids)
 
     done = 0
-    for batch, ids in in_batches(readers.tokens(items), batch_size, answers, should_stop):
-        on_batch([_record(*pair, decoder_tokenizer, stops, max_new_tokens) for pair in zip(batch, ids)])
+    for batch, (answered, likely) in in_batches(readers.tokens(items), batch_size, answers, should_stop):
+        records = [_record(*pair, decoder_tokenizer, stops, max_new_tokens) for pair in zip(batch, answered)]
+        on_batch([{**r, **_chosen(one.item, own)} for r, one, own in zip(records, batch, likely)])
         done += len(batch)
     return done == len(items)
 
@@ -130,3 +140,13 @@ def _record(
         "finish": finish,
         "truncated": question.truncated,
     }
+
+
+def _chosen(item: Item, likely: Sequence[Likelihood]) -> Record:
+    """The option that is most likely, of several the first; nothing of an item without options."""
+    if not likely:
+        return {}
+    totals = [one.total for one in likely]
+    best = item.options[totals.index(max(totals))]
+    told = [round(one, 5) for one in totals]
+    return {"likelihood": best, "likelihood_correct": best == item.gold, "log_likelihoods": told}

@@ -80,7 +80,7 @@ def log_likelihoods(
         ValueError: an option without a token, or items that the model cannot judge, by their ids.
     """
     every = {option for item in items for option in item.options}
-    written = {option: _option(option, readers) for option in sorted(every)}
+    written = {option: option_ids(option, readers) for option in sorted(every)}
 
     def judge(batch: list[Tokens[C]]) -> list[list[Likelihood]]:
         options = [[written[option] for option in one.item.options] for one in batch]
@@ -90,11 +90,14 @@ def log_likelihoods(
         yield [Judged(one.item, tuple(own), one.truncated) for one, own in zip(batch, found)]
 
 
-def _option(option: str, readers: Readers) -> list[int]:
+def option_ids(option: str, readers: Readers) -> list[int]:
     """Tokens of an option.
 
     A blank in front, which joins it to its prompt, is not doubled by tokenizers that put one there themselves
     (SentencePiece's of Llama 2).
+
+    Raises:
+        ValueError: it has none.
     """
     texts = [option, option.removeprefix(" ")]
     plain, bare = encode_texts(texts, readers.decoder, sys.maxsize)[0]

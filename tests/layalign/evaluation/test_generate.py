@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from layalign.evaluation.benchmarks import Item
 from layalign.evaluation.generate import answer_items, remaining, shard
+from layalign.evaluation.likelihood import Likelihood
 from layalign.evaluation.scoring import STRICT_VERSION
 
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", "the", "answer", "is", ":", "Q", "A", *"0123456789"]
@@ -198,3 +199,36 @@ def test_shards_share_the_items_evenly(processes):
     work = [sum(len(item.source) + len(item.prompt) for item in share) for share in shards]
     assert max(work) - min(work) <= max(len(item.source) + len(item.prompt) for item in ITEMS)
     assert shards == [shard(ITEMS[::-1], rank, processes) for rank in range(processes)]
+
+
+class Chooser(Adder):
+    """Finds the option whose tokens sum to the most the most likely; remembers what it was asked."""
+
+    def __init__(self, fits: int = 1000):
+        super().__init__(fits)
+        self.options = []
+
+    def likelihoods(self, batch, options, at_once):
+        assert len(options) == len(batch.source_ids) == at_once
+        self.options += options
+        return [[Likelihood(float(sum(ids)), len(ids), greedy=False) for ids in own] for own in options]
+
+
+def test_the_most_likely_option_is_kept_beside_what_was_answered():
+    items = [
+        Item("t-sw-0001", "sw", "Q 1", "Q 1 A", "B", ("A", "B"), ("1", "2")),
+        Item("t-sw-0002", "sw", "Q 2", "Q 2 A", "A", ("A", "B"), ("9 9", "2")),
+        Item("t-sw-0003", "sw", "Q 3", "Q 3 A", "B", ("A", "B"), ("3", "3")),
+    ]
+    model = Chooser(fits=2)
+    _, records = run(model, items)
+    told = {record["id"]: (record["likelihood"], record["likelihood_correct"]) for record in records}
+    assert told == {"t-sw-0001": ("B", True), "t-sw-0002": ("A", True), "t-sw-0003": ("A", False)}
+    assert len(model.options) == 3
+    assert all(len(record["log_likelihoods"]) == 2 for record in records)
+    assert all(json.dumps(record) for record in records)
+
+
+def test_an_item_without_options_is_asked_for_no_likelihood():
+    _, records = run(Adder())
+    assert not any("likelihood" in record for record in records)
