@@ -53,6 +53,8 @@ def check(config: Any) -> None:
     hub = data.reader == "hub"
     _require(hub or data.config is None, "data.config", data.config, "is of reader hub alone")
     _require(hub or data.split == "train", "data.split", data.split, "is of reader hub alone")
+    if data.replay is not None:
+        _check_replay(data.replay)
     if training.init_checksum is not None and config.weights is None:
         raise ValueError(
             f"training.init_checksum is set, but training.init is {training.init!r}, no folder: leave it out"
@@ -108,6 +110,15 @@ def _check_lora(model: Any, bridge: Bridge, training: Any) -> None:
             f"training.zero_stage is 3, which cuts up weights that {what} reads whole: set training.zero_stage=2, or "
             "training.engine=auto"
         )
+
+
+def _check_replay(replay: Any) -> None:
+    """Raises ValueError where a `data.replay` is impossible."""
+    _require(0 < replay.share < 1, "data.replay.share", replay.share, "must be above 0 and below 1")
+    _require(bool(replay.languages), "data.replay.languages", replay.languages, "must name a language")
+    for key, least in (("limit", 1), ("dev", 0)):
+        value = getattr(replay, key)
+        _require(value is None or value >= least, f"data.replay.{key}", value, f"must be at least {least}")
 
 
 def _value(config: Any, key: str) -> Any:

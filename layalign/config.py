@@ -26,8 +26,9 @@ from typing import Any, Literal
 from layalign.bounds import check
 from layalign.languages import declarations, declare, languages_of
 from layalign.methods import LATER, Aligner, Bridge, Compat, Gate, Lora, Train, bridge_of
+from layalign.replay import Deduplicate, Prompt, Reader, ReplayConfig
 from layalign.strict import build, merge, nested, plain, read_mapping, read_yaml
-from layalign.training_sets import SET, overlaid
+from layalign.training_sets import SET, overlaid, with_replay
 
 Layers = Literal["all", "last", "mean", "softmax", "token_softmax"] | tuple[int, ...]
 BRIDGE_WEIGHTS = "bridge.safetensors"
@@ -86,7 +87,7 @@ class DataConfig:
     In a recipe `set: NAME` stands for the keys of a training set's page (`python launch.py data list`).
     """
 
-    reader: Literal["lego", "pairs", "tsv", "jsonl", "math", "hub"]
+    reader: Reader
     """Layout of the files; `layalign.data.sources` describes each."""
     path: str
     """Folder or file below the data folder, an absolute path, or the name of a hub data set."""
@@ -105,7 +106,7 @@ class DataConfig:
     """Share of a language's source, prompt or target tokens that may be unknown to the tokenizer that made them."""
     limit: int | None = None
     """First rows of each language that are used; None is all."""
-    deduplicate: Literal["none", "source", "pairs"] = field(default="none", metadata=LATER)
+    deduplicate: Deduplicate = field(default="none", metadata=LATER)
     """Leave out rows that repeat an earlier row of their language letter by letter: its source, or source and target
     (`pairs`); what is left out counts towards no limit."""
     dev: int = 0
@@ -125,8 +126,23 @@ class DataConfig:
     """Configuration of a hub data set; with `{language}` in it, as in `en-{language}`, each language has its own."""
     split: str = field(default="train", metadata=LATER)
     """Split of a hub data set."""
-    prompt: Literal["math", "translation", "source"] | None = None
+    prompt: Prompt | None = None
     """What the LLM reads as text: an instruction around the source, or the source itself; None is the reader's own."""
+    replay: ReplayConfig | None = field(default=None, metadata=LATER)
+    """Rows of another training set among these, as `{set: NAME, share: 0.1}`; keys as those of `data`."""
+
+    @property
+    def replayed(self) -> DataConfig | None:
+        """What is replayed, with the limits of this stage."""
+        if self.replay is None:
+            return None
+        told = {f.name: getattr(self.replay, f.name) for f in fields(self.replay) if f.name != "share"}
+        return replace(self, **told, replay=None)
+
+    @property
+    def every(self) -> tuple[DataConfig, ...]:
+        """All that is read: this, and what is replayed."""
+        return (self, self.replayed) if self.replayed else (self,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +285,8 @@ class RunConfig:
 
     def self_contained(self) -> RunConfig:
         """The same with all that it needs of a user's pages."""
-        return replace(self, data=replace(self.data, declares=declarations(self.data.languages)))
+        spoken = [name for data in self.data.every for name in data.languages]
+        return replace(self, data=replace(self.data, declares=declarations(spoken)))
 
     def signature(self, parent: str | None = None) -> str:
         """Hash of all that changes the result, and of the run it starts from. Eight hexadecimal digits.
@@ -349,7 +366,7 @@ def resolve(recipe: Mapping[str, Any], stage: int, overrides: Iterable[str] = ()
                 continue
             keys = keys[2:]
         merged = overlaid(merged, nested(keys, value))
-    return RunConfig.from_dict(merged)
+    return RunConfig.from_dict(with_replay(merged, [f.name for f in fields(ReplayConfig)]))
 
 
 def _listed(last: int) -> str:
@@ -360,7 +377,7 @@ def _listed(last: int) -> str:
 
 def names_no_set(override: str) -> bool:
     """Whether an override is none of those that name a training set."""
-    return not override.partition("=")[0].strip().endswith(f"data.{SET}")
+    return not override.partition("=")[0].strip().endswith(f".{SET}")
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -173,6 +173,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return value
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
+        inner = next((option for option in args if dataclasses.is_dataclass(option)), None)
+        if inner and isinstance(value, Mapping):  # what is wrong inside is told, not that it is none of these
+            return _convert(inner, value, where)
         for option in args:
             try:
                 return _convert(option, value, where)
@@ -234,6 +237,8 @@ def describe(hint: Any) -> str:
         return "one of " * (len(args) > 1) + ", ".join(map(str, args))
     if origin is tuple:
         return f"a list of {describe(args[0])}"
+    if dataclasses.is_dataclass(hint):
+        return "keys and values"
     if origin is dict:
         return f"keys, which are text, each with {describe(args[1])}"
     names = {

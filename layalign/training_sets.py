@@ -6,7 +6,7 @@ what a job reads does not depend on a page that may change meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -68,6 +68,21 @@ def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
     lower = below.get("data")
     kept = {key: value for key, value in (lower or {}).items() if key not in READING}
     return {**merged, "data": merge(kept, with_set(data, "data"))}
+
+
+def with_replay(recipe: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
+    """A recipe whose `data.replay` has the values of the set that it names, as far as they are among its known keys.
+
+    Raises:
+        ValueError: as `overlaid`.
+    """
+    data = recipe.get("data")
+    replay = data.get("replay") if isinstance(data, Mapping) else None
+    if not isinstance(replay, Mapping) or SET not in replay:
+        return dict(recipe)
+    told = with_set(replay, "data.replay")
+    kept = {key: value for key, value in told.items() if key in known or key in replay}
+    return {**recipe, "data": {**data, "replay": kept}}  # type: ignore[dict-item]
 
 
 def with_set(data: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -66,6 +66,7 @@ GROUND = {
         "methods",
         "positions",
         "prompts",
+        "replay",
         "strict",
         "tabular",
         "training_sets",
@@ -89,7 +90,13 @@ GROUND = {
 """Files that stand in no room below their house: what every room of it may need."""
 HEAVY = {"torch", "transformers", "datasets", "peft", "deepspeed", "submitit", "matplotlib"}
 CORE = HEAVY - {"submitit"}
-WORKERS = {"jobs/work/train.py", "jobs/work/evaluate.py", "jobs/work/start.py", "jobs/cli/demo.py"}
+WORKERS = {
+    "jobs/work/train.py",
+    "jobs/work/training_data.py",
+    "jobs/work/evaluate.py",
+    "jobs/work/start.py",
+    "jobs/cli/demo.py",
+}
 """What runs in jobs alone."""
 PROGRAMS = {"cluster/site/login.py", "layalign/model/convert.py"}
 """What is started by `python -m`, besides the front door."""

@@ -37,6 +37,8 @@ def describe(plan: Plan, context: Context, note: str) -> None:
     if not isinstance(profile, SlurmProfile):
         uneven = uneven_batch(training.batch_size, training.micro_batch, profile.tasks)
         rows |= {"batch": uneven} if uneven else {}
+    if replay := config.data.replay:
+        rows["replay"] = f"{replay.share:.3g} of all examples are from {replay.path} ({replay.reader})"
     counted = str(data_check(config, context.data))
     if counted:
         rows["rows"] = counted

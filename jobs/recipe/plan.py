@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -272,5 +272,8 @@ def data_check(config: RunConfig, folder: Path | None) -> DataCheck:
     """
     for name in config.data.languages:
         language(name)
-    unread = config.training.max_steps == 0 or is_mini(config.data.path)
-    return DataCheck() if unread else check_data(config.data, folder)
+    unread = config.training.max_steps == 0
+    read = [data for data in config.data.every if not (unread or is_mini(data.path))]
+    checks = [check_data(data, folder) for data in read]
+    own = checks[0] if checks and read[0] is config.data else DataCheck()
+    return replace(own, obstacles=tuple(told for check in checks for told in check.obstacles))

@@ -32,9 +32,8 @@ def wanted(config: RunConfig) -> list[Download]:
     model, data = config.model, config.data
     models = [(model.encoder, model.encoder_revision), (model.decoder, model.decoder_revision)]
     found = [Download("model", *one) for one in models if not is_mini(one[0]) and not is_folder(one[0])]
-    if data.reader == "hub" and not is_mini(data.path):
-        found.append(Download("dataset", data.path, data.revision))
-    return found
+    sets = [one for one in data.every if one.reader == "hub" and not is_mini(one.path)]
+    return found + [Download("dataset", one.path, one.revision) for one in sets]
 
 
 def absent(config: RunConfig, environ: Mapping[str, str]) -> list[tuple[Download, list[str]]]:
@@ -56,10 +55,11 @@ def pins(recipe: Mapping[str, Any], overrides: Sequence[str], environ: Mapping[s
             "model.encoder_revision": (config.model.encoder, config.model.encoder_revision),
             "model.decoder_revision": (config.model.decoder, config.model.decoder_revision),
         }
-        if config.data.reader == "hub":
-            fields["data.revision"] = (config.data.path, config.data.revision)
+        for key, data in zip(("data", "data.replay"), config.data.every):
+            if data.reader == "hub":
+                fields[f"{key}.revision"] = (data.path, data.revision)
         for key, (name, revision) in fields.items():
-            pin = read_pin("dataset" if key == "data.revision" else "model", name, revision, environ)
+            pin = read_pin("dataset" if key.startswith("data.") else "model", name, revision, environ)
             if pin and pin.commit != revision:
                 found.append(f"stages.{stage}.{key}={pin.commit}")
     return found

@@ -125,7 +125,8 @@ def _advice(error: Exception, config: RunConfig) -> str | None:
 def within_reach(config: RunConfig, processes: Processes) -> RunConfig:
     """The config with the miniature's names replaced by paths, its world made first where it is missing."""
     model, data = config.model, config.data
-    if not any(mini.is_mini(name) for name in (model.encoder, model.decoder, data.path)):
+    names = [model.encoder, model.decoder, *(one.path for one in data.every)]
+    if not any(map(mini.is_mini, names)):
         return config
     settings, root = mini.Settings(seed=config.seed), mini.default_root()
     processes.on_first(lambda: _make_world(root, settings))
@@ -136,7 +137,11 @@ def within_reach(config: RunConfig, processes: Processes) -> RunConfig:
     return dataclasses.replace(
         config,
         model=dataclasses.replace(model, encoder=path(model.encoder), decoder=path(model.decoder)),
-        data=dataclasses.replace(data, path=path(data.path)),
+        data=dataclasses.replace(
+            data,
+            path=path(data.path),
+            replay=data.replay and dataclasses.replace(data.replay, path=path(data.replay.path)),
+        ),
     )
 
 

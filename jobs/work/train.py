@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from cluster.files import DamagedFile, sha256_of, sync_folder, sync_tree
+from cluster.files import sha256_of, sync_folder, sync_tree
 from cluster.full_disk import patience, with_room
 from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
@@ -19,24 +19,19 @@ from cluster.run.run_folder import FOLDER, RunFolder
 from jobs.recipe.weights import check_signature
 from jobs.reliability.rate import Rate, rate_in
 from jobs.work.progress import TrainingProgress
-from jobs.work.start import cache_folder, data_folder, refuse_older_gemma, started, within_reach
-from layalign.config import BRIDGE_WEIGHTS, DataConfig, RunConfig
-from layalign.data.dev import Rule, Split, split
-from layalign.data.tokenise import Tokenised, prepare
+from jobs.work.start import data_folder, refuse_older_gemma, started, within_reach
+from jobs.work.training_data import training_data
+from layalign.config import BRIDGE_WEIGHTS, RunConfig
 from layalign.model.comparison import compare, note_missing
 from layalign.model.layalign import LayAlign
-from layalign.model.limits import check_lengths, check_tokenised
+from layalign.model.limits import check_lengths
 from layalign.model.probe import digest_of
 from layalign.model.record import read_record, record_of
 from layalign.model.store import Tokenizers, load_tokenizers, load_weights, put_weights, save_bridge
 from layalign.positions import TARGET
 from layalign.training.checkpoint import Checkpoints
 from layalign.training.distributed import Processes
-from layalign.training.fit import Callbacks, TrainData, fit
-
-WITHOUT_DATA = (
-    "it tells how the dev set was set aside: put it back from a copy, or give --force, which begins anew"
-)
+from layalign.training.fit import Callbacks, fit
 
 
 def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = None) -> dict[str, Any]:
@@ -69,7 +64,7 @@ def run(told: dict[str, Any], interrupts: Interrupts, group: Processes | None = 
             processes.on_first(lambda: _hand_on(folder, model, tokenizers, step=0))
             return {"step": 0, "total": 0, "interrupted": None}
         check_lengths(local, TARGET)
-        data = _data(local, data_folder(told, config), tokenizers, processes, folder)
+        data = training_data(local, data_folder(told, config), tokenizers, processes, folder)
         model = _model(local, told["parent"], tokenizers, processes)
         processes.on_first(lambda: _same_as_begun(folder, model, tokenizers, checkpoints))
         progress = TrainingProgress(folder, config.training, unit)
@@ -99,74 +94,6 @@ def _mtbf_s(run: RunFolder, config: RunConfig) -> float:
     rate = rate_in(run)
     print(f"checkpoints after the first step, then as often as is best for {rate}", flush=True)
     return rate.mtbf_s
-
-
-def _data(
-    config: RunConfig, folder: Path | None, tokenizers: Tokenizers, processes: Processes, run: RunFolder
-) -> TrainData:
-    """Tokens of the stage: rank 0 makes them if need be, then the others find them in the cache."""
-    record: dict[str, Any] = processes.on_first(lambda: _recorded(run))
-    rule: Rule = record["rule"]
-    data = config.reads if rule == "question" else _read_before(config)
-
-    def tokens() -> Tokenised:
-        text = config.bridge.text
-        return prepare(data, folder, text, tokenizers.encoder, tokenizers.decoder, cache_folder())
-
-    made: list[Tokenised] = []
-    processes.on_first(lambda: made.append(tokens()))
-    tokenised = made[0] if made else tokens()
-    tokenised.counts.check(data)
-    if record["files"] not in (None, tokenised.files):
-        raise ValueError(
-            f"the data files are not those that run {run.path.name} began with: put them back, or give --force, which "
-            "moves it aside and begins anew"
-        )
-
-    check_tokenised(tokenised.dataset, config, tokenizers)
-
-    def answer(row: int) -> str:
-        ids = tokenised.dataset[row]["target_ids"]
-        return str(tokenizers.decoder.decode(ids[:-1])).strip()
-
-    parts = split(tokenised.dataset, data.dev, config.seed, answer, rule)
-    if processes.first:
-        _tell(run, tokenised, parts, rule)
-    return TrainData(tokenised.dataset, parts.train, parts.dev, *tokenizers.pads)
-
-
-def _recorded(run: RunFolder) -> dict[str, Any]:
-    """How a run that goes on has read its data: one that has no record began before there were any."""
-    if not Checkpoints(run.checkpoints).steps():
-        return {"rule": "question", "files": None}
-    told = run.read_data()
-    if told is None and read_record(run.checkpoints):  # whose writing came after that of the other
-        told = awaited(run.read_data, run.path)
-        if told is None:
-            raise DamagedFile(run.data, "it is missing", WITHOUT_DATA)
-    return told or {"rule": "target", "files": None}
-
-
-def _read_before(config: RunConfig) -> DataConfig:
-    """The data as a run has them that began before prompts had a limit of their own, and nothing was refused."""
-    limit = config.data.max_prompt or config.data.max_source
-    return dataclasses.replace(config.data, max_prompt=limit, max_prompt_cut=1.0, max_unknown=1.0)
-
-
-def _tell(run: RunFolder, tokenised: Tokenised, parts: Split, rule: Rule) -> None:
-    """Say and keep what is read, cut and set aside."""
-    if rule == "target":
-        print(
-            "begun when prompts were cut like sources and dev sets were of targets, and goes on so",
-            flush=True,
-        )
-    for line in (*tokenised.counts.told(), parts.line()):
-        if line:
-            print(line, flush=True)
-    if any(tokenised.truncated.values()):
-        run.event("truncated", **tokenised.truncated)
-    told = {"rule": rule, "files": tokenised.files}
-    run.write_data({**told, **tokenised.counts.to_dict(), "split": parts.told})
 
 
 def _model(config: RunConfig, parent: str | None, tokenizers: Tokenizers, processes: Processes) -> LayAlign:

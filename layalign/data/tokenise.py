@@ -317,7 +317,7 @@ def _fingerprint(
 ) -> str:
     """Hash of all that decides the tokens: not where the files lie, how large the dev split is or what is refused."""
     told = asdict(data)
-    for key in ("path", "dev", "max_prompt_cut", "max_unknown"):
+    for key in ("path", "dev", "max_prompt_cut", "max_unknown", "replay"):
         del told[key]
     told["languages"] = [language(name).code for name in data.languages]
     told["max_prompt"], told["files"] = data.max_prompt or PROMPT_TOKENS, files
