@@ -148,7 +148,7 @@ def _reports(request: DataRequest) -> Iterator[DataReport]:
         if page and page.name in BENCHMARKS:
             yield check_benchmark(page.name, folder, config.reads, models_of(config))
             return
-        yield _of_stage(page.name if page else None, config, folder, against)
+        yield from _of_stage(page.name if page else None, config, folder, against)
 
 
 def _of_set(name: str, folder: Path | None, against: Sequence[str]) -> DataReport:
@@ -157,21 +157,25 @@ def _of_set(name: str, folder: Path | None, against: Sequence[str]) -> DataRepor
     )
 
 
-def _of_stage(name: str | None, config: RunConfig, folder: Path | None, against: Sequence[str]) -> DataReport:
-    """What a stage reads, or a set in its place, in tokens of its models."""
-    folder = data_of(config, folder)
-    report = check_training(
-        name or f"{config.name}, stage {config.stage}",
-        within_reach(config.reads, config.seed),
-        folder,
-        text=config.bridge.text,
-        models=models_of(config),
-        against=against,
-        counts=SETS[name].counts if name else None,
-    )
-    if report.files and not report.obstacles:
-        keep_checked(config, report.checked())
-    return report
+def _of_stage(
+    name: str | None, config: RunConfig, folder: Path | None, against: Sequence[str]
+) -> Iterator[DataReport]:
+    """What a stage reads, or a set in its place, in tokens of its models; and what it replays."""
+    models, folder = models_of(config), data_of(config, folder)
+    called = name or f"{config.name}, stage {config.stage}"
+    for data, told in zip(config.reads.every, (called, f"{called}: replay")):
+        report = check_training(
+            told,
+            within_reach(data, config.seed),
+            folder,
+            text=config.bridge.text,
+            models=models,
+            against=against,
+            counts=SETS[name].counts if told == name else None,
+        )
+        if told == called and report.files and not report.obstacles:
+            keep_checked(config, report.checked())
+        yield report
 
 
 def _print(pages: tuple[PageEntry, ...] = (), checks: tuple[DataReport, ...] = ()) -> None:
