@@ -129,7 +129,7 @@ def _words(request: DataRequest) -> list[str]:
 
 def _reports(request: DataRequest) -> Iterator[DataReport]:
     """A page, or what the stages of a recipe read."""
-    against = request.against if request.against is not None else tuple(BENCHMARKS)
+    against = request.against if request.against is not None else _every_benchmark()
     page, folder = find_page(request.name) if request.name else None, request.where.data_folder()
     if page and page.name not in (*BENCHMARKS, *SETS):
         raise ClusterError(f"{page.name} is a page of languages, which has no rows")
@@ -151,10 +151,13 @@ def _reports(request: DataRequest) -> Iterator[DataReport]:
         yield from _of_stage(page.name if page else None, config, folder, against)
 
 
+def _every_benchmark() -> tuple[str, ...]:
+    """All that ask something else: those that differ from another by their prompt alone do not."""
+    return tuple(name for name, known in BENCHMARKS.items() if name == known.page)
+
+
 def _of_set(name: str, folder: Path | None, against: Sequence[str]) -> DataReport:
-    return check_training(
-        name, training_data(name), folder, text=True, against=against, counts=SETS[name].counts
-    )
+    return check_training(name, training_data(name), folder, text=True, against=against, page=SETS[name])
 
 
 def _of_stage(
@@ -171,7 +174,7 @@ def _of_stage(
             text=config.bridge.text,
             models=models,
             against=against,
-            counts=SETS[name].counts if told == name else None,
+            page=SETS.get(told),
         )
         if told == called and report.files and not report.obstacles:
             keep_checked(config, report.checked())

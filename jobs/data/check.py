@@ -18,7 +18,8 @@ from layalign.data.repeats import Repeats
 from layalign.data.sources import asked_languages
 from layalign.data.survey import Survey, training_texts
 from layalign.data.text import Text
-from layalign.evaluation.benchmarks import Item, benchmark_file, find_benchmark, read_benchmark
+from layalign.evaluation.benchmarks import Item, find_benchmark, read_benchmark
+from layalign.training_sets import TrainingSet
 
 CHUNK = 1000
 """Texts that are tokenised at a time."""
@@ -43,7 +44,7 @@ def check_training(
     text: bool,
     models: Models | None = None,
     against: Sequence[str] = (),
-    counts: dict[str, int] | None = None,
+    page: TrainingSet | None = None,
 ) -> DataReport:
     """What there is in a training set.
 
@@ -54,7 +55,7 @@ def check_training(
         text: whether the LLM reads the prompt as text too.
         models: in whose tokens lengths are counted; None leaves them out.
         against: benchmarks whose questions are looked for.
-        counts: rows that each language should have, by its code.
+        page: whose data they are, if they are all of it.
     """
     known, compared, notes = questions_for(data, folder, against)
     survey, left_out = Survey(known), LeftOut()
@@ -72,8 +73,11 @@ def check_training(
         against=compared,
         overlaps=_overlaps(survey),
         shown=_shown(survey),
-        notes=tuple(notes),
-        findings=(*_findings(rows), *(_other_counts(rows, counts or {}) if data.limit is None else ())),
+        notes=(*(page.notes if page else ()), *notes),
+        findings=(
+            *_findings(rows),
+            *(_other_counts(rows, page.counts) if page and data.limit is None else ()),
+        ),
         obstacles=tuple(obstacles),
         files=tuple(map(FileState.of, files_of(data, folder))),
     )
@@ -98,10 +102,18 @@ def check_benchmark(
         tokens=tuple(one for one in _tokens(lengths, data) if one.kind != "target"),
         models=models.names if models else (),
         shown=_shown(survey),
-        notes=tuple(notes) if items else (),
-        findings=tuple(_findings(rows)),
+        notes=(*find_benchmark(name).notes, *(notes if items else ())),
+        findings=(*_findings(rows), *_other_counts(rows, _counts_of(name, rows))),
         obstacles=tuple(obstacles),
     )
+
+
+def _counts_of(name: str, rows: Sequence[RowCounts]) -> dict[str, int]:
+    """Items that the page of a benchmark says of each language."""
+    known = find_benchmark(name)
+    told = {row.language: known.count_of(row.language) for row in rows}
+    files = len(known.instances) or 1
+    return {code: count * files for code, count in told.items() if count is not None}
 
 
 def questions_for(
@@ -243,14 +255,3 @@ def _other_counts(rows: Sequence[RowCounts], counts: dict[str, int]) -> Iterator
         there = row.rows + row.left_out + row.blank
         if there != counts.get(row.language, there):
             yield f"{row.language} has {there:,} rows, the page says {counts[row.language]:,}"
-
-
-def files_of_benchmark(name: str, folder: Path) -> dict[str, str]:
-    """The file of each language of a benchmark, or why there is none, by code."""
-    known, found = find_benchmark(name), dict[str, str]()
-    for code in known.languages + known.extra:
-        try:
-            found[code] = str(benchmark_file(name, folder, code))
-        except ValueError as error:
-            found[code] = str(error)
-    return found

@@ -9,16 +9,16 @@ from pathlib import Path
 from cluster.errors import ClusterError
 from cluster.hub.cache import missing_files
 from cluster.hub.fetch import Download
-from jobs.data.check import files_of_benchmark
 from jobs.data.models import mini_path
 from jobs.data.report import PageEntry
 from layalign.config import DataConfig, RunConfig
 from layalign.data.check import check_data
-from layalign.data.files import count_lines
 from layalign.data.sources import READERS, asked_languages
+from layalign.evaluation.benchmarks import benchmark_files, read_benchmark
 from layalign.languages import language
 from layalign.mini import is_mini
 from layalign.strict import build
+from layalign.tasks.benchmark import Benchmark
 from layalign.tasks.pages import BENCHMARKS, BROKEN, PAGES, Page, missing
 from layalign.tasks.training import LEFT
 from layalign.training_sets import SETS
@@ -90,12 +90,22 @@ def _state(
         return _of_training(training_data(page.name), folder, environ)
     if page.name not in BENCHMARKS:
         return (), (), {}
+    return _of_benchmark(BENCHMARKS[page.name], folder)
+
+
+def _of_benchmark(
+    known: Benchmark, folder: Path | None
+) -> tuple[Sequence[str], Sequence[str], Mapping[str, int]]:
     if folder is None:
         return (), ("the data folder is not named: give --data FOLDER or set LAYALIGN_DATA",), {}
-    found = files_of_benchmark(page.name, folder)
-    there = {code: path for code, path in found.items() if Path(path).is_file()}
-    absent = [f"{code}: {told}" for code, told in found.items() if code not in there]
-    return list(there.values()), absent, {code: count_lines(Path(path)) for code, path in there.items()}
+    files, absent, counts = list[str](), list[str](), dict[str, int]()
+    for code in known.languages + known.extra:
+        try:
+            files += map(str, benchmark_files(known.name, folder, code))
+            counts[code] = len(read_benchmark(known.name, folder, [code]))
+        except ValueError as error:
+            absent.append(f"{code}: {error}")
+    return files, absent, counts
 
 
 def _of_training(
@@ -142,6 +152,9 @@ def download_of(page: Page) -> Download:
     Raises:
         ClusterError: nothing does.
     """
+    hub = BENCHMARKS[page.name].hub if page.name in BENCHMARKS else None
+    if hub:
+        return Download("dataset", hub.name, hub.revision)
     data = training_data(page.name) if page.name in SETS else None
     if data is None or data.reader != "hub":
         raise ClusterError(
