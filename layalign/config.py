@@ -299,8 +299,9 @@ class RunConfig:
         checksum = told["training"].pop("init_checksum", None)
         if checksum is not None:
             told["training"]["init"] = checksum
-        switches = _result_fields(self.bridge)
-        plainly = {key: value for key, value in told["model"].items() if not hasattr(self.bridge, key)}
+        bridge = self.bridge
+        switches = _result_fields(bridge)
+        plainly = {key: value for key, value in told["model"].items() if not hasattr(bridge, key)}
         told["model"] = {**plainly, **switches, "method": None}
         told["parent"] = parent
         return hashlib.sha256(json.dumps(plain(told), sort_keys=True).encode()).hexdigest()[:8]
