@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
-from layalign.methods import LEARNED, METHODS, Bridge
+from layalign.methods import LEARNED, Bridge
 
 LEAST = {
     "gpus": 1,
@@ -14,7 +14,6 @@ LEAST = {
     "data.max_prompt": 1,
     "data.limit": 1,
     "data.dev": 0,
-    "model.lora_rank": 1,
     "training.epochs": 1,
     "training.max_steps": 0,
     "training.batch_size": 1,
@@ -62,7 +61,7 @@ def check(config: Any) -> None:
     last = config.last_stage
     _require(1 <= config.stage <= last, "stage", config.stage, f"must be one of the recipe's, 1 to {last}")
     _check_states(config.model.encoder_states, bridge)
-    _check_lora(config.model, bridge, training)
+    _check_lora(bridge, training)
 
 
 def _check_states(states: Any, bridge: Bridge) -> None:
@@ -80,25 +79,18 @@ def _check_states(states: Any, bridge: Bridge) -> None:
         )
 
 
-def _check_lora(model: Any, bridge: Bridge, training: Any) -> None:
-    """Refuse LoRA that is told of and nowhere, and what cannot be done with it."""
-    rank, alpha, share = model.lora_rank, model.lora_alpha, model.lora_dropout
-    told = {"lora_modules": model.lora_modules, "lora_rank": rank, "lora_alpha": alpha, "lora_dropout": share}
-    kind = METHODS[model.method].get("lora", "none") if model.lora is None else model.lora
-    for key, value in told.items():
-        if value is not None and kind == "none":
-            raise ValueError(
-                f"model.{key} is {value}, but model.lora is none: set model.lora to lora or dora"
-            )
-    _require(alpha is None or alpha > 0, "model.lora_alpha", alpha, "must be above 0")
-    _require(share is None or 0 <= share < 1, "model.lora_dropout", share, "is a share, 0 to below 1")
-    modules = model.lora_modules
-    _require(
-        modules is None or len(modules) > 0,
-        "model.lora_modules",
-        modules,
-        "must name a linear layer of the LLM",
-    )
+def _check_lora(bridge: Bridge, training: Any) -> None:
+    """Refuse low-rank weights that there cannot be, and what cannot be done with them.
+
+    What a recipe tells of them is nothing to a method that has none: one recipe serves a grid of methods.
+    """
+    rank, alpha, share, modules = (
+        bridge.lora_rank, bridge.lora_alpha, bridge.lora_dropout, bridge.lora_modules,
+    )  # fmt: skip
+    _require(rank >= 1, "model.lora_rank", rank, "must be at least 1")
+    _require(alpha > 0, "model.lora_alpha", alpha, "must be above 0")
+    _require(0 <= share < 1, "model.lora_dropout", share, "is a share, 0 to below 1")
+    _require(len(modules) > 0, "model.lora_modules", modules, "must name a linear layer of the LLM")
     unlike = bridge.lora != "none" or bridge.encoder_states == "token_softmax"
     if unlike and training.engine == "deepspeed" and training.zero_stage == 3:
         what = (

@@ -87,10 +87,12 @@ def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
     return found
 
 
-def write_recipe(world: Path, folder: Path, epochs: int = 1, micro_batch: int = 4) -> Path:
-    """The miniature's recipe on the tiny world: 9 steps of 16 examples per epoch and stage, fp64."""
+def write_recipe(
+    world: Path, folder: Path, epochs: int = 1, micro_batch: int = 4, shipped: str = "mini"
+) -> Path:
+    """A recipe of the miniature on the tiny world: 9 steps of 16 examples per epoch and stage, fp64."""
     told: dict[str, Any] = yaml.safe_load(
-        (ROOT / "jobs/recipes/mini.yaml").read_text().replace("mini://", f"{world}/")
+        (ROOT / f"jobs/recipes/{shipped}.yaml").read_text().replace("mini://", f"{world}/")
     )
     told["name"] = "tiny"
     told["model"]["precision"] = "fp64"

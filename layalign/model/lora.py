@@ -32,7 +32,7 @@ def add_lora(decoder: PreTrainedModel, bridge: Bridge) -> None:
     Raises:
         ValueError: the LLM has no such layers, or peft is not installed.
     """
-    inject = _peft().inject_adapter_in_model
+    inject = the_library().inject_adapter_in_model
     linear = {name.rpartition(".")[2] for name, one in decoder.named_modules() if isinstance(one, nn.Linear)}
     if unknown := [name for name in bridge.lora_modules if name not in linear]:
         raise ValueError(
@@ -110,7 +110,7 @@ def _peft_name(name: str) -> str:
 
 
 def _config(bridge: Bridge) -> Any:
-    return _peft().LoraConfig(
+    return the_library().LoraConfig(
         r=bridge.lora_rank,
         lora_alpha=bridge.lora_alpha,
         lora_dropout=bridge.lora_dropout,
@@ -121,7 +121,12 @@ def _config(bridge: Bridge) -> Any:
     )
 
 
-def _peft() -> Any:
+def the_library() -> Any:
+    """peft.
+
+    Raises:
+        ValueError: it is not installed.
+    """
     try:
         import peft
     except ImportError as error:

@@ -26,7 +26,7 @@ from layalign.model.comparison import compare, note_missing
 from layalign.model.convert import load_converted
 from layalign.model.decoder import load_decoder
 from layalign.model.encoder import load_encoder
-from layalign.model.lora import ADAPTER_WEIGHTS, save_adapter, stored
+from layalign.model.lora import ADAPTER_WEIGHTS, save_adapter, stored, the_library
 from layalign.model.lora import FOLDER as LORA
 from layalign.model.record import DTYPES, PARTS, Recorded, read_record, record_of
 from layalign.model.tokenizers import Tokenizers, load_tokenizers, open_tokenizer
@@ -55,8 +55,10 @@ def load_backbones(
     """The encoder, None where nothing reads it, and the LLM, from disk or cache, on a device.
 
     Raises:
-        ValueError: as `load_encoder` and `load_decoder`.
+        ValueError: as `load_encoder` and `load_decoder`, or peft is not installed and is needed.
     """
+    if bridge.lora != "none":
+        the_library()  # before minutes of loading
     dtype = DTYPES[config.precision]
     encoder = _encoder(config, dtype) if bridge.reads_encoder else None
     decoder = load_decoder(config.decoder, config.decoder_revision, dtype, config.attention)
