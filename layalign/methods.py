@@ -109,11 +109,10 @@ def bridge_of(method: str, stage: int, switches: Mapping[str, Any], last: int = 
     bridge = Bridge(**values)
     train = switches.get("train") or (_last_trains(bridge, own) if stage == last else "bridge")
     _check_train(bridge, train, told=switches.get("train") is not None, is_last=stage == last)
-    kept = (
-        asdict(bridge) if train != "bridge" else {k: v for k, v in asdict(bridge).items() if k not in _LORA}
-    )
-    bridge = Bridge(**{**kept, "train": train})
-    if not (bridge.text or bridge.reads_encoder):
+    unused = _LORA if train == "bridge" else ()
+    bridge = Bridge(**{**{k: v for k, v in asdict(bridge).items() if k not in unused}, "train": train})
+    asked = bridge.trains or stage == last  # nobody runs the others
+    if asked and not (bridge.text or bridge.reads_encoder):
         raise ValueError(
             f"stage {stage} of {method!r} gives the LLM no input: "
             "set model.text=true, or keep model.adapter or model.aligner"
@@ -151,7 +150,7 @@ def start_obstacle(before: Bridge, now: Bridge) -> str:
     changed = [
         f"model.{one.name} was {getattr(before, one.name)!r} and is {getattr(now, one.name)!r}"
         for one in fields(Bridge)
-        if one.name in _LORA and getattr(before, one.name) != getattr(now, one.name)
+        if one.name in _LORA[:-1] and getattr(before, one.name) != getattr(now, one.name)
     ]
     if before.lora == "none" or not changed:
         return ""
