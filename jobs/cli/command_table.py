@@ -34,7 +34,7 @@ COMMANDS = {
         "run_commands",
         "TrainRequest",
         options.train_options,
-        "train one stage of a recipe, or both",
+        "train one stage of a recipe, or all",
         (
             "--stage all --recipe mini",
             "--stage 1 --cluster narval --account def-prof --time 3h --hours 9 --dry-run",
@@ -53,7 +53,7 @@ COMMANDS = {
         "grid_commands",
         "PipelineRequest",
         options.pipeline_options,
-        "both stages, answers and tables of a recipe",
+        "all stages, answers and tables of a recipe",
         ("--recipe mini", "--recipe math --cluster narval --account def-prof --dry-run"),
     ),
     "ablate": Command(

@@ -310,7 +310,8 @@ def offer_of(items: Sequence[Item]) -> Offer:
         Part(what=f"stage {item.plan.config.stage}", told=_part_told(item, resources), resources=resources)
         for item, resources in asked
     ]
-    stages = " and ".join(str(item.plan.config.stage) for item, _ in asked)
+    *before, last = (str(item.plan.config.stage) for item, _ in asked) if asked else ("",)
+    stages = f"{', '.join(before)} and {last}" if before else last
     why: dict[str, str] = {}
     for item, resources in asked[:1]:
         profile = item.requests[0][0]
