@@ -119,9 +119,6 @@ class DataConfig:
     object, and `{language}` stands for any code or name of the language."""
     revision: str | None = None
     """Commit of a hub data set."""
-    declares: dict[str, Any] | None = field(default=None, metadata=LATER)
-    """Languages that are not known yet, by code: `so: {name: Somali, nllb: som_Latn}`; those of the user's pages are
-    put there when a run is planned."""
     config: str | None = field(default=None, metadata=LATER)
     """Configuration of a hub data set; with `{language}` in it, as in `en-{language}`, each language has its own."""
     split: str = field(default="train", metadata=LATER)
@@ -240,6 +237,9 @@ class RunConfig:
     data: DataConfig
     training: TrainingConfig
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig, metadata=NO_EFFECT)
+    declares: dict[str, Any] | None = field(default=None, metadata=LATER)
+    """Languages that are not known yet, by code: `so: {name: Somali, nllb: som_Latn}`; those of the user's pages are
+    put there when a run is planned."""
 
     @property
     def bridge(self) -> Bridge:
@@ -280,13 +280,13 @@ class RunConfig:
         """
         config: RunConfig = build(cls, values, "")
         check(config)
-        declare(languages_of(config.data.declares or {}, "data.declares"))
+        declare(languages_of(config.declares or {}, "declares"))
         return config
 
     def self_contained(self) -> RunConfig:
         """The same with all that it needs of a user's pages."""
         spoken = [name for data in self.data.every for name in data.languages]
-        return replace(self, data=replace(self.data, declares=declarations(spoken)))
+        return replace(self, declares=declarations(spoken))
 
     def signature(self, parent: str | None = None) -> str:
         """Hash of all that changes the result, and of the run it starts from. Eight hexadecimal digits.

@@ -14,7 +14,7 @@ from layalign.strict import merge, nearest
 
 SET = "set"
 """The key of a recipe's `data` that names one."""
-READING = ("reader", "path", "languages", "columns", "revision", "config", "split", "prompt", "declares")
+READING = ("reader", "path", "languages", "columns", "revision", "config", "split", "prompt")
 """Keys that say what is read: those of a set stand for themselves, and not beside what another layer says."""
 
 

@@ -15,7 +15,7 @@ from cluster.files import DamagedFile, read_record, write_record
 from cluster.records import typed
 from cluster.run.run_folder import CellFolder, RunFolder
 from layalign.data.files import checksum
-from layalign.evaluation.benchmarks import Item, benchmark_files, read_benchmark
+from layalign.evaluation.benchmarks import Item, benchmark_files, find_benchmark, read_benchmark
 from layalign.evaluation.gold import Gold
 from layalign.tasks.pages import BENCHMARKS, carried, learn
 
@@ -100,6 +100,12 @@ def newest_asked(folder: CellFolder) -> str:
     """Fingerprint of the questions that a folder was asked last; empty where that was not recorded."""
     told = sorted(folder.path.glob(folder.asked("*").name), key=lambda path: path.stat().st_mtime_ns)
     return told[-1].stem.rpartition("-")[2] if told else ""
+
+
+def unlike_page(benchmark: str, language: str, items: int) -> str:
+    """That a file has not as many items as its benchmark's page says; empty where it has, or nothing is said."""
+    said = find_benchmark(benchmark).count_of(language)
+    return "" if said in (None, items) else f"{items} items in the file of {language}, {said} by the page"
 
 
 def learn_pages(run: RunFolder) -> None:

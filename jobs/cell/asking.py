@@ -11,12 +11,13 @@ from cluster.errors import ClusterError
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.work_folder import now
 from jobs.cell.answers import Reading, Record, outcome_of, outcomes_with, read_answers
-from jobs.cell.asked import SHARD, Asked, shares
+from jobs.cell.asked import SHARD, Asked, shares, unlike_page
 from jobs.cell.cell import Cell, outcomes
 from jobs.cell.setup import answered_setup, changed_parts, setup_of
 from layalign.config import RunConfig
-from layalign.evaluation.benchmarks import find_benchmark, offered
+from layalign.evaluation.benchmarks import find_benchmark, offered, read_benchmark
 from layalign.mini import Settings, is_mini
+from layalign.tasks.pages import replaced
 
 
 def evaluation_cells(
@@ -71,6 +72,17 @@ def _cut(whole: Cell, config: RunConfig, data: Path | None) -> list[Cell]:
                 dataclasses.replace(whole, shard=shard, items=wanted, questions=questions, golds=golds)
             )
     return cells
+
+
+def notices(cells: Iterable[Cell], data: Path | None) -> list[str]:
+    """What is to be said of benchmarks before they are asked: pages in place of ours, files of another size."""
+    pairs = dict.fromkeys((cell.benchmark, cell.language) for cell in cells if cell.job == "evaluate")
+    told = [note for name in dict.fromkeys(name for name, _ in pairs) if (note := replaced(name))]
+    for name, code in pairs:
+        if data is not None and find_benchmark(name).counts:
+            unlike = unlike_page(name, code, len(read_benchmark(name, data, [code])))
+            told += [f"benchmark {name}: {unlike}"] if unlike else []
+    return told
 
 
 def by_now(cells: Iterable[Cell], run: RunFolder, config: RunConfig) -> list[Cell]:

@@ -15,7 +15,7 @@ from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunIndex
 from cluster.secret import secret_obstacle
 from jobs.cell.answers import by_benchmark
-from jobs.cell.asking import by_now, evaluation_cells, settle
+from jobs.cell.asking import by_now, evaluation_cells, notices, settle
 from jobs.cell.cell import Cell, Worklist
 from jobs.cell.mending import mend
 from jobs.cell.whole import write_tables
@@ -78,6 +78,8 @@ class DesiredGrid:
     def settle(self, write: bool = True) -> None:
         """Bring what was answered before in line with what is asked now, and tell what has changed."""
         plans = self.plans()
+        for line in notices(self.cells, self.data):
+            print(line)
         changed = settle(self.cells, {run: plan.config for run, plan in plans.items()}, self.data, write)
         for line in (line for lines in changed.values() for line in lines):
             print(line)

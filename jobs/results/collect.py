@@ -12,14 +12,15 @@ from cluster.files import read_jsonl
 from cluster.run.run_folder import RunFolder
 from jobs.board.status import standings
 from jobs.cell.answers import Record, answers_of, asked_in, unknown_in
-from jobs.cell.asked import TEXTS
+from jobs.cell.asked import TEXTS, Asked, unlike_page
 from jobs.cell.cell import Cell
 from jobs.cell.whole import limited
 from jobs.results.points import Choice, PaperPlace, Point
 from layalign.evaluation.benchmarks import find_benchmark
 from layalign.evaluation.compare import Outcomes
 from layalign.evaluation.table import Summary, rules_of, summarise
-from layalign.tasks.pages import BENCHMARKS
+from layalign.tasks.benchmark import Benchmark
+from layalign.tasks.pages import BENCHMARKS, carried
 
 SAMPLED = TEXTS
 """First items of each language whose answers are kept in full, to choose examples from."""
@@ -45,6 +46,8 @@ class Answered:
     """Name and checksum of the benchmark's file, likewise."""
     part: str
     """What of the benchmark was asked, where that is not all: `first 3 of 250 (sw)`."""
+    page: str
+    """In what it was not asked as the page of the benchmark says that is known here; empty where it was."""
     unknown: str
     """What tokenizers cannot write of it: `2.5 % of the encoder's tokens (vai)`; empty where that is nothing."""
 
@@ -199,8 +202,17 @@ def _answered(point: Point, cells: list[Cell]) -> Answered:
         questions=questions,
         files=files,
         part=limited(cells),
+        page=_unlike_page(benchmark, asked),
         unknown=_unknown(cells),
     )
+
+
+def _unlike_page(benchmark: Benchmark, asked: Iterable[tuple[str, Asked]]) -> str:
+    """Files of another size than the page says, and answers to another page of this name."""
+    told = dict.fromkeys(note for code, one in asked if (note := unlike_page(benchmark.name, code, one.of)))
+    if any(one.page and one.page != carried([benchmark.name]) for _, one in asked):
+        told[f"by another page {benchmark.page} than the one that is known here"] = None
+    return "; ".join(told)
 
 
 def _unknown(cells: Iterable[Cell]) -> str:

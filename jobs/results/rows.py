@@ -187,6 +187,8 @@ def _gaps(sheet: Sheet) -> list[str]:
                 alike.setdefault(text, []).append(who)
             if answered.part:
                 alike.setdefault(f"asked a part: {answered.part}", []).append(who)
+            if answered.page:
+                alike.setdefault(f"not as the page says: {answered.page}", []).append(who)
             if answered.unknown:
                 alike.setdefault(f"cannot be written: {answered.unknown}", []).append(who)
     every = sum(len(method.answered) for method in sheet.methods)

@@ -31,7 +31,7 @@ from layalign.data.left_out import LeftOut
 from layalign.data.sources import checksums, read
 from layalign.data.text import Text
 from layalign.data.unknown import count_unknown
-from layalign.languages import Language, language
+from layalign.languages import Language, declarations, language
 
 Tokenizer = PreTrainedTokenizerBase
 Ids = list[int]
@@ -323,6 +323,7 @@ def _fingerprint(
     told["max_prompt"], told["files"] = data.max_prompt or PROMPT_TOKENS, files
     told["tokenizers"] = [_identity(encoder_tokenizer), _identity(decoder_tokenizer)]
     told["text"], told["version"] = text, VERSION
+    told["declares"] = declarations(data.languages)
     for key, before in LATER_KEYS.items():
         if told.get(key) == before:
             told.pop(key, None)

@@ -86,11 +86,11 @@ def answer_items(
         text=text,
     )
 
-    written = {text: option_ids(text, readers) for item in items for text in item.scored}
+    written = {text: option_ids(text, readers) for item in items for text in item.options}
 
     def answers(batch: list[Tokens[Item]]) -> tuple[list[list[int]], list[list[Likelihood]]]:
         tokens = readers.batch(batch).to(model.device)
-        options = [[written[text] for text in one.item.scored] for one in batch]
+        options = [[written[text] for text in one.item.options] for one in batch]
         with torch.no_grad():
             ids: list[list[int]] = model.answer(tokens, max_new_tokens=max_new_tokens).tolist()
         return ids, model.likelihoods(tokens, options, len(batch)) if all(options) else [[]] * len(ids)

@@ -24,11 +24,9 @@ class Options:
     """What an answer may be."""
 
     names: tuple[str, ...] = ()
-    """Labels, or letters."""
-    texts: tuple[str, ...] = ()
-    """What a row may have in their place: of a choice, what the letters stand for."""
-    scored: tuple[str, ...] = ()
-    """What the likelihood is asked of."""
+    """Labels, letters or texts: an answer is one of them."""
+    others: tuple[str, ...] = ()
+    """What a row may have in their place."""
 
 
 def options_of(answer: AnswerKind, record: Mapping[str, Any]) -> Options:
@@ -38,12 +36,12 @@ def options_of(answer: AnswerKind, record: Mapping[str, Any]) -> Options:
         ValueError: a row of a choice that has none.
     """
     if answer.kind == "label":
-        return Options(answer.labels, answer.values, answer.labels)
+        return Options(answer.labels, answer.values)
     if answer.kind != "choice":
         return Options()
     texts = _texts(answer, record)
-    names = tuple(LETTERS[: len(texts)])
-    return Options(names, texts, names if answer.likelihood == "name" else texts)
+    letters = tuple(LETTERS[: len(texts)])
+    return Options(letters, texts) if answer.given == "letter" else Options(texts, letters)
 
 
 def _texts(answer: AnswerKind, record: Mapping[str, Any]) -> tuple[str, ...]:
@@ -56,8 +54,8 @@ def _texts(answer: AnswerKind, record: Mapping[str, Any]) -> tuple[str, ...]:
         raise ValueError(f"an option is {odd!r}: `{', '.join(answer.options)}` must be texts")
     if not 2 <= len(found) <= len(LETTERS):
         raise ValueError(f"{len(found)} options: there must be 2 to {len(LETTERS)}")
-    if answer.likelihood == "text" and len({*found}) < len(found):
-        raise ValueError("two options are the same: none of them is more likely")
+    if answer.given == "text" and len({str(one).strip().casefold() for one in found}) < len(found):
+        raise ValueError("two options are the same, and an answer is the text of one")
     return tuple(map(str, found))
 
 
@@ -101,9 +99,9 @@ def gold_of(answer: AnswerKind, value: Any, options: Options) -> Gold:
         if type(value) is not bool and _WHOLE.fullmatch(told):
             places = [int(float(told)) - first]
     if answer.first is None:
-        words = options.texts if answer.values else options.names
+        words = options.others if answer.values else options.names
         rules.insert(0, f"one of {', '.join(words)}")
-        for known in (options.names, options.texts):
+        for known in (options.names, options.others):
             places = places or [
                 at for at, one in enumerate(known) if one.strip().casefold() == told.casefold()
             ]

@@ -33,14 +33,12 @@ class Item:
     gold: Gold
     """The right answer: a number, the name of an option, or a text."""
     options: tuple[str, ...] = ()
-    """Names of all options, as an answer gives one of them; empty where they are not known."""
-    scored: tuple[str, ...] = ()
-    """The answer that stands for each option where the likelihood of all is asked for."""
+    """All that an answer may be, where that is known: labels, letters, or texts."""
 
     @property
     def question(self) -> str:
         """Fingerprint of all that is asked: twelve hexadecimal digits."""
-        told = "\0".join((self.source, self.prompt, *self.options, *self.scored))
+        told = "\0".join((self.source, self.prompt, *self.options))
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
@@ -68,17 +66,16 @@ def items_of(benchmark: Benchmark, code: str, paths: Iterable[Path]) -> list[Ite
 def _item(benchmark: Benchmark, code: str, row: int, record: Mapping[str, Any]) -> Item:
     fields = {name: text_in(record, column) for name, column in benchmark.columns.items()}
     options = options_of(benchmark.answer, record)
-    fields |= {**dict(zip(benchmark.answer.names, options.texts)), "language": language(code).name}
+    texts = options.names if benchmark.answer.given == "text" else options.others
+    fields |= {**dict(zip(benchmark.answer.names, texts)), "language": language(code).name}
     try:
         prompt = benchmark.template.format(**fields)
         source = benchmark.encoder.format(**fields, prompt=prompt)
     except KeyError as error:
-        raise ValueError(f"{len(options.texts)} options, and a prompt asks for {{{error.args[0]}}}") from None
+        raise ValueError(f"{len(options.names)} options, and a prompt asks for {{{error.args[0]}}}") from None
     found = needed(record, benchmark.answer.column)
     gold = gold_of(benchmark.answer, found, options)
-    return Item(
-        f"{benchmark.name}-{code}-{row:04d}", code, source, prompt, gold, options.names, options.scored
-    )
+    return Item(f"{benchmark.name}-{code}-{row:04d}", code, source, prompt, gold, options.names)
 
 
 def needed(record: Mapping[str, Any], column: str) -> Any:

@@ -38,8 +38,8 @@ def averages_of(benchmark: str) -> tuple[str, ...]:
 
 def fault_names(benchmark: str) -> dict[str, str]:
     """What an answer to a benchmark can lack, as tables name it, by the name under which it is counted."""
-    kind = find_benchmark(benchmark).answer.kind
-    return {**FAULTS, "none": "no letter" if kind == "choice" else f"no {kind}"}
+    answer = find_benchmark(benchmark).answer
+    return {**FAULTS, "none": f"no {answer.given if answer.kind == 'choice' else answer.kind}"}
 
 
 def faults_note(benchmark: str) -> str:
@@ -314,9 +314,7 @@ def page_notes(benchmark: str) -> list[str]:
     notes = [f"Guessing gives {page.by_guessing:.1f}."] if page.by_guessing is not None else []
     if page.has_options:
         notes.append("Likelihood: the option that the model finds most likely, whatever it answers.")
-    notes += [
-        f"{name} is the mean over {', '.join(codes)}." for name, codes in page.averages.items() if codes
-    ]
+    notes += [f"{name} is the mean over {', '.join(codes)}." for name, codes in page.averages.items()]
     return [*notes, *page.notes]
 
 

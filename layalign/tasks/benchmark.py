@@ -34,8 +34,8 @@ class AnswerKind:
     """Of a choice: the columns of the options, or the one that has a list of them; `{A}`, `{B}` are their texts."""
     first: Literal[0, 1] | None = None
     """Of a choice: a row has the number of the right option, counted from here; None is its letter, or its text."""
-    likelihood: Literal["name", "text"] = "name"
-    """Of a choice: whether the likelihood of the letters is asked for, or of the texts of the options."""
+    given: Literal["letter", "text"] = "letter"
+    """Of a choice: whether an answer is the letter of an option, or its text."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -202,9 +202,9 @@ def _check_answer(answer: AnswerKind) -> None:
                 else f"is of kind {kind}, and answer.kind is {answer.kind}"
             )
             raise ValueError(f"answer.{key} {told}")
-    if answer.kind != "choice" and (answer.first is not None or answer.likelihood != "name"):
+    if answer.kind != "choice" and (answer.first is not None or answer.given != "letter"):
         raise ValueError(
-            f"answer.first and answer.likelihood are of kind choice, and answer.kind is {answer.kind}"
+            f"answer.first and answer.given are of kind choice, and answer.kind is {answer.kind}"
         )
     if answer.values and len(answer.values) != len(answer.labels):
         raise ValueError("answer.values has not as many words as answer.labels, whose order it is in")

@@ -33,13 +33,16 @@ class Page:
     """As they stand in the file."""
     path: Path | None
     """Where it lies; None for one that came by value."""
-    replaces: bool = False
-    """A page of ours has this name."""
 
     @property
     def ours(self) -> bool:
         """Whether it came with the code."""
         return self.path is not None and self.path.parent == FOLDER
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it stands in place of one of ours."""
+        return not self.ours and self.name in OURS
 
 
 PAGES: dict[str, Page] = {}
@@ -64,7 +67,7 @@ def use_folder(folder: Path) -> None:
         )
     for path in _listed(folder):
         try:
-            _take(Page(path.stem, read_mapping(path, "the page"), path, replaces=path.stem in PAGES))
+            _take(Page(path.stem, read_mapping(path, "the page"), path))
         except ValueError as error:
             BROKEN[path.stem] = str(error) if str(path) in str(error) else f"{path}: {error}"
 
@@ -76,7 +79,7 @@ def take(pages: Mapping[str, Mapping[str, Any]]) -> None:
         ValueError: as the page of a file.
     """
     for name, values in pages.items():
-        _take(Page(name, values, None, replaces=name in PAGES))
+        _take(Page(name, values, None))
 
 
 def learn(pages: Mapping[str, Mapping[str, Any]]) -> None:
@@ -95,13 +98,24 @@ def carried(names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
     return {name: PAGES[name].values for name in pages if name in PAGES and not PAGES[name].ours}
 
 
+def replaced(benchmark: str) -> str:
+    """That a benchmark of ours is asked as a page of the user says; empty where it is not so."""
+    page = PAGES.get(_PAGE_OF.get(benchmark, benchmark))
+    if page is None or not page.replaces:
+        return ""
+    return (
+        f"benchmark {benchmark} is asked as the user's page {page.path or page.name} says, in place of ours"
+    )
+
+
 def missing(name: str, kind: str, known: Iterable[str]) -> ValueError:
     """The refusal of a name that no page of a kind has."""
     if name in BROKEN:
         return ValueError(f"the page of {kind} {name} is broken: {BROKEN[name]}")
     near = nearest(name, known)
-    hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
-    return ValueError(f"unknown {kind} {name!r}; {hint}")
+    hint = f"did you mean {near}?" if near else f"there are {', '.join(one for one in known if one in PAGES)}"
+    own = "a page of yours is looked for in --task-pages, $LAYALIGN_TASKS or tasks in the data folder"
+    return ValueError(f"unknown {kind} {name!r}; {hint}; {own}")
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -162,3 +176,5 @@ KINDS: Mapping[str, Callable[[Page], None]] = {
 for _path in sorted(_listed(FOLDER), key=lambda path: (*(path.stem != name for name in FIRST), path.stem)):
     if _path != LANGUAGES:
         _take(Page(_path.stem, read_mapping(_path, "the page"), _path))
+OURS = frozenset(PAGES)
+"""Names of the pages that came with the code."""

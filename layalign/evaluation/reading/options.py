@@ -12,6 +12,8 @@ HEDGE = re.compile(r"\W*(?:or|and)?\W*", re.IGNORECASE)
 """Between two options of which neither is said to be the answer."""
 PROSE = re.compile(r"[ \t]+(?!or\b|and\b)[a-z]")
 """Behind the word `A` or `I`, which is no letter of an option then."""
+TERM = re.compile(r"\d\s*[-+*/=×÷]\s*\d")
+"""A number that is reckoned with, which is no answer."""
 PUNCTUATION = " \t\n\"'`*([{#:.-"
 NEXT = re.compile(
     r"\n\s*(?:###|Question\b|Premise\b|User\b|Q:|Options\b)|<\|?(?:end|eot|im_end)", re.IGNORECASE
@@ -69,7 +71,7 @@ def _named(text: str, options: Sequence[str]) -> list[tuple[int, str]]:
         option = known.get(match[0] if letters else match[0].casefold())
         before, behind = text[: match.start()], text[match.end() :]
         prose = letters and match[0] in "AI" and PROSE.match(behind) and not _is_stated(before)
-        if option and not NOT.search(before) and not prose:  # `A man`, `I think`
+        if option and not (NOT.search(before) or prose or TERM.match(match[0][-1] + behind)):
             found.append((match.start(), option))
     return found
 

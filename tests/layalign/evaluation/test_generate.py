@@ -216,14 +216,14 @@ class Chooser(Adder):
 
 def test_the_most_likely_option_is_kept_beside_what_was_answered():
     items = [
-        Item("t-sw-0001", "sw", "Q 1", "Q 1 A", "B", ("A", "B"), ("1", "2")),
-        Item("t-sw-0002", "sw", "Q 2", "Q 2 A", "A", ("A", "B"), ("9 9", "2")),
-        Item("t-sw-0003", "sw", "Q 3", "Q 3 A", "B", ("A", "B"), ("3", "3")),
+        Item("t-sw-0001", "sw", "Q 1", "Q 1 A", "2", ("1", "2")),
+        Item("t-sw-0002", "sw", "Q 2", "Q 2 A", "9 9", ("9 9", "2")),
+        Item("t-sw-0003", "sw", "Q 3", "Q 3 A", "4", ("3 4", "4 3")),
     ]
     model = Chooser(fits=2)
     _, records = run(model, items)
     told = {record["id"]: (record["likelihood"], record["likelihood_correct"]) for record in records}
-    assert told == {"t-sw-0001": ("B", True), "t-sw-0002": ("A", True), "t-sw-0003": ("A", False)}
+    assert told == {"t-sw-0001": ("2", True), "t-sw-0002": ("9 9", True), "t-sw-0003": ("3 4", False)}
     assert len(model.options) == 3
     assert all(len(record["log_likelihoods"]) == 2 for record in records)
     assert all(json.dumps(record) for record in records)

@@ -32,6 +32,9 @@ ANSWERS = [
     ("A or B", LETTERS, None),
     ("A. cats\nB. dogs\nThe answer is B", LETTERS, "B"),
     ("", LETTERS, None),
+    ("4 - 1 = 3", ("4", "1", "3"), "3"),
+    ("the small one", ("The small one", "The one"), "The small one"),
+    ("It is the one.", ("the small one", "the one"), "the one"),
 ]
 
 

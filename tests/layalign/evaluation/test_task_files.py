@@ -85,12 +85,12 @@ def test_a_packed_table(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("answer", "row", "gold", "scored"),
+    ("answer", "row", "gold", "options"),
     [
         (LETTER, {"x": "one", "y": "two", "a": "B"}, "B", ("A", "B")),
         (LETTER, {"x": "one", "y": "two", "a": "two"}, "B", ("A", "B")),
         ({**LETTER, "first": 1}, {"x": "one", "y": "two", "a": "2"}, "B", ("A", "B")),
-        ({**LETTER, "first": 0, "likelihood": "text"}, {"x": "one", "y": "two", "a": 1}, "B", ("one", "two")),
+        ({**LETTER, "first": 0, "given": "text"}, {"x": "one", "y": "two", "a": 1}, "two", ("one", "two")),
         ({**LETTER, "options": ["all"]}, {"all": "['it''s', \"two\"]", "a": "B"}, "B", ("A", "B")),
         ({**LETTER, "options": ["all"]}, {"all": '["one", 2, 3]', "a": "C"}, "C", ("A", "B", "C")),
         (
@@ -101,11 +101,11 @@ def test_a_packed_table(tmp_path):
         ),
     ],
 )
-def test_options_are_columns_or_a_list(tmp_path, answer, row, gold, scored):
+def test_options_are_columns_or_a_list(tmp_path, answer, row, gold, options):
     (item,) = items(
         tmp_path, "jsonl", json.dumps({"q": "?", **row}) + "\n", answer, prompt="{question} {A}/{B}"
     )
-    assert (item.gold, item.scored) == (gold, scored)
+    assert (item.gold, item.options) == (gold, options)
     assert item.prompt.startswith("? ")
 
 
