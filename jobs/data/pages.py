@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from cluster.hub.cache import missing_files
+from cluster.hub.cache import missing_files, read_pin
 from cluster.hub.fetch import Download
 from jobs.data.models import mini_path
 from jobs.data.report import PageEntry
@@ -125,9 +126,11 @@ def _of_training(
 
 
 def training_data(name: str) -> DataConfig:
-    """What a training set's page says, with the least where it leaves something to the recipe."""
+    """What a training set's page says, with the least where it leaves something to the recipe, and of a hub data set
+    the commit that was fetched."""
     data: DataConfig = build(DataConfig, {**LEFT, **SETS[name].data}, "data.")
-    return data
+    pin = read_pin("dataset", data.path, data.revision, os.environ) if data.reader == "hub" else None
+    return replace(data, revision=pin.commit) if pin else data
 
 
 def within_reach(data: DataConfig, seed: int) -> DataConfig:
@@ -161,4 +164,4 @@ def download_of(page: Page) -> Download:
             f"{page.name} does not come from the hub: its files lie below the data folder, and `data show {page.name}` "
             "tells which ones, and where they are published"
         )
-    return Download("dataset", data.path, data.revision)
+    return Download("dataset", data.path, SETS[page.name].data.get("revision"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 import launch
 from layalign.tasks.pages import BENCHMARKS, BROKEN, PAGES
 from layalign.training_sets import SETS
-from tests.world import ROOT
+from tests.hub import Hub
+from tests.world import ROOT, launch_anew
 
 DATA = Path(os.environ.get("LAYALIGN_DATA") or Path(__file__).parents[3].parent / "shared/data")
 QUESTION = "Bata wa Janet hutaga mayai 16 kwa siku na hula matatu kwa kiamsha kinywa kila asubuhi."
@@ -274,3 +276,58 @@ def test_a_dry_run_tells_what_a_check_has_found(world, pages, tmp_path, capsys, 
     (told,) = [line for line in capsys.readouterr().out.splitlines() if line.split()[0] == "checked"]
     assert "unknown tokens: source" in told
     assert told.endswith("0 rows hold a question of mgsm (sw), 1 nearly")
+
+
+def test_a_launcher_without_transformers_has_a_compute_node_do_it(
+    pages, world, tmp_path, capsys, monkeypatch
+):
+    from jobs.cli import data_commands
+
+    model = f"model: {{encoder: {world}/encoder, decoder: {world}/decoder, precision: fp32}}"
+    write(
+        tmp_path / "o.yaml",
+        f"{{name: o, gpus: 1, training: {{lr: 1.0e-3}}, {model},",
+        "data: {set: ours, max_source: 90, max_target: 90}}",
+    )
+    monkeypatch.setenv("LAYALIGN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    words = ["check", "--recipe", "./o.yaml", "--stage", "1", "-o", "data.max_unknown=1", "--against", "mgsm"]
+    monkeypatch.setattr(data_commands, "can_measure", lambda: False)
+    assert "need transformers" in run(capsys, *words, "--data", "data", "--cluster", "local")[2]
+    started = []
+    monkeypatch.setattr(data_commands.client, "show", lambda *told, **_: started.append(told) or 0)
+    mine = ["-o", "cluster.account=def-x"]
+    assert run(capsys, *words, "--data", "data", "--cluster", "narval", *mine, "--json")[:2] == (0, "")
+    (told,) = started
+    assert told[0] == "srun"
+    assert {"--account=def-x", "--job-name=layalign-data", "--ntasks=1"} <= set(told)
+    command = shlex.split(told[-1].splitlines()[-1])
+    assert command[:4] == ["python", "launch.py", "data", "check"]
+    monkeypatch.undo()
+    monkeypatch.chdir("/")
+    assert launch.main(command[2:]) == 0
+    (report,) = json.loads(capsys.readouterr().out)["checks"]
+    assert report["rows"][0]["rows"] == 4
+    assert report["tokens"]
+    assert report["against"] == ["mgsm (sw)"]
+
+
+def test_a_page_of_the_hub_is_fetched_and_then_there(pages, tmp_path):
+    hub = Hub()
+    hub.add("us/pairs", {"train.jsonl": b'{"src": "moja", "tgt": "one"}\n'}, kind="datasets")
+    write(
+        pages / "tasks/theirs.yaml", "kind: training", "data: {reader: hub, path: us/pairs, languages: [sw]}"
+    )
+
+    def data(*words):
+        environ = {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": hub.url}
+        return launch_anew("data", *words, "--data", pages, cwd=tmp_path, **environ)
+
+    assert "not in the cache" in data("show", "theirs").stdout
+    fetched = data("fetch", "theirs")
+    assert fetched.returncode == 0, fetched.stdout
+    assert "not there" not in data("show", "theirs").stdout
+    hub.close()
+    told = data("check", "theirs", "--against", "mini", "--json").stdout
+    report = json.loads(told)["checks"][0]
+    assert (report["rows"][0]["rows"], report["obstacles"]) == (1, [])
