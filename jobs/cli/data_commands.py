@@ -38,7 +38,7 @@ from jobs.recipe.context import profile_of
 from jobs.recipe.describe import refused
 from jobs.recipe.plan import load_recipe
 from jobs.recipe.prefetch import pins, srun_words
-from layalign.config import RunConfig, resolve
+from layalign.config import RunConfig, resolve, stages_of
 from layalign.tasks.pages import BENCHMARKS
 from layalign.training_sets import SETS
 
@@ -143,7 +143,7 @@ def _reports(request: DataRequest) -> Iterator[DataReport]:
     recipe, (_, overrides) = load_recipe(request.recipe), request.where.split()
     named = [f"data.set={page.name}"] if page and page.name in SETS else []
     pinned = pins(recipe, [*overrides, *named], os.environ)
-    for stage in [int(request.stage)] if request.stage else (1, 2):
+    for stage in request.stages(stages_of(recipe)):
         config = resolve(recipe, stage, [*overrides, *named, *pinned])
         if page and page.name in BENCHMARKS:
             yield check_benchmark(page.name, folder, config.reads, models_of(config))

@@ -374,7 +374,7 @@ def data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipe", metavar="NAME|PATH", help="check: what a recipe reads, in tokens of its models"
     )
-    parser.add_argument("--stage", choices=("1", "2"), help="check: of one stage alone (default: both)")
+    parser.add_argument("--stage", metavar="N|all", help="check: of one stage alone (default: all)")
     parser.add_argument(
         "--against",
         type=_commas,

@@ -29,6 +29,16 @@ def _check_asked(benchmarks: Iterable[str], languages: Iterable[str] = ()) -> No
         language(asked)
 
 
+def _chosen(stage: str, known: Sequence[int]) -> tuple[int, ...]:
+    """Which of a recipe's stages are meant by a number or `all`, in order; ClusterError if it has none such."""
+    words = [*map(str, known), "all"]
+    if stage not in words:
+        near = nearest(stage, words)
+        rule = f"it must be {', '.join(words[:-1])} or all"
+        raise ClusterError(f"--stage is {stage!r}: {f'did you mean {near}?' if near else rule}")
+    return tuple(known) if stage == "all" else (int(stage),)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
     """Train one stage of a recipe, or all."""
@@ -51,12 +61,7 @@ class TrainRequest:
         Raises:
             ClusterError: it has none such.
         """
-        words = [*map(str, known), "all"]
-        if self.stage not in words:
-            near = nearest(self.stage, words)
-            rule = f"it must be {', '.join(words[:-1])} or all"
-            raise ClusterError(f"--stage is {self.stage!r}: {f'did you mean {near}?' if near else rule}")
-        return tuple(known) if self.stage == "all" else (int(self.stage),)
+        return _chosen(self.stage, known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -362,8 +367,8 @@ class DataRequest:
     """Of a page."""
     recipe: str | None = None
     """Whose data are checked, or in whose models' tokens a page is."""
-    stage: Literal["1", "2"] | None = None
-    """None is both."""
+    stage: str | None = None
+    """Its number, or `all`, which None is too."""
     against: tuple[str, ...] | None = None
     """Benchmarks whose questions are looked for; None is all whose files are there."""
     update: bool = False
@@ -386,6 +391,10 @@ class DataRequest:
             raise ClusterError("--update is of data fetch: leave it out")
         if self.name and self.action == "list":
             raise ClusterError(f"data list takes no name: data show {self.name} tells of one page")
+
+    def stages(self, known: Sequence[int]) -> tuple[int, ...]:
+        """As those of a training."""
+        return _chosen(self.stage or "all", known)
 
 
 @dataclass(frozen=True, kw_only=True)
