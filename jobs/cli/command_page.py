@@ -34,8 +34,9 @@ COMPLETION = """\
 
 bash, zsh and fish complete commands, options and names of runs and grids for `./launch.py` once the package
 [argcomplete](https://pypi.org/project/argcomplete) is installed beside it (`python -m pip install argcomplete`) and
-the shell was told: `eval "$(./launch.py completion bash)"`, likewise `zsh`; `./launch.py completion fish | source`. Put
-that line into the shell's start-up file to keep it.
+the shell was told: `eval "$(./launch.py completion bash)"`, likewise `zsh`; `./launch.py completion fish | source`. The
+line for the shell's start-up file is at the head of what is printed. What is typed as `python launch.py` is completed
+as any argument of `python` is: type `./launch.py` for this.
 """
 
 

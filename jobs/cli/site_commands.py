@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from jobs.cli.requests import (
     SandboxRequest,
 )
 from jobs.recipe.context import profile_of
+
+FRONT_DOOR = Path(__file__).resolve().parents[2] / "launch.py"
 
 
 def prefetch_command(request: PrefetchRequest) -> int:
@@ -121,5 +124,12 @@ def completion_command(request: CompletionRequest) -> int:
         raise ClusterError(
             "completion needs the package argcomplete, which this Python lacks: python -m pip install argcomplete"
         ) from None
-    print(argcomplete.shellcode(["launch.py"], shell=request.shell))
+    door = shlex.join([sys.executable, str(FRONT_DOOR)])
+    fish, line = request.shell == "fish", f"{door} completion {request.shell}"
+    print(
+        f"# Completes ./launch.py, by whatever path it is typed. In the start-up file of {request.shell} stands:"
+    )
+    print(f"#   {line} | source" if fish else f'#   eval "$({line})"')
+    asked = door if fish else None  # in fish argcomplete would ask the bare name, which is not on the PATH
+    print(argcomplete.shellcode([FRONT_DOOR.name], shell=request.shell, argcomplete_script=asked))
     return 0

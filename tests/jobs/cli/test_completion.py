@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pty
+import re
 import resource
+import select
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +112,70 @@ def test_other_folders_of_runs_are_looked_into(runs, tmp_path):
 def test_it_answers_within_a_tenth_of_a_second_of_the_processor(runs):
     complete("./launch.py why m", runs)
     assert min(complete("./launch.py why m", runs)[1] for _ in range(5)) / slowness() < LIMIT_S
+
+
+def printed_for(shell, capsys):
+    assert launch.main(["completion", shell]) == 0
+    return capsys.readouterr().out
+
+
+@needs_argcomplete
+@pytest.mark.skipif(not shutil.which("fish"), reason="there is no fish")
+@pytest.mark.parametrize("door", ["./launch.py", str(ROOT / "launch.py")])
+def test_fish_itself_completes_by_any_path(runs, tmp_path, capsys, door):
+    told = tmp_path / "told.fish"
+    told.write_text(printed_for("fish", capsys))
+    asked = "; ".join(f"complete -C '{door} {line}'" for line in ("st", "why pai", "train --recipe m"))
+    environ = {**os.environ, "LAYALIGN_RUNS": str(runs), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    command = ["fish", "--no-config", "-c", f"source {told}; {asked}"]
+    ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["status", "pairs", "math", "mini"]
+    assert not ran.stderr
+
+
+def typed(terminal, text, until):
+    """Type into a terminal, and read on until something is shown."""
+    os.write(terminal, text.encode())
+    shown = ""
+    while until not in shown and select.select([terminal], [], [], 30)[0]:
+        shown += os.read(terminal, 4096).decode(errors="replace")
+    assert until in shown, shown
+
+
+@needs_argcomplete
+@pytest.mark.skipif(not shutil.which("zsh"), reason="there is no zsh")
+def test_zsh_itself_completes(runs, tmp_path, capsys):
+    told = tmp_path / "told.zsh"
+    told.write_text(printed_for("zsh", capsys))
+    home = {"HOME": str(tmp_path), "TERM": "dumb", "LAYALIGN_RUNS": str(runs)}
+    environ = {**os.environ, **home, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    terminal, inside = pty.openpty()
+    with subprocess.Popen(
+        ["zsh", "-f", "-i"],
+        cwd=ROOT,
+        env=environ,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+    ) as zsh:
+        typed(terminal, f"autoload -U compinit && compinit -u -D; source {told}; echo rea''dy\n", "ready")
+        typed(terminal, "./launch.py help prefet\t", "prefetch")
+        typed(terminal, "\x15./launch.py why pai\t", "pairs")
+        typed(terminal, "\x15echo o''ver; exit\n", "over")
+        assert zsh.wait(30) == 0
+    os.close(terminal)
+    os.close(inside)
+
+
+@needs_argcomplete
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_line_for_a_start_up_file_is_at_the_head_and_works_from_anywhere(shell, tmp_path, capsys):
+    printed = printed_for(shell, capsys)
+    line = printed.splitlines()[1].removeprefix("#   ")
+    command = re.sub(r'^eval "\$\((.*)\)"$', r"\1", line).removesuffix(" | source")
+    ran = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout == printed
 
 
 @needs_argcomplete
