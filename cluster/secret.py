@@ -61,6 +61,11 @@ def secret_obstacle(what: str, text: str | bytes, environ: Mapping[str, str] | N
     )
 
 
+def first_secret(told_of: Mapping[str, str | bytes]) -> str:
+    """Why one of several texts, by what they are, may not be told to a run; empty if nothing speaks against any."""
+    return next(filter(None, map(secret_obstacle, told_of, told_of.values())), "")
+
+
 def hidden(text: str, environ: Mapping[str, str] | None = None) -> str:
     """The same text with a mark in the place of each secret."""
     for _, value in _held(environ):

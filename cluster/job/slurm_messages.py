@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import takewhile
 
 OUT_OF_MEMORY = "out of memory"
@@ -97,8 +98,6 @@ PATTERNS = (
 )
 HINT = re.compile(r"srun|slurmstepd|\*\*\*|being killed|^\[\d{4}-|line \d+: +\d+ ")
 """What any of them has: most lines of a log have none of it."""
-MESSAGES = tuple((kind, re.compile(pattern)) for kind, pattern in PATTERNS)
-"""How lines are told from each other: the first that fits counts."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +125,12 @@ def after_progress(text: str) -> str:
     return text if last < 0 else text[last:].partition("\n")[2]
 
 
+@cache
+def _known() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """How lines are told from each other: the first that fits counts. Compiled for who reads a log, not at import."""
+    return tuple((kind, re.compile(pattern)) for kind, pattern in PATTERNS)
+
+
 def messages(text: str) -> Iterator[Message]:
     """What Slurm says in a log, in order."""
     for line in text.splitlines():
@@ -137,7 +142,7 @@ def message_of(line: str) -> Message | None:
     """What Slurm says in a line; None if it is not of Slurm, or says nothing of an end."""
     if not HINT.search(line):
         return None
-    for kind, pattern in MESSAGES:
+    for kind, pattern in _known():
         if match := pattern.search(line.rstrip()):
             told = {name: value.strip() for name, value in match.groupdict().items() if value}
             return Message(kind, line.strip(), **told)

@@ -32,7 +32,7 @@ from cluster.run.lease import Lease
 from cluster.run.run_folder import RunFolder
 from cluster.run.snapshot import Snapshot
 from cluster.run.work_folder import JobHome
-from cluster.secret import secret_obstacle
+from cluster.secret import first_secret
 from cluster.site.environment import job_lines
 from cluster.slurm import client
 from cluster.slurm.sbatch import UNSURE, is_refusal, job_of, sbatch
@@ -136,8 +136,8 @@ def prepare_job(
         signal_s=signal_s,
         requeue=requeue,
     )
-    told_of = {f"the script of {name}": text.encode(), f"what {name} is told": pickle, **snapshot.files}
-    if obstacle := next(filter(None, map(secret_obstacle, told_of, told_of.values())), ""):
+    told_of = {f"the script of {name}": text.encode(), f"what {name} is told": pickle}
+    if obstacle := first_secret(told_of) or snapshot.secret:
         raise ClusterError(obstacle)
     return PreparedJob(
         home=home,

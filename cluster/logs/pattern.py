@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from cluster.run.state import Cause
 
@@ -62,10 +63,16 @@ class Meaning:
 class LogPattern(Meaning):
     """One thing that a log may say."""
 
-    pattern: re.Pattern[str]
+    source: str
+    """The pattern as it is written; each line of a text begins anew for `^`."""
     bare: bool = False
     """Such a line is believed wherever it stands among the last words; any other only as the message of an exception
     that ended a process: programs print the like of it, and go on."""
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Compiled when a text is first searched: most commands import the tables and search none."""
+        return re.compile(self.source, re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,4 @@ def log_pattern(
     passing: bool = False,
 ) -> LogPattern:
     """A row of a table; its cause is a word of `Cause`."""
-    return LogPattern(
-        Cause(cause), told, advice, strength, passing, pattern=re.compile(pattern, re.MULTILINE), bare=bare
-    )
+    return LogPattern(Cause(cause), told, advice, strength, passing, source=pattern, bare=bare)

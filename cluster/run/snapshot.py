@@ -18,6 +18,7 @@ from pathlib import Path
 from cluster.files import sha256_of, write_atomic
 from cluster.permissions import is_shared
 from cluster.provenance import COMMIT, ROOT, commit_of, sources, tree_of
+from cluster.secret import first_secret
 
 UNPACK = (
     '[ -O "$1" ] && exit; [ "$(sha256sum < "$2")" = "$3  -" ] || '
@@ -74,6 +75,11 @@ class Snapshot:
     def checksum(self) -> str:
         """SHA-256 of the archive, as it has to be."""
         return hashlib.sha256(self._tar()).hexdigest()
+
+    @cached_property
+    def secret(self) -> str:
+        """Why the code may not be copied, as it holds a secret; empty if it holds none."""
+        return first_secret(self.files)
 
     def lines(self, nodes: int) -> list[str]:
         """Shell lines of a job that unpack the archive on each of its nodes and change directory into it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from cluster.errors import ClusterError
@@ -16,6 +17,7 @@ from cluster.profile.load import SlurmProfile, slurm_only
 from cluster.profile.reasons import reasons
 from cluster.profile.resources import Resources, gpu_hours, plan_resources, shape_rows, summary
 from cluster.run.run_folder import RunFolder
+from cluster.run.snapshot import Snapshot
 from cluster.slurm import client
 from cluster.slurm.queue import Look, cancel, job_is_alive
 from cluster.slurm.queue_cache import forget
@@ -82,6 +84,11 @@ class Queue:
     def of(cls, context: Context, how: How, force: bool = False, race: str | None = None) -> Queue:
         site = Site.of(slurm_only(context.profile), context.runs, how.dry_run)
         return cls(site=site, context=context, how=how, force=force, race=race)
+
+    @cached_property
+    def code(self) -> Snapshot:
+        """The code of all that one command submits."""
+        return Snapshot.of(self.context.runs)
 
     def item(self, plan: Plan, before: Sequence[Item], command: str) -> Item:
         """What is to become of a run: it is done or queued, or it is asked for, or something stands in the way.
@@ -205,7 +212,7 @@ class Queue:
                 self._submit(item)
         forget(self.context.runs)
         if todo and not self.how.test_only:
-            print(f"watch: {WATCH}")
+            print(f"watch: python launch.py watch, or {WATCH}")
         return 0
 
     def _no_room(self, todo: Sequence[Item], look: Look) -> list[str]:
@@ -220,7 +227,7 @@ class Queue:
         if offer.parts:
             offer.show()
         for item in items:
-            describe(item.plan, self.context, item.settled)
+            describe(item.plan, self.context, item.settled.replace(f": {item.plan.run.path}", "", 1))
             for _, resources in item.requests:
                 print("\n".join(f"  {key:<12} {value}" for key, value in shape_rows(resources).items()))
 
@@ -273,7 +280,7 @@ class Queue:
         record: Path | None = None,
     ) -> PreparedJob:
         told = item.plan.told_to_train(self.context.data)
-        return prepared_training(item.plan.run, told, profile, resources, dependency, record)
+        return prepared_training(item.plan.run, told, profile, resources, dependency, record, self.code)
 
 
 def queue_training(

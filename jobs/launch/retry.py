@@ -29,6 +29,7 @@ def prepared_training(
     resources: Resources,
     dependency: str | None = None,
     record: Path | None = None,
+    snapshot: Snapshot | None = None,
 ) -> PreparedJob:
     """The chain of units that trains a run.
 
@@ -39,6 +40,7 @@ def prepared_training(
         resources: of one unit, and the number of units.
         dependency: when it may start.
         record: where it is recorded; None is as the one that counts.
+        snapshot: of the code, where it was taken for other jobs already.
     """
     signal_s = signal_of(run, resources)
     return prepare_job(
@@ -51,6 +53,7 @@ def prepared_training(
         signal_s=signal_s,
         dependency=dependency,
         told={"data": told["data"], "parent": told["parent"]},
+        snapshot=snapshot,
     )
 
 
