@@ -15,6 +15,8 @@ import sys
 OLDEST_PYTHON = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REBUILD = "build the environment anew: python launch.py env --cluster NAME --build"
+if os.environ.get("LAYALIGN_VENV"):  # the user's own, which nothing of ours builds
+    REBUILD = f"put into it what is missing: {sys.executable} -m pip install -r envs/cluster.txt"
 MODULES = {"pyyaml": "yaml", "protobuf": "google.protobuf"}
 """Import names that differ from the name of the package."""
 

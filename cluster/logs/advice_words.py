@@ -10,6 +10,6 @@ ASKED = "python launch.py efficiency {run}: what it had asked for, and what it u
 ERRORS = "python launch.py logs {run} --errors"
 EXCLUDE = AGAIN + " -o 'cluster.extra=[--exclude={node}]'"
 PREFETCH = "on a login node: python launch.py prefetch --recipe RECIPE; then " + RETRY
-REBUILD = "on a login node: python launch.py env --cluster {cluster} --build; then " + RETRY
+REBUILD = "on a login node: {rebuild}; then " + RETRY
 DOCTOR = "python launch.py doctor --compute"
 QUOTA = "diskusage_report; python launch.py clean; then " + RETRY

@@ -16,7 +16,8 @@ from pathlib import Path
 from cluster.commands import ask
 from cluster.errors import ClusterError
 from cluster.hub.cache import CACHE_VARIABLES
-from cluster.profile.load import SlurmProfile
+from cluster.profile.load import SlurmProfile, load_profile
+from cluster.profile.profile_file import Cluster, word_of
 from cluster.provenance import ROOT
 
 ENVS = "envs"
@@ -92,6 +93,24 @@ def describe(profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
     return lines
 
 
+def rebuilt_by(cluster: Cluster) -> str:
+    """The command that mends the environment of a cluster's jobs."""
+    word = shlex.quote(word_of(cluster))
+    try:
+        profile = load_profile(cluster)
+    except ClusterError:
+        profile = None
+    if isinstance(profile, SlurmProfile) and profile.software.environment:
+        return into(profile.software.environment)
+    return f"python launch.py env --cluster {word} --build"
+
+
+def into(environment: str) -> str:
+    """The command that puts into an environment of the user's own what jobs need."""
+    python = shlex.quote(str(Path(environment) / "bin" / "python"))
+    return f"{python} -m pip install -r {shlex.quote(str(REQUIREMENTS))}"
+
+
 def build(profile: SlurmProfile, environ: Mapping[str, str]) -> None:
     """Build a cluster's environment on its login node, wheels that the wheelhouse lacks fetched before.
 
@@ -104,8 +123,9 @@ def build(profile: SlurmProfile, environ: Mapping[str, str]) -> None:
         )
     if profile.software.environment:
         raise ClusterError(
-            f"jobs on {profile.name} use {profile.software.environment} as it is: there is nothing to build; without "
-            "software.environment in its profile one is built from the Alliance's wheelhouse"
+            f"jobs on {profile.name} use {profile.software.environment} as it is: there is nothing to build; to put "
+            f"there what is missing: {into(profile.software.environment)}; without software.environment in its "
+            "profile one is built from the Alliance's wheelhouse"
         )
     folder = home(profile, environ)
     wheels = folder / "wheels"

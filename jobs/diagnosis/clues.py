@@ -137,7 +137,8 @@ def _of_slurm(inquiry: Inquiry, ends: LogEnds | None, text: str) -> Iterator[Clu
     last = accounted(Ending(row.state, row.exit)) if row else None
     if recorded and recorded.kind == CANCELLED and row and row.state not in (CANCELLED.upper(), *UNDECIDED):
         recorded = None  # accounting would know
-    if recorded and recorded.kind == KILLED and (last or (ends and ends.told)):
+    said = last and last.kind != slurm_messages.EXITED
+    if recorded and recorded.kind == KILLED and (said or (ends and ends.told)):
         recorded = None  # as any process records when another one breaks
     main = ended_by([*(ends.told if ends else []), *(one for one in (recorded, last) if one)])
     if main is None or main.kind == slurm_messages.EXITED:
@@ -172,7 +173,7 @@ def _recorded_ending(inquiry: Inquiry, text: str) -> Message | None:
 def _stopped_here(inquiry: Inquiry, event: dict[str, Any]) -> Message | None:
     """The last word of a start on this machine, of which nothing else is recorded; None if another start came after."""
     starts = read_jsonl(inquiry.work.starts)
-    if not begun_here(inquiry.work) or starts[-1]["time"] > event["time"]:
+    if not begun_here(inquiry.work) or starts[-1]["time"] >= event["time"]:
         return None
     return Message(REQUEUE, f"recorded: stopping at step {event.get('step')}, told by {event.get('reason')}")
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cluster.errors import ClusterError
 from cluster.quantities import human_time
+from cluster.run.state import State
+from jobs.board.status import Collector, Wishes
 from jobs.diagnosis.request_advice import advice_lines
 from jobs.diagnosis.usage import Records, ResourceUse, consumption
 from jobs.recipe.names import chosen
@@ -64,12 +67,21 @@ def measured(root: Path, names: Sequence[str] = ()) -> tuple[list[ResourceUse], 
     if not runs:
         raise ClusterError(f"{root} holds no runs; say where they are with --runs FOLDER")
     records = Records.of(runs)
-    rows = [row for run in runs for row in consumption(run, records)]
+    rows = _as_the_board_says(root, [row for run in runs for row in consumption(run, records)])
     if not rows:
         raise ClusterError(
             f"none of {len(runs)} runs below {root} has begun yet: there is nothing to measure"
         )
     return rows, records
+
+
+def _as_the_board_says(root: Path, rows: Sequence[ResourceUse]) -> list[ResourceUse]:
+    """The same with the states that `status` tells: of an evaluation that of its benchmark which is shown first."""
+    states = dict[tuple[str, str], list[State]]()
+    for row in Collector(root, Wishes()).collect().rows:
+        states.setdefault((row.run, "evaluate" if row.share else "train"), []).append(row.state)
+    known = {key: min(found, key=list(State).index) for key, found in states.items()}
+    return [replace(row, state=known.get((row.run.path.name, row.kind), row.state)) for row in rows]
 
 
 def table(rows: Sequence[ResourceUse]) -> Table:

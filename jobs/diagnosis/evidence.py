@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,13 +12,13 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.job.race import records_of
-from cluster.profile.profile_file import word_of
 from cluster.quantities import human_time
 from cluster.run.grid_folder import GridFolder
 from cluster.run.lease import Holder
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.state import State
 from cluster.sandbox.sandbox import sandbox_environment, sandbox_root
+from cluster.site.environment import rebuilt_by
 from cluster.slurm.accounting import Usage, usage
 from cluster.slurm.queue import Look
 from cluster.slurm.queued_job import QueuedJob
@@ -161,7 +160,7 @@ class Inquiry:
             "run": short_name(self.work),
             "again": self.again(),
             "again_with_more_memory": f"{self.again()} --more-mem" if self.queued else "",
-            "cluster": shlex.quote(word_of(submission.origin)) if submission else "",
+            "rebuild": rebuilt_by(submission.origin) if submission else "",
             "smaller": f"{name}={size // 2}" if isinstance(size, int) and size > 1 else "",
             "half_lr": f"{float(lr) / 2:g}" if lr else "",
             "half_save": str(save // 2) if isinstance(save, int) and save > 1 else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,7 +112,12 @@ def _explained(
         told += f"; {who(found)}" if found else ""
     told, advice = _with_accounting(inquiry, clue, told, advice)
     evidence += [*progress(inquiry), *accounting(inquiry), *_disk(clue.cause, finding), *_log(attempt)]
-    return Diagnosis(state, clue.cause, told, evidence, list(dict.fromkeys(advice)))
+    return Diagnosis(state, clue.cause, told, evidence, _distinct(advice))
+
+
+def _distinct(advice: Sequence[str]) -> list[str]:
+    """Each once, and none that another one begins with."""
+    return [one for one in dict.fromkeys(advice) if not any(o != one and o.startswith(one) for o in advice)]
 
 
 def _hung(inquiry: Inquiry, clue: Clue) -> Clue | None:

@@ -13,7 +13,7 @@ from cluster.logs.pattern import find_pattern, log_pattern
 
 FACTS = {
     "run": "math-layalign-s2-0123abcd",
-    "cluster": "narval",
+    "rebuild": "python launch.py env --cluster narval --build",
     "smaller": "training.micro_batch=4",
     "half_lr": "1.5e-05",
     "half_save": "250",

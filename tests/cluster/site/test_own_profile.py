@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 
+import launch
 from cluster.errors import ClusterError
 from cluster.profile.load import load_profile
 from cluster.profile.profile_file import ProfileFile
@@ -14,9 +17,11 @@ from cluster.profile.resources import plan_resources
 from cluster.profile.rules import partition_of
 from cluster.profile.write import profile_yaml
 from cluster.site.doctor import compare
+from cluster.site.environment import rebuilt_by
 from cluster.site.live import Live, parse_config, parse_sinfo
 from cluster.site.own_profile import profile_of_slurm, write_own_profile
 from cluster.site.partitions import Slurm, parse_partitions
+from tests.world import ROOT
 
 CONFIG = """ClusterName             = weird
 AccountingStorageEnforce = associations,limits
@@ -140,3 +145,17 @@ def test_without_slurm_nothing_is_written(tmp_path, monkeypatch):
     with pytest.raises(ClusterError, match=r"must be NAME.yaml"):
         write_own_profile(tmp_path / "weird", {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_environment_of_the_users_own_is_mended_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert launch.main(["init", "cluster", "there.yaml", "--yes"]) == 0
+    page = Path("there.yaml")
+    page.write_text(re.sub(r"environment: \S+", "environment: /opt/my env", page.read_text()))
+    capsys.readouterr()
+    assert launch.main(["env", "--cluster", "there.yaml", "--build"]) == 2
+    command = f"'/opt/my env/bin/python' -m pip install -r {ROOT}/envs/cluster.txt"
+    assert command in capsys.readouterr().err
+    own, shipped = (load_profile(at).origin for at in (str(page.absolute()), "narval"))
+    assert rebuilt_by(own) == command
+    assert rebuilt_by(shipped) == "python launch.py env --cluster narval --build"

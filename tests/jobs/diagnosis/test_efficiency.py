@@ -201,8 +201,27 @@ def test_all_runs_are_asked_about_at_once(tmp_path, slurm):
     made = make_runs(tmp_path / "runs", count=52)
     made.write_answers(slurm.folder)
     assert launch.main(["efficiency", "--runs", str(made.root)]) == 0
-    assert [line.split()[0] for line in slurm.lines("asked")] == ["sacct"]
+    asked = [line.split()[0] for line in slurm.lines("asked")]
+    assert asked == [
+        "sacct",
+        "squeue",
+        "sacct",
+    ]  # what they used; who is at work, and how they ended, as `status` asks
     assert table([]).columns[0].heading == "run"
+
+
+def test_a_run_has_the_state_that_status_tells(tmp_path, slurm, capsys):
+    made = make_runs(tmp_path / "runs", count=30)
+    made.write_answers(slurm.folder)
+    told = {}
+    for command in ("status", "efficiency"):
+        assert launch.main([command, "--runs", str(made.root), "--json"]) == 0
+        told[command] = json.loads(capsys.readouterr().out)
+    shown = {row["run"]: row["state"] for row in told["status"]["rows"] if not row["share"]}
+    used = {use["run"]: use["state"] for use in told["efficiency"]["uses"] if use["kind"] == "train"}
+    assert used
+    assert {name: shown[name] for name in used} == used
+    assert len(set(used.values())) > 1
 
 
 @pytest.mark.parametrize("module", ["logs", "why", "efficiency"])

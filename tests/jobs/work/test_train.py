@@ -61,7 +61,10 @@ def test_both_stages_leave_whole_run_folders_and_are_not_done_twice(recipe):
         assert [r["step"] for r in read_jsonl(run / "metrics.jsonl") if "loss" in r] == list(
             range(1, STEPS + 1)
         )
-        assert read_jsonl(run / "starts.jsonl")[0]["packages"]["torch"] == torch.__version__
+        (start,) = read_jsonl(run / "starts.jsonl")
+        assert start["packages"]["torch"] == torch.__version__
+        assert start["command"].startswith("python launch.py train ")
+        assert start["command"].endswith("--stage all")
         assert len(list(run.glob("checkpoints/step-*"))) in (2, 3)
     assert f"step {STEPS}/{STEPS}" in told.told
     assert train(recipe, "--stage", "all").told.count("already done") == 2
