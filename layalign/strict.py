@@ -16,6 +16,14 @@ DEEPEST, LARGEST = 50, 1 << 20
 """Collections within one another in a YAML file, and values in all with every `*name` written out, are fewer."""
 
 
+def nearest_page(name: str, shipped: Iterable[str] = ()) -> str | None:
+    """The YAML file in the folder of `name`, or the one of those `shipped`, that is called most like it, if any is."""
+    beside = {page.stem: str(page) for page in sorted(Path(name).expanduser().parent.glob("*.y*ml"))}
+    known = {**{one: one for one in shipped}, **beside}
+    near = nearest(Path(name).stem, known)
+    return known[near] if near else None
+
+
 def read_mapping(path: Path, kind: str) -> dict[str, Any]:
     """A YAML file as plain data; `kind` is what the file is, for messages.
 
@@ -25,7 +33,9 @@ def read_mapping(path: Path, kind: str) -> dict[str, Any]:
     try:
         values = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{kind} {path} cannot be read: {error.strerror}") from None
+        near = nearest_page(str(path)) if isinstance(error, FileNotFoundError) else None
+        hint = f"; did you mean {near}?" if near else ""
+        raise ValueError(f"{kind} {path} cannot be read: {error.strerror}{hint}") from None
     except ValueError as error:
         raise ValueError(f"{kind} {path} is no valid YAML: {error}") from None
     if not isinstance(values, dict):

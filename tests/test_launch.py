@@ -144,6 +144,7 @@ def test_interrupted_run_goes_on_in_its_folder_and_stage_2_waits(go, job):
     status, printed = go("train", "--stage", "all")
     assert (status, len(job.told)) == (130, 1)
     assert "interrupted by SIGUSR1; to go on: python launch.py train" in printed
+    assert job.told[0]["command"] == printed.partition("to go on: ")[2].strip()
     job.interrupted = None
     assert go("train", "--stage", "all")[0] == 0
     assert [config["run"] for config in job.told[:2]] == [job.told[0]["run"]] * 2
@@ -349,3 +350,25 @@ def test_the_sandbox_is_named_where_there_is_none(go, monkeypatch, tmp_path):
     assert status == 2
     assert "there is no sandbox in" in printed
     assert "launch.py sandbox up" in printed
+
+
+def test_a_dry_run_of_answers_tells_of_answers_alone(go, job, benchmarks):
+    go("train", "--stage", "all")
+    words = (
+        "evaluate",
+        "--run",
+        "tiny one-layalign-s2",
+        "--benchmark",
+        "msvamp",
+        "--languages",
+        "sw",
+        "--dry-run",
+    )
+    status, printed = go(*words, "--limit", "3", "-o", "evaluation.max_new_tokens=9")
+    assert status == 0
+    assert (
+        "  answers      msvamp, the first 3 of each language; at most 9 tokens each, 32 at once\n" in printed
+    )
+    assert not {"training", "checkpoints", "starts"} & {
+        line.split()[0] for line in printed.splitlines() if line
+    }

@@ -12,7 +12,7 @@ from cluster.files import read_jsonl, write_atomic
 from cluster.provenance import provenance
 from cluster.run.run_folder import CellFolder, RunFolder
 from jobs.cell.answers import asked_in, read_answers, summary_of
-from jobs.cell.asked import SHARD
+from jobs.cell.asked import SHARD, Asked, newest_asked
 from jobs.cell.cell import Cell, outcomes
 from jobs.cell.setup import answered_setup
 from layalign.config import RunConfig
@@ -106,7 +106,9 @@ def _latest(folder: CellFolder, config: RunConfig, setup: str) -> dict[int, Outc
     """What was answered last in a folder by the model that is there now, by its limit; nothing yet is 0 items."""
     every = outcomes(folder.outcome())
     place = {"language": folder.language, "shard": folder.shard}
-    blank = {**place, "items": 0}
+    blank: dict[str, Any] = {**place, "items": 0}
+    if (asked := Asked.read(folder, newest_asked(folder))) is not None:
+        blank["share"] = len(asked.items)
     if not every:
         lines = read_answers(folder)
         begun = lines[-1].get("max_new_tokens") if lines else None

@@ -13,6 +13,7 @@ from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.run.state import OPEN, STOPPED, State
+from cluster.slurm.queue_cache import forget
 from jobs.board.signs import Standing
 from jobs.board.status import Collector, Wishes
 from jobs.cell.cell import Cell, Worklist, wanted_cells
@@ -136,6 +137,8 @@ def retry_command(request: RetryRequest) -> int:
     where, how, known = request.where, request.how, Names(request.where.root())
     options = replace(request.options, more_memory=MORE if request.more_mem else 1.0)
     wanted = [known.find(name) for name in request.names] if request.names else _stopped(known)
+    if not wanted:
+        print("nothing that was put into a queue has stopped")
     status, own = 0, list[RunFolder]()
     for found in {one.path: one for one in wanted}.values():
         if isinstance(found, RunFolder) and (found.submission.exists() or found.is_done()):
@@ -175,6 +178,7 @@ def _grids_behind(known: Names, run: RunFolder) -> list[GridFolder]:
 
 def _stopped(known: Names) -> list[RunFolder | GridFolder]:
     """What may have stopped cells, or has stopped: every grid, and runs that were queued by themselves."""
+    forget(known.root)  # what a job of a minute ago has come to counts too
     rows = Collector(known.root, Wishes()).collect().rows
     stopped = {row.run for row in rows if not row.share and row.state in TAKEN}
     runs = [run for run in known.runs if run.path.name in stopped and run.submission.exists()]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -40,15 +43,30 @@ def list_command(request: ListRequest) -> int:
 
 
 def _show(listing: Listing) -> None:
-    """The entries of one kind, a line each."""
+    """The entries of one kind, a line each; on a terminal that is too narrow for them with the text below."""
     if not listing.entries:
         print(f"there are no {listing.kind} yet")
         return
     rows = [_columns(entry) for entry in listing.entries]
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
-    for row in rows:
-        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths)]
-        print("  ".join([*cells, row[-1]]).rstrip())
+    lines = [
+        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths)), row[-1]]).rstrip()
+        for row in rows
+    ]
+    room = shutil.get_terminal_size().columns
+    if sys.stdout.isatty() and max(map(len, lines)) > room:
+        lines = [line for row in rows for line in _folded(row, room)]
+    print("\n".join(lines))
+
+
+def _folded(row: Sequence[str], room: int) -> list[str]:
+    """An entry in lines of at most `room` columns."""
+    name, *facts, told = row
+    head = f"{name} ({', '.join(facts)})" if facts else name
+    return [
+        *textwrap.wrap(head, room, subsequent_indent="  "),
+        *textwrap.indent(textwrap.fill(told, room - 4), "    ").split("\n"),
+    ]
 
 
 def _columns(entry: Entry) -> list[str]:

@@ -14,7 +14,7 @@ from cluster.profile.profile_file import word_of
 from jobs.cli.options import SHORT
 from jobs.cli.requests import DEFAULT_RECIPE, DemoRequest, EvaluateRequest, TrainRequest
 from jobs.recipe.context import Context, Where, context_of
-from jobs.recipe.describe import describe, refused
+from jobs.recipe.describe import describe_answering, refused
 from jobs.recipe.names import Names
 from jobs.recipe.plan import Plan, evaluated_config, evaluation_obstacles, load_recipe, plan_run
 from jobs.work.call import JobCall
@@ -55,12 +55,12 @@ def evaluate_command(request: EvaluateRequest) -> int:
     against = evaluation_obstacles(plan, benchmarks, context.data, os.environ, command, trained_first=slurm)
     offered = slurm and not against
     if request.how.dry_run and not offered:
-        describe(plan, context, ", ".join(benchmarks))
+        describe_answering(plan, context, benchmarks)
     if against:
         return refused(against)
     status = evaluate_run(plan, benchmarks, request.languages, context, request.how, command)
     if request.how.dry_run and offered:  # behind the offer
-        describe(plan, context, ", ".join(benchmarks))
+        describe_answering(plan, context, benchmarks)
     return status
 
 

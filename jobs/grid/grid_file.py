@@ -29,7 +29,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cluster.profile.schema import nearest
 from jobs.grid.axes import (
     Row,
     dimensions_of,
@@ -43,7 +42,7 @@ from jobs.recipe.plan import chain_of, chain_signature, load_recipe
 from layalign.config import EvaluationConfig, RunConfig, resolve, stages_of
 from layalign.evaluation.benchmarks import find_benchmark, offered
 from layalign.languages import language
-from layalign.strict import build, read_mapping
+from layalign.strict import build, nearest_page, read_mapping
 
 GRIDS = Path(__file__).parents[1] / "grids"
 
@@ -152,7 +151,7 @@ def _find(name: str, folder: Path = Path()) -> Path:
     shipped = GRIDS / f"{path.stem if path.suffix == '.yaml' else name}.yaml"
     if "/" not in name and shipped.is_file():
         return shipped
-    near = nearest(Path(name).stem, grid_names())
+    near = nearest_page(str(path), grid_names())
     hint = (
         f"did you mean {near}?" if near else f"there are {', '.join(grid_names())}, or give a path to a YAML"
     )

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from cluster.errors import FAILED, MISTAKE, ClusterError
 from cluster.profile.load import SlurmProfile
 from jobs.recipe.checked import checked_before
 from jobs.recipe.context import Context
-from jobs.recipe.offer import Offer
 from jobs.recipe.plan import Plan, data_check
-from jobs.reliability.rate import rate_in
-from layalign.methods import Bridge
-from layalign.training.interval import MOST
+
+if TYPE_CHECKING:
+    from jobs.recipe.offer import Offer
+    from layalign.methods import Bridge
 
 T = TypeVar("T")
 
 
 def describe(plan: Plan, context: Context, note: str) -> None:
-    """What a dry run prints of one run."""
-    config, bridge, training, profile = plan.config, plan.config.bridge, plan.config.training, context.profile
-    gate = f" with {bridge.gate} gates" if bridge.aligner != "none" else ""
-    switches = f"adapter {bridge.adapter}, aligner {bridge.aligner}{gate}, text {bridge.text}{_lora(bridge)}"
+    """What a dry run prints of one run that is to be trained."""
+    config, training, profile = plan.config, plan.config.training, context.profile
     rows = {
-        "run": f"{plan.run.path} ({note or plan.run.state()})",
-        "method": f"{config.model.method}: {switches}",
-        "models": f"{config.model.encoder} and {config.model.decoder} in {config.model.precision}",
-        "data": f"{config.data.path} ({config.data.reader}), {len(config.data.languages)} languages",
+        **_model(plan, note),
+        "data": f"{config.data.path} ({config.data.reader}), {_named(config.data.languages)}",
         "training": f"lr {training.lr:g}, epochs {training.epochs}, max_steps {training.max_steps or 'none'}, "
         f"batch {training.batch_size}, seed {config.seed}; the steps are counted when the data is read",
         "checkpoints": _checkpoints(plan),
@@ -44,9 +40,39 @@ def describe(plan: Plan, context: Context, note: str) -> None:
         rows["rows"] = counted
     if checked := checked_before(config, context.data):
         rows["checked"] = str(checked)
-    if not isinstance(profile, SlurmProfile):
-        rows["cluster"] = f"{profile.name}: processes {profile.tasks}, threads of each {profile.threads()}"
-    print(f"stage {config.stage} of {config.name}")
+    _show(plan, {**rows, **_here(context)})
+
+
+def describe_answering(plan: Plan, context: Context, benchmarks: Sequence[str]) -> None:
+    """What a dry run prints of one run that is to answer."""
+    asked = plan.config.evaluation
+    first = f", the first {asked.limit} of each language" if asked.limit else ""
+    answers = f"{', '.join(benchmarks)}{first}; at most {asked.max_new_tokens} tokens each, {asked.batch_size} at once"
+    _show(plan, {**_model(plan), "answers": answers, **_here(context)})
+
+
+def _model(plan: Plan, note: str = "") -> dict[str, str]:
+    """What computes."""
+    config, bridge = plan.config, plan.config.bridge
+    gate = f" with {bridge.gate} gates" if bridge.aligner != "none" else ""
+    switches = f"adapter {bridge.adapter}, aligner {bridge.aligner}{gate}, text {bridge.text}{_lora(bridge)}"
+    return {
+        "run": f"{plan.run.path} ({note or plan.run.state()})",
+        "method": f"{config.model.method}: {switches}",
+        "models": f"{config.model.encoder} and {config.model.decoder} in {config.model.precision}",
+    }
+
+
+def _here(context: Context) -> dict[str, str]:
+    """The processes on this machine; nothing of a queue, whose offer says it."""
+    profile = context.profile
+    if isinstance(profile, SlurmProfile):
+        return {}
+    return {"cluster": f"{profile.name}: processes {profile.tasks}, threads of each {profile.threads()}"}
+
+
+def _show(plan: Plan, rows: Mapping[str, object]) -> None:
+    print(f"stage {plan.config.stage} of {plan.config.name}")
     for key, value in rows.items():
         print(f"  {key:<12} {value}")
 
@@ -60,11 +86,18 @@ def _lora(bridge: Bridge) -> str:
     return f"; trains {kind} of {', '.join(bridge.lora_modules)} (rank {bridge.lora_rank}){rest}"
 
 
+def _named(languages: Sequence[str]) -> str:
+    return f"{len(languages)} languages" if languages[1:] else "".join(languages)
+
+
 def _checkpoints(plan: Plan) -> str:
     """How often there is one."""
     every = plan.config.training.save_every
     if every != "auto":
         return f"every {every} steps, and on a signal"
+    from jobs.reliability.rate import rate_in
+    from layalign.training.interval import MOST
+
     return (
         "auto: after the first step, then as often as is best for what a checkpoint and a step take, at most "
         f"{MOST:.0%} of the time; {rate_in(plan.run)}"

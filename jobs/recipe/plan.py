@@ -21,7 +21,7 @@ from layalign.languages import language
 from layalign.methods import start_obstacle
 from layalign.mini import is_mini
 from layalign.positions import GENERATED
-from layalign.strict import nearest
+from layalign.strict import nearest_page
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -65,7 +65,7 @@ def load_recipe(name: str) -> dict[str, Any]:
     if path.suffix not in (".yaml", ".yml") and "/" not in name:
         known = sorted(recipe.stem for recipe in RECIPES.glob("*.yaml"))
         if name not in known:
-            near = nearest(name, known)
+            near = nearest_page(name, known)
             hint = (
                 f"did you mean {near}?" if near else f"there are {', '.join(known)}, or give a path to a YAML"
             )

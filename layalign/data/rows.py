@@ -88,7 +88,9 @@ def _needed(record: Mapping[str, Any], key: str, fields: Fields, entry: Language
     value = _text(record, key, entry)
     if value is None:
         has = ", ".join(f"`{name}`" for name in record) or "nothing"
-        rule = f"a row has the texts `{fields.source}` and `{fields.target}`, this one has {has}"
+        rule = f"a row has the texts `{fields.source}` and `{fields.target}`, this one has {has}" + (
+            "; data.columns=[SOURCE,TARGET] names others" if fields.prompt else ""
+        )
         raise _BadField(f"no `{key}`", rule)
     return value
 

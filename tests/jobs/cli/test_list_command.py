@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
 from cluster.profile.load import profile_names
+from jobs.cli.list_command import recipe_keys
 from jobs.cli.options import KINDS
 from jobs.grid.grid_file import grid_names
 from jobs.recipe.plan import RECIPES, load_recipe
@@ -17,6 +23,7 @@ from layalign.evaluation.benchmarks import BENCHMARKS
 from layalign.families import DECODERS, ENCODERS
 from layalign.languages import LANGUAGES
 from tests.jobs.finished import go, make, make_grid, recipe, surroundings  # noqa: F401
+from tests.world import ROOT
 
 EVERY = {
     "recipes": sorted(path.stem for path in RECIPES.glob("*.yaml")),
@@ -86,3 +93,21 @@ def test_runs_and_grids_are_listed_with_what_became_of_them(go, make, listed):
     assert found["parts"]["told"] == "grid"
     assert found[first.path.name]["told"] == "run, done"
     assert found[second.path.name]["told"] == "run, interrupted"
+
+
+@pytest.mark.parametrize("kind", ["keys", "readers"])
+@pytest.mark.parametrize("columns", [60, 80])
+def test_no_line_is_wider_than_the_terminal(kind, columns):
+    terminal, inside = pty.openpty()
+    environ = {**os.environ, "COLUMNS": str(columns)}
+    with subprocess.Popen([sys.executable, ROOT / "launch.py", "list", kind], env=environ, stdout=inside):
+        os.close(inside)
+        shown = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(terminal, 4096):
+                shown += part
+    os.close(terminal)
+    lines = shown.decode().splitlines()
+    assert max(map(len, lines)) <= columns
+    names = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert names == ([entry.name for entry in recipe_keys()] if kind == "keys" else list(READERS))

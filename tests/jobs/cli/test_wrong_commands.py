@@ -53,6 +53,10 @@ WRONG = [
     ("results --rule strickt", "did you mean strict?"),
     # Values.
     ("train --stage 1 --recipe maths", "did you mean math?"),
+    ("train --stage 1 --recipe tiny", "did you mean tiny.yaml?"),
+    ("train --stage 1 --recipe tinny.yaml", "did you mean tiny.yaml?"),
+    ("train --stage 1 --cluster narval --recipe ./tinny.yml", "did you mean tiny.yaml?"),
+    ("ablate --grid tinny.yaml", "did you mean tiny.yaml?"),
     ("train --stage 1 --cluster narvall", "did you mean narval?"),
     ("train --stage 1 --cluster narval --time -3h", "time '-3h' is no time above 0"),
     ("train --stage 1 --cluster narval --time soon", "time 'soon' is no time"),

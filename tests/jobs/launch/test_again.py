@@ -151,3 +151,19 @@ def test_a_share_of_an_evaluation_is_queued_alone(pair, go, slurm, tmp_path):
     last = Submission.read(grid.records()[-1])
     told = json.loads((grid.path / last.cells).read_text())
     assert [cell["language"] for cell in told["cells"]] == ["sw"]
+
+
+def test_what_stopped_after_the_last_look_is_taken_too(pair, go, slurm, capsys):
+    started(pair[0], Submission.read(pair[0].submission).job)
+    assert launch.main(["status"]) == 0  # keeps its look at the queue for a minute
+    stop("out of memory", pair[0], slurm)
+    slurm.set("queue", "")
+    status, printed = go("retry", "--failed", "--dry-run")
+    assert status == 0
+    assert pair[0].path.name in printed
+
+
+def test_where_nothing_has_stopped_retry_says_so(tmp_path, capsys):
+    (tmp_path / "runs").mkdir()
+    assert launch.main(["retry", "--failed"]) == 0
+    assert capsys.readouterr().out == "nothing that was put into a queue has stopped\n"

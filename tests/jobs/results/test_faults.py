@@ -170,3 +170,15 @@ def test_a_cell_is_done_by_what_it_asks():
     assert not Cell(**{**vars(cell), "questions": "p"}).answered_by(done)
     assert not Cell(**{**vars(cell), "max_new_tokens": 64}).answered_by(done)
     assert Cell(**{**vars(cell), "max_new_tokens": 64, "items": 3}).answered_by(done)
+
+
+def test_of_a_share_that_is_smaller_than_any_just_so_many_answers_are_missing(tmp_path):
+    grid = small(tmp_path, variants=("LayAlign",))
+    point = points_of_grid(grid).points[0]
+    cell = next(cell for cell in point.cells if cell.job == "evaluate" and cell.language == "sw")
+    for path in cell.folder.path.iterdir():
+        path.unlink()
+    Asked("mgsm_sw.tsv", "c" * 12, 4, tuple(AskedItem(str(n), "q", 4.0) for n in range(4))).write(cell.folder)
+    collected = collect(points_of_runs([point.evaluated], "one"))
+    (told,) = [m for m in collected.missing if m.cell.language == "sw"]
+    assert (told.cell.items, told.answered) == (4, 0)
