@@ -28,7 +28,8 @@ def describe(plan: Plan, context: Context, note: str) -> None:
         "training": f"lr {training.lr:g}, epochs {training.epochs}, max_steps {training.max_steps or 'none'}, "
         f"batch {training.batch_size}, seed {config.seed}; the steps are counted when the data is read",
         "checkpoints": _checkpoints(plan),
-        "starts from": plan.weights or ("a fresh bridge" if bridge.reads_encoder else "the LLM as it is"),
+        "starts from": plan.weights
+        or ("a fresh bridge" if config.bridge.reads_encoder else "the LLM as it is"),
     }
     if not isinstance(profile, SlurmProfile):
         uneven = uneven_batch(training.batch_size, training.micro_batch, profile.tasks)
