@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 Role = Literal["encoder", "decoder"]
@@ -28,6 +28,23 @@ DECODERS = (
     "gemma3", "granite", "phi", "phi3", "starcoder2", "smollm3", "glm4", "olmo2", "cohere", "cohere2",
 )  # fmt: skip
 """LLMs on which batched = single, cached = uncached and beams have been tested."""
+_USUAL = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+LINEAR: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(DECODERS, _USUAL),
+    "phi": ("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2"),
+    "starcoder2": (*_USUAL[:4], "c_fc", "c_proj"),
+    "glm4": (*_USUAL[:4], "gate_up_proj", "down_proj"),
+}
+"""Linear layers of each LLM, where LoRA may stand, by the end of their names."""
+
+
+def modules_obstacle(model_type: str, modules: Iterable[str]) -> str | None:
+    """The refusal of LoRA on layers that an LLM does not have; None if it has them all, or is none of the checked."""
+    known = LINEAR.get(model_type)
+    unknown = [name for name in modules if known and name not in known]
+    if not (known and unknown):
+        return None
+    return f"model.lora_modules has {', '.join(unknown)}: the linear layers of a {model_type} are {', '.join(known)}"
 
 TWO_HALVES = (
     "t5", "mt5", "umt5", "longt5", "switch_transformers", "m2m_100", "nllb-moe", "mbart", "bart", "marian", "t5gemma",

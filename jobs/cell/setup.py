@@ -62,12 +62,13 @@ def setup_of(run: RunFolder, config: RunConfig) -> Setup | None:
     if completion.fault or not weights.is_file():
         return None
     seen = (weights.stat().st_size, weights.stat().st_mtime_ns)
-    parts["encoder"] = _backbone(model.encoder, model.encoder_revision)
+    if bridge.reads_encoder:
+        parts["encoder"] = _backbone(model.encoder, model.encoder_revision)
+        settings["max_source"] = reads.max_source
     parts["bridge"] = _known_bridge(run, seen) or _checksum(weights, seen)
     told = completion.told or {}
     if not told.get("sha256", "").startswith(parts["bridge"]) and completion.damage():
         return None
-    settings["max_source"] = reads.max_source
     return Setup({**parts, "settings": _short(json.dumps(settings, sort_keys=True))}, seen)
 
 

@@ -9,7 +9,7 @@ from cluster.hub.cache import elsewhere, hub_cache, is_folder, model_folder
 from cluster.hub.model_files import model_faults, read_config
 from jobs.recipe.prefetch import absent
 from layalign.config import RunConfig
-from layalign.families import Role, quantised_obstacle, type_obstacle
+from layalign.families import Role, modules_obstacle, quantised_obstacle, type_obstacle
 from layalign.mini import is_mini
 from layalign.positions import TARGET, Answer, source_obstacle, text_obstacle
 
@@ -101,6 +101,9 @@ def _unchecked(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
         told = read_config(model_folder(name, revision, environ))
         if told and told.get("model_type") and (obstacle := type_obstacle(role, told)):
             found.append(f"{name}: {obstacle}")
+        if model_type and role == "decoder" and config.bridge.lora != "none":
+            odd = modules_obstacle(model_type, config.bridge.lora_modules)
+            found += [f"{name}: {odd}"] if odd else []
         if told and (obstacle := quantised_obstacle(name, told)):
             found.append(obstacle)
     return found

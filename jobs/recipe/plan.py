@@ -188,9 +188,7 @@ def training_obstacles(
     """
     found = []
     if not plan.config.bridge.trains:
-        found.append(
-            f"method {plan.config.model.method} has nothing to train: use evaluate with the same recipe"
-        )
+        found.append(_nothing_to_train(plan.config))
     if plan.parent and not parent_first and (what := unusable(plan.parent, "has not been run")):
         found.append(
             f"stage 2 starts from the weights of stage 1, run {plan.parent.path.name}, which {what}; "
@@ -208,6 +206,13 @@ def training_obstacles(
         + (_worker(plan.run, job_is_alive) if leased else [])
         + unsafe(plan)
     )
+
+
+def _nothing_to_train(config: RunConfig) -> str:
+    method, last = config.model.method, config.last_stage
+    if config.stage < last and config.model.bridge(last, last).trains:
+        return f"method {method} has nothing to train in stage {config.stage}: give --stage {last}, or model.train"
+    return f"method {method} has nothing to train: use evaluate with the same recipe"
 
 
 def evaluation_obstacles(

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from layalign.families import modules_obstacle
 from layalign.methods import Bridge
 
 FOLDER = "lora"
@@ -33,12 +34,8 @@ def add_lora(decoder: PreTrainedModel, bridge: Bridge) -> None:
         ValueError: the LLM has no such layers, or peft is not installed.
     """
     inject = the_library().inject_adapter_in_model
-    linear = {name.rpartition(".")[2] for name, one in decoder.named_modules() if isinstance(one, nn.Linear)}
-    if unknown := [name for name in bridge.lora_modules if name not in linear]:
-        raise ValueError(
-            f"model.lora_modules has {', '.join(unknown)}: the linear layers of this LLM are "
-            f"{', '.join(sorted(linear - {'lm_head'}))}"
-        )
+    if obstacle := modules_obstacle(decoder.config.model_type, bridge.lora_modules):
+        raise ValueError(obstacle)
     inject(_config(bridge), decoder)
     wide = torch.promote_types(decoder.dtype, torch.float32)
     for parameter in lora_parameters(decoder).values():
@@ -66,7 +63,10 @@ def switch_training(decoder: nn.Module, mode: bool) -> None:
 
 @contextmanager
 def kept_norms(decoder: nn.Module) -> Iterator[None]:
-    """Within it, DoRA's norm of each weight is computed once: in evaluation weights stay as they are."""
+    """Within it, DoRA's matrix and norm of each layer are computed once, and kept: one matrix of memory a layer.
+
+    While an answer is generated weights stay as they are.
+    """
     layers = [layer for layer in decoder.modules() if hasattr(layer, "_dora_cache")]
     if not layers:
         yield

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, Gemma2Config, M2M100Config
 
+from layalign import families
 from layalign.config import ModelConfig
 from layalign.methods import METHODS, Bridge, bridge_of
 from layalign.model import store
@@ -16,7 +17,7 @@ from layalign.model.decoder import build_decoder
 from layalign.model.encoder import build_encoder
 from layalign.model.layalign import LayAlign
 from layalign.model.probe import digest
-from tests.layalign.model.test_architectures import ENCODERS, SMALL, make, make_batch, row
+from tests.layalign.model.test_architectures import DECODERS, ENCODERS, SMALL, make, make_batch, row
 from tests.layalign.model.test_store import write_backbone
 
 pytestmark = pytest.mark.core
@@ -164,8 +165,15 @@ def test_the_llm_as_published_has_one_digest_with_and_without_them() -> None:
     assert digest(decoder, torch.float32) == before
 
 
+@pytest.mark.parametrize("decoder", families.DECODERS)
+def test_the_linear_layers_of_each_llm_are_known_without_it(decoder: str) -> None:
+    model = build_decoder(AutoConfig.for_model(decoder, **SMALL | DECODERS[decoder]))
+    linear = {name.rpartition(".")[2] for name, one in model.named_modules() if isinstance(one, nn.Linear)}
+    assert linear - {"lm_head"} == set(families.LINEAR[decoder])
+
+
 def test_layers_that_the_llm_lacks_are_named() -> None:
-    with pytest.raises(ValueError, match=r"lora_modules has Wqkv: the linear layers .* down_proj.*v_proj"):
+    with pytest.raises(ValueError, match=r"lora_modules has Wqkv: the linear layers of a llama are q_proj"):
         make(bridge=bridge_of("sft", 2, {"lora_modules": ("q_proj", "Wqkv")}))
 
 

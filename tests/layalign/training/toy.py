@@ -67,8 +67,8 @@ class Toy(nn.Module):
         return loss, len(labels)
 
 
-def real_model() -> nn.Module:
-    """The true model with tiny backbones: mT5 and Llama."""
+def real_model(method: str = "layalign") -> nn.Module:
+    """The true model with tiny backbones, mT5 and Llama, in the last stage of a method."""
     from transformers import AutoConfig
 
     from layalign.methods import bridge_of
@@ -81,7 +81,7 @@ def real_model() -> nn.Module:
     t5 = {"d_model": 12, "d_kv": 6, "d_ff": 16, "num_layers": 3, "num_heads": 2}
     mt5 = AutoConfig.for_model("mt5", vocab_size=WORDS, **t5)
     torch.manual_seed(0)
-    return LayAlign(build_encoder(mt5), build_decoder(llama, "auto"), bridge_of("layalign", 2, {}))
+    return LayAlign(build_encoder(mt5), build_decoder(llama, "auto"), bridge_of(method, 2, {}))
 
 
 def toy_data(rows: int = 50, dev: int = 9, poisoned: tuple[int, ...] = ()) -> TrainData:
@@ -202,7 +202,7 @@ def spawn(world: int, jobs: list[dict[str, Any]], env: dict[str, str] | None = N
     """Start processes that do jobs one after another.
 
     A job is `train`'s arguments plus `kill` [signal, poll] of process `rank`, `stop`, `poisoned`, and
-    `real` for the true model.
+    `real` for the true model, of the method that it names.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -246,7 +246,8 @@ def _do(job: dict[str, Any], processes: Processes) -> None:
     log = Log(folder / "log.jsonl" if processes.first else None, stop, mine)
     signal.signal(signal.SIGTERM, lambda *_: setattr(log, "asked", "signal 15"))
     toy = Toy(job.get("precision", "fp32"), poison=WORDS - 1 if poisoned else None)
-    model = real_model() if job.pop("real", False) else toy
+    real = job.pop("real", None)
+    model = real_model(real) if real else toy
     data = toy_data(poisoned=poisoned)
     try:
         result = train(folder / "checkpoints", data=data, model=model, log=log, processes=processes, **job)
