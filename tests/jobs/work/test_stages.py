@@ -117,7 +117,18 @@ def test_merlin_stands_in_a_table_beside_mindmerger_and_shares_its_stages(undist
     recipe = tmp_path / "tiny.yaml"
     grid = tmp_path / "adds.yaml"
     grid.write_text(GRID.format(recipe=recipe))
-    told = launch("ablate", "--grid", grid, "--runs", tmp_path / "runs", "--yes", "--inline", cwd=tmp_path)
+    told = launch(
+        "ablate",
+        "--grid",
+        grid,
+        "--runs",
+        tmp_path / "runs",
+        "--yes",
+        "--inline",
+        "--data",
+        world / "data",
+        cwd=tmp_path,
+    )
     assert told.returncode == 0, told.told
     for label in ("MindMerger", "MERLIN", "LoRA of the LLM alone"):
         assert label in told.told
