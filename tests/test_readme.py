@@ -66,12 +66,47 @@ YOUR_OWN = [
         "sw 2",
     ),
     ("list languages", 0, "am "),
-    ("train --stage all --recipe ours.yaml --dry-run -o data.languages=[Amharic,Hausa]", 0, "2 languages"),
+    (
+        "mkdir -p data/tasks; printf 'kind: languages\\nlanguages: {so: {name: Somali, nllb: som_Latn}}\\n' "
+        "> data/tasks/somali.yaml",
+        0,
+        "",
+    ),
+    (
+        "mkdir -p data/bitext; printf 'Laba\\nSaddex\\n' > data/bitext/train.so; printf 'Two\\nThree\\n' > data/bitext/train.en",
+        0,
+        "",
+    ),
+    ("list languages --task-pages data/tasks", 0, "Somali"),
+    (
+        "train --stage 1 --recipe ours.yaml --data data --dry-run -o data.reader=pairs data.path=bitext "
+        "data.languages=[Somali] data.dev=0",
+        0,
+        "so 2",
+    ),
     ("list models", 0, "qwen2"),
     (
         "train --stage all --recipe math --dry-run -o model.decoder=Qwen/Qwen2.5-0.5B",
         2,
         "model Qwen/Qwen2.5-0.5B",
+    ),
+    (
+        "mkdir -p data/tasks; printf '%s\\n' 'kind: benchmark' 'languages: [so]' 'files: [\"{code}.jsonl\"]' 'layout: jsonl' "
+        "'columns: {question: q}' 'answer: {kind: choice, column: right, options: [options]}' "
+        "'prompt: \"{question} A. {A} B. {B} C. {C} Answer:\"' > data/tasks/somali_qa.yaml",
+        0,
+        "",
+    ),
+    (
+        'mkdir -p data/somali_qa; printf \'{"q": "Laba iyo laba?", "options": ["saddex", "afar", "shan"], '
+        '"right": "%s"}\\n\' B afar > data/somali_qa/so.jsonl',
+        0,
+        "",
+    ),
+    (
+        "evaluate --recipe ours.yaml --benchmark somali_qa --data data --dry-run -o model.method=llm",
+        0,
+        "(somali_qa)",
     ),
     ("mkdir -p data/mgsm; printf 'Tatu na moja ni ngapi?\\t%s\\n' 4 4 > data/mgsm/mgsm_sw.tsv", 0, ""),
     (
