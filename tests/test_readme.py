@@ -73,7 +73,8 @@ YOUR_OWN = [
         "",
     ),
     (
-        "mkdir -p data/bitext; printf 'Laba\\nSaddex\\n' > data/bitext/train.so; printf 'Two\\nThree\\n' > data/bitext/train.en",
+        "mkdir -p data/bitext; printf 'Laba\\nSaddex\\n' > data/bitext/train.so; "
+        "printf 'Two\\nThree\\n' > data/bitext/train.en",
         0,
         "",
     ),
@@ -91,7 +92,8 @@ YOUR_OWN = [
         "model Qwen/Qwen2.5-0.5B",
     ),
     (
-        "mkdir -p data/tasks; printf '%s\\n' 'kind: benchmark' 'languages: [so]' 'files: [\"{code}.jsonl\"]' 'layout: jsonl' "
+        "mkdir -p data/tasks; printf '%s\\n' 'kind: benchmark' 'languages: [so]' 'files: [\"{code}.jsonl\"]' "
+        "'layout: jsonl' "
         "'columns: {question: q}' 'answer: {kind: choice, column: right, options: [options]}' "
         "'prompt: \"{question} A. {A} B. {B} C. {C} Answer:\"' > data/tasks/somali_qa.yaml",
         0,

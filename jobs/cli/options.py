@@ -340,6 +340,13 @@ def results_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rule", choices=("strict", "official", "likelihood"), help="how answers are read")
     parser.add_argument(
+        "--rev2",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="mgsm also without the questions of replaced_questions.json (default: mgsm_rev2/ of $LAYALIGN_DATA)",
+    )
+    parser.add_argument(
         "--out", type=_path, metavar="FOLDER", help="where to write CSV, Markdown, LaTeX and HTML"
     )
     _pages_option(parser)

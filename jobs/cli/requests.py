@@ -243,6 +243,8 @@ class ResultsRequest:
     benchmarks: tuple[str, ...] | None = None
     """None is all."""
     rule: Literal["strict", "official", "likelihood"] = "strict"
+    rev2: str | None = None
+    """File of the questions of mgsm that MGSM-Rev2 replaced; empty is that of the data folder, None does not ask."""
     out: Path | None = None
     """Folder; None is that of each grid."""
     json: bool = False

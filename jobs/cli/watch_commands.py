@@ -6,6 +6,7 @@ Each imports its room when it is called: who asks for the board need not wait fo
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster.errors import ClusterError
@@ -138,12 +139,17 @@ def efficiency_command(request: EfficiencyRequest) -> int:
 def results_command(request: ResultsRequest) -> int:
     """Show the tables of grids or runs, and write them where there is a place for them."""
     from jobs.results.output import results_data, show_results
+    from jobs.results.rev2 import read_replaced, replaced_file
 
     told = (request.where.root(), request.names, request.benchmarks, request.rule)
+    asked = request.rev2 is not None
+    replaced = (
+        read_replaced(Path(request.rev2).expanduser() if request.rev2 else replaced_file()) if asked else None
+    )
     if request.json:
         from jobs.cli import documents
 
-        print_json(documents.ResultsDocument(results=tuple(results_data(*told))))
+        print_json(documents.ResultsDocument(results=tuple(results_data(*told, replaced))))
     else:
-        show_results(*told, request.out)
+        show_results(*told, request.out, replaced)
     return 0

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,17 @@ from typing import Any
 from cluster.files import read_jsonl
 from cluster.run.run_folder import RunFolder
 from jobs.board.status import standings
-from jobs.cell.answers import Record, answers_of, asked_in, unknown_in
-from jobs.cell.asked import TEXTS, Asked, unlike_page
+from jobs.cell.answers import Record, answers_of, asked_in
+from jobs.cell.asked import SHARD, TEXTS
 from jobs.cell.cell import Cell
 from jobs.cell.whole import limited
+from jobs.results import rev2
+from jobs.results.asked_how import unknown_share, unlike_pages
 from jobs.results.points import Choice, PaperPlace, Point
 from layalign.evaluation.benchmarks import find_benchmark
 from layalign.evaluation.compare import Outcomes
 from layalign.evaluation.table import Summary, rules_of, summarise
-from layalign.tasks.benchmark import Benchmark
-from layalign.tasks.pages import BENCHMARKS, carried
+from layalign.tasks.pages import BENCHMARKS
 
 SAMPLED = TEXTS
 """First items of each language whose answers are kept in full, to choose examples from."""
@@ -69,6 +69,13 @@ class Sheet:
     benchmark: str
     methods: tuple[Method, ...]
     paper: PaperPlace | None
+    without: str = ""
+    """What of the benchmark is left out of these numbers."""
+
+    @property
+    def title(self) -> str:
+        """The benchmark, and what is left out."""
+        return f"{self.benchmark} {self.without}".rstrip()
 
     @property
     def reference(self) -> Method:
@@ -130,8 +137,10 @@ class Results:
     """Runs whose config tells how the numbers came to be, by what they are called."""
 
 
-def collect(choice: Choice, benchmarks: Collection[str] | None = None) -> Results:
-    """Read the answers of the points, of all benchmarks or of some.
+def collect(
+    choice: Choice, benchmarks: Collection[str] | None = None, replaced: rev2.Replaced | None = None
+) -> Results:
+    """Read the answers of the points, of all benchmarks or of some; those to mgsm also without questions `replaced`.
 
     Raises:
         ValueError: an unknown benchmark, one that none of the points was asked, or a place that the paper lacks.
@@ -142,12 +151,14 @@ def collect(choice: Choice, benchmarks: Collection[str] | None = None) -> Result
         if name not in asked:
             known = ", ".join(asked) or "none at all"
             raise ValueError(f"{choice.title} has no answers to {name}: there are {known}")
+    if replaced is not None and rev2.BENCHMARK not in (benchmarks or asked):
+        raise ValueError(f"--rev2 is about answers to {rev2.BENCHMARK}, and {choice.title} has or shows none")
     names = [name for name in BENCHMARKS if name in (benchmarks or asked) and name in asked]
     wanted = [cell for point in choice.points for cell in point.cells]
     kept = [cell for cell in wanted if cell.job == "train" or cell.benchmark in names]
     return Results(
         choice.title,
-        tuple(_sheet(choice, name) for name in names),
+        tuple(_sheets(choice, names, replaced)),
         _trainings(choice.points),
         _missing(choice.points, set(kept)),
         _made(choice.points, names),
@@ -155,28 +166,42 @@ def collect(choice: Choice, benchmarks: Collection[str] | None = None) -> Result
     )
 
 
-def _sheet(choice: Choice, benchmark: str) -> Sheet:
-    """The answers of every point that was asked."""
-    place = choice.paper.get(benchmark)
+def _sheets(choice: Choice, names: Iterable[str], replaced: rev2.Replaced | None) -> Iterator[Sheet]:
+    for name in names:
+        yield _sheet(choice, name)
+        if replaced is not None and name == rev2.BENCHMARK:
+            yield _sheet(choice, name, replaced)
+
+
+def _sheet(choice: Choice, benchmark: str, replaced: rev2.Replaced | None = None) -> Sheet:
+    """The answers of every point that was asked; the paper has no numbers without questions that were replaced."""
+    place = choice.paper.get(benchmark) if replaced is None else None
     found: dict[str, list[Answered]] = {}
     for point in choice.points:
         cells = [cell for cell in point.cells if cell.job == "evaluate" and cell.benchmark == benchmark]
         if cells:
-            found.setdefault(point.label, []).append(_answered(point, cells))
+            found.setdefault(point.label, []).append(_answered(point, cells, replaced or {}))
     methods = [Method(label, tuple(a), place.row(label) if place else {}) for label, a in found.items()]
-    return Sheet(benchmark, tuple(methods), place if any(method.paper for method in methods) else None)
+    shown = place if any(method.paper for method in methods) else None
+    without = "" if replaced is None else "without the questions that MGSM-Rev2 replaced"
+    return Sheet(benchmark, tuple(methods), shown, without)
 
 
-def _answered(point: Point, cells: list[Cell]) -> Answered:
-    """The answers of one point to one benchmark: of each cell its first items."""
+def _answered(point: Point, cells: list[Cell], replaced: rev2.Replaced) -> Answered:
+    """The answers of one point to one benchmark: of each cell its first items, less those that were replaced."""
     benchmark, expected = find_benchmark(cells[0].benchmark), dict[str, int]()
     kept: list[Record] = []
     rules = rules_of(benchmark.name)
     right: dict[str, dict[str, dict[str, float]]] = {rule: {} for rule in rules}
     samples: dict[str, Record] = {}
     for cell in cells:
-        expected[cell.language] = expected.get(cell.language, 0) + cell.items
-        answers = answers_of([cell])
+        wanted = rev2.left(replaced, cell.language, cell.shard * SHARD + 1, cell.items)
+        expected[cell.language] = expected.get(cell.language, 0) + wanted
+        answers = [
+            record
+            for record in answers_of([cell])
+            if not replaced or rev2.is_left(replaced, cell.language, record["id"].rpartition("-")[2])
+        ]
         kept += answers
         for record in answers:
             problem = record["id"].rpartition("-")[2]
@@ -202,32 +227,8 @@ def _answered(point: Point, cells: list[Cell]) -> Answered:
         questions=questions,
         files=files,
         part=limited(cells),
-        page=_unlike_page(benchmark, asked),
-        unknown=_unknown(cells),
-    )
-
-
-def _unlike_page(benchmark: Benchmark, asked: Iterable[tuple[str, Asked]]) -> str:
-    """Files of another size than the page says, and answers to another page of this name."""
-    told = dict.fromkeys(note for code, one in asked if (note := unlike_page(benchmark.name, code, one.of)))
-    if any(one.page and one.page != carried([benchmark.name]) for _, one in asked):
-        told[f"by another page {benchmark.page} than the one that is known here"] = None
-    return "; ".join(told)
-
-
-def _unknown(cells: Iterable[Cell]) -> str:
-    """What the tokenizers of a run cannot write of the questions, the most first."""
-    lost, every = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    for cell in cells:
-        for kind, (some, tokens) in unknown_in(cell).items():
-            lost[kind, cell.language] += some
-            every[kind, cell.language] += tokens
-    shares = sorted(
-        ((100 * some / every[key], key) for key, some in lost.items() if every[key]), reverse=True
-    )
-    owners = {"source": "encoder", "prompt": "LLM"}
-    return ", ".join(
-        f"{share:.2g} % of the {owners.get(kind, kind)}'s tokens ({code})" for share, (kind, code) in shares
+        page=unlike_pages(benchmark, asked),
+        unknown=unknown_share(cells),
     )
 
 

@@ -17,6 +17,7 @@ from jobs.recipe.names import Names
 from jobs.results.collect import Results, Sheet, collect
 from jobs.results.points import answering_runs, points_of_grid, points_of_runs
 from jobs.results.report import to_html
+from jobs.results.rev2 import Replaced
 from jobs.results.rows import ResultTable, result_table
 from jobs.results.tables import (
     made_lines,
@@ -40,6 +41,7 @@ def show_results(
     benchmarks: Collection[str] | None = None,
     rule: str = "strict",
     out: Path | None = None,
+    replaced: Replaced | None = None,
 ) -> None:
     """Show the tables of grids or runs, and write them where there is a place for them.
 
@@ -49,6 +51,7 @@ def show_results(
         benchmarks: some of those that were answered; None is all.
         rule: by which answers are read and methods compared.
         out: folder to write to; None is a grid's own, and none for runs.
+        replaced: questions of mgsm without which its answers are shown too.
 
     Raises:
         ClusterError: a name that is none, nothing to show, or the folder cannot be written.
@@ -57,14 +60,18 @@ def show_results(
     grids, runs = _named(root, names)
     several = len(grids) + bool(runs) > 1
     for grid in grids:
-        show_grid(grid, benchmarks, rule, _place(out, grid.name, several))
+        show_grid(grid, benchmarks, rule, _place(out, grid.name, several), replaced)
     if runs:
         choice = points_of_runs(runs, _title(root, runs, names))
-        _show(collect(choice, benchmarks), rule, _place(out, "runs", several))
+        _show(collect(choice, benchmarks, replaced), rule, _place(out, "runs", several))
 
 
 def results_data(
-    root: Path, names: Sequence[str] = (), benchmarks: Collection[str] | None = None, rule: str = "strict"
+    root: Path,
+    names: Sequence[str] = (),
+    benchmarks: Collection[str] | None = None,
+    rule: str = "strict",
+    replaced: Replaced | None = None,
 ) -> list[dict[str, Any]]:
     """What `results.json` of each grid, and of the runs together, would hold; arguments as `show_results`."""
     grids, runs = _named(root, names)
@@ -73,17 +80,21 @@ def results_data(
         choices.append(points_of_runs(runs, _title(root, runs, names)))
     found = []
     for choice in choices:
-        results = collect(choice, benchmarks)
+        results = collect(choice, benchmarks, replaced)
         told = {"time": now(), **provenance()}
         found.append(json.loads(to_json(results, [*_tables(results, rule), *_others(results, rule)], told)))
     return found
 
 
 def show_grid(
-    grid: GridFolder, benchmarks: Collection[str] | None = None, rule: str = "strict", out: Path | None = None
+    grid: GridFolder,
+    benchmarks: Collection[str] | None = None,
+    rule: str = "strict",
+    out: Path | None = None,
+    replaced: Replaced | None = None,
 ) -> None:
-    """Print the tables of a grid, and write them and the report; arguments and errors as of `write_results`."""
-    _show(collect(points_of_grid(grid), benchmarks), rule, out or grid.results)
+    """Print the tables of a grid, and write them and the report; arguments and errors as of `show_results`."""
+    _show(collect(points_of_grid(grid), benchmarks, replaced), rule, out or grid.results)
 
 
 def write_results(

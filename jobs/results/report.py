@@ -110,7 +110,7 @@ def _card(number: str, text: str) -> str:
 
 def _benchmark(table: ResultTable, others: Sequence[ResultTable]) -> str:
     """All of one benchmark."""
-    name = html.escape(table.sheet.benchmark)
+    name = html.escape(table.sheet.title)
     difference = difference_plot(table)
     return (
         f'<section id="{name}"><h2>{name}</h2>{html_table(table)}'

@@ -121,7 +121,7 @@ def _reading(table: ResultTable) -> list[str]:
     figures = [figure for row in table.rows for figure in row.figures.values()]
     version = f", version {STRICT_VERSION}" if table.rule == "strict" else ""
     notes = [
-        f"Accuracy on {sheet.benchmark} in percent, answers read by the {table.rule} rule{version}.",
+        f"Accuracy on {sheet.title} in percent, answers read by the {table.rule} rule{version}.",
         *page_notes(sheet.benchmark),
         faults_note(sheet.benchmark),
     ]

@@ -92,7 +92,7 @@ def _for_screen(results: ResultTable, wide: bool) -> Table:
 
 def _table(results: ResultTable, rows: Sequence[Row]) -> Table:
     columns = [Column("Method"), *map(number_column, results.columns)]
-    return Table(columns, rows, results.notes, f"{results.sheet.benchmark} ({results.rule})")
+    return Table(columns, rows, results.notes, f"{results.sheet.title} ({results.rule})")
 
 
 def _two_lines(figure: Figure) -> str:
@@ -175,7 +175,7 @@ def to_json(results: Results, tables: Sequence[ResultTable], provenance: Mapping
 def _records(tables: Iterable[ResultTable]) -> Iterator[dict[str, Any]]:
     """Every number as plain data."""
     for table in tables:
-        place = {"benchmark": table.sheet.benchmark, "rule": table.rule}
+        place = {"benchmark": table.sheet.title, "rule": table.rule}
         for row in table.rows:
             for column, figure in row.figures.items():
                 here = {**place, "method": row.label, "column": column}

@@ -11,6 +11,7 @@ import pytest
 
 from layalign.evaluation.benchmarks import benchmark_files, read_benchmark
 from layalign.tasks import pages
+from tests.pages import forgotten  # noqa: F401
 
 DATA = Path(os.environ.get("LAYALIGN_DATA") or Path(__file__).parents[4] / "shared" / "data")
 PAGE = {
@@ -20,17 +21,6 @@ PAGE = {
     "columns": {"question": "q"},
     "prompt": "{question}",
 }
-
-
-@pytest.fixture(autouse=True)
-def forgotten(monkeypatch):
-    for name in ("PAGES", "BENCHMARKS", "BROKEN", "_PAGE_OF"):
-        monkeypatch.setattr(pages, name, getattr(pages, name))
-        for key in [key for key in getattr(pages, name) if key == "t"]:
-            getattr(pages, name).pop(key)
-    yield
-    for name in ("PAGES", "BENCHMARKS", "BROKEN", "_PAGE_OF"):
-        getattr(pages, name).pop("t", None)
 
 
 def items(folder, layout, text, answer, **keys):

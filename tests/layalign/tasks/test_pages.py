@@ -8,6 +8,7 @@ import yaml
 from layalign.evaluation.benchmarks import find_benchmark, read_benchmark
 from layalign.languages import find, known, language
 from layalign.tasks.pages import BENCHMARKS, PAGES, carried, replaced, take, use_folder
+from tests.pages import forgotten  # noqa: F401
 
 PAGE = """\
 kind: benchmark
