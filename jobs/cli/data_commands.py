@@ -34,7 +34,7 @@ from jobs.data.pages import (
 from jobs.data.report import DataReport, PageEntry
 from jobs.data.show import show_page, show_pages, show_report
 from jobs.recipe.checked import keep_checked
-from jobs.recipe.context import profile_of
+from jobs.recipe.context import context_of, profile_of
 from jobs.recipe.describe import refused
 from jobs.recipe.plan import load_recipe
 from jobs.recipe.prefetch import pins, srun_words
@@ -45,7 +45,7 @@ from layalign.training_sets import SETS
 
 def data_command(request: DataRequest) -> int:
     """List, show, check or fetch."""
-    actions = {"list": _list, "show": _show, "check": _check, "fetch": _fetch}
+    actions = {"list": _list, "show": _show, "check": _check, "fetch": _fetch, "translate": _translate}
     return actions[request.action](request)
 
 
@@ -76,6 +76,20 @@ def _fetch(request: DataRequest) -> int:
     print(f"cache: {hub_cache(os.environ)}")
     fetch([download], dict(os.environ), request.update, print)
     return 0
+
+
+def _translate(request: DataRequest) -> int:
+    """Questions of a page into other languages, by jobs of their own."""
+    from jobs.launch.translate import Translation, translate
+
+    asked, page = request.translation, find_page(request.name or "")
+    if page.name not in SETS:
+        raise ClusterError(f"{page.name} is no training set: only the questions of one are translated")
+    assert asked.out
+    chosen = {"model": asked.model, "limit": asked.limit, "beams": asked.beams, "slots": asked.slots}
+    told = {key: value for key, value in chosen.items() if value is not None}
+    wish = Translation(page=page.name, to=asked.to, out=asked.out, **told)  # type: ignore[arg-type]
+    return translate(wish, context_of(request.where, request.how), request.how)
 
 
 def _check(request: DataRequest) -> int:

@@ -11,7 +11,7 @@ KINDS = ("recipes", "grids", "models", "readers", "benchmarks", "languages", "cl
 """Of what there is."""
 INIT = ("recipe", "grid", "cluster")
 """Files that can be begun."""
-DATA = ("list", "show", "check", "fetch")
+DATA = ("list", "show", "check", "fetch", "translate")
 """What is done with pages of data."""
 SHELLS = ("bash", "zsh", "fish")
 SLURM = "Slurm"
@@ -390,6 +390,22 @@ def data_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--update", action="store_true", help="fetch: move on from the commit fetched before")
     _json(parser)
+    group = parser.add_argument_group("translate", "questions of an English page into other languages")
+    group.add_argument("--to", type=_commas, metavar="A,B", help="names or codes of the languages")
+    group.add_argument(
+        "--model", metavar="NAME|PATH", help="what translates (default: facebook/nllb-200-3.3B)"
+    )
+    group.add_argument(
+        "--out", type=_path, metavar="FILE", help="file to write, in the layout of reader math"
+    )
+    group.add_argument("--limit", type=_items, metavar="N", help="first questions only")
+    group.add_argument("--beams", type=_items, metavar="N", help="of the search (default: 1, greedy)")
+    group.add_argument("--slots", type=_items, metavar="N", help="jobs that share the work (default: 1)")
+    group.add_argument(
+        "--runs", metavar="FOLDER", help="folder of all runs (default: $LAYALIGN_RUNS or ./runs)"
+    )
+    group.add_argument("--dry-run", action="store_true", help="tell what would run; start and write nothing")
+    group.add_argument("--yes", action="store_true", help="submit without asking")
 
 
 def completion_options(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ The fields of a request, and of what it is composed of, have the names of its op
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -360,11 +360,38 @@ class ListRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TranslationOptions:
+    """How questions are translated."""
+
+    to: tuple[str, ...] = ()
+    """Names or codes of languages."""
+    out: Path | None = None
+    model: str | None = None
+    """None is `facebook/nllb-200-3.3B`."""
+    limit: int | None = None
+    """First questions; None is all."""
+    beams: int | None = None
+    """None is 1, greedy."""
+    slots: int | None = None
+    """Jobs that share the work; None is 1."""
+
+    def __post_init__(self) -> None:
+        _check_asked((), self.to)
+
+    @property
+    def told(self) -> str:
+        """An option that was given; empty if none was."""
+        return next((f"--{f.name}" for f in fields(self) if getattr(self, f.name)), "")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataRequest:
-    """List, show, check or fetch data."""
+    """List, show, check, fetch or translate data."""
 
     where: Where
-    action: Literal["list", "show", "check", "fetch"]
+    how: How
+    translation: TranslationOptions
+    action: Literal["list", "show", "check", "fetch", "translate"]
     name: str | None = None
     """Of a page."""
     recipe: str | None = None
@@ -379,7 +406,15 @@ class DataRequest:
 
     def __post_init__(self) -> None:
         _check_asked(self.against or ())
-        if self.action in ("show", "fetch") and not self.name:
+        translates = self.action == "translate"
+        if translates != bool(self.translation.to and self.translation.out):
+            rule = "--to with languages and --out with a file are of data translate, which needs both"
+            raise ClusterError(f"{rule}: data translate PAGE --to sw,yo --out math_africa.json")
+        if not translates and self.translation.told:
+            raise ClusterError(f"{self.translation.told} is of data translate: leave it out")
+        if not translates and self.how != How():
+            raise ClusterError("--dry-run and --yes are of data translate: leave them out")
+        if self.action in ("show", "fetch", "translate") and not self.name:
             raise ClusterError(f"data {self.action} what? name a page; `python launch.py data list` has them")
         if self.action == "check" and not (self.name or self.recipe):
             raise ClusterError("data check what? name a page, or give --recipe")

@@ -19,7 +19,12 @@ from cluster.secret import secret_in
 
 ROOM_S = 5 * 60.0
 """A job waits for room on a full disk for as long as this: less than other processes wait for one of theirs."""
-MODULES = {"train": "jobs.work.train", "slot": "jobs.grid.slot", "demo": "jobs.cli.demo"}
+MODULES = {
+    "train": "jobs.work.train",
+    "slot": "jobs.grid.slot",
+    "demo": "jobs.cli.demo",
+    "translate": "jobs.work.translate",
+}
 """Where each job is. They lie above this room, which names them here alone."""
 
 

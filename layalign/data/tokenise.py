@@ -29,9 +29,10 @@ from layalign.data.example import Example
 from layalign.data.files import writing
 from layalign.data.left_out import LeftOut
 from layalign.data.sources import checksums, read
+from layalign.data.spoken import set_language
 from layalign.data.text import Text
 from layalign.data.unknown import count_unknown
-from layalign.languages import Language, declarations, language
+from layalign.languages import declarations, language
 
 Tokenizer = PreTrainedTokenizerBase
 Ids = list[int]
@@ -117,41 +118,6 @@ def check_tokenizer(tokenizer: Tokenizer | None, owner: str) -> None:
     """Raises ValueError where a model comes without a tokenizer or with an empty one."""
     if tokenizer is None or not len(tokenizer):
         raise ValueError(f"the {owner} has no tokenizer; its folder must hold one, e.g. tokenizer.json")
-
-
-def set_language(tokenizer: Tokenizer, code: str) -> None:
-    """Tell a tokenizer that puts the language in front of its text which it is. Others are left alone.
-
-    NLLB's has `swh_Latn`, M2M-100's `sw` (its token is `__sw__`), mBART's `sw_KE`.
-
-    Raises:
-        ValueError: the tokenizer does not know the language.
-    """
-    if not hasattr(tokenizer, "src_lang"):
-        return
-    spoken = language(code)
-    known = (name for name, token in _language_tokens(spoken) if _has(tokenizer, token))
-    found = next(known, None)
-    if found is None:
-        raise ValueError(
-            f"the encoder's tokenizer has no token for {spoken.name} ({spoken.nllb or 'no FLORES-200 code'}); "
-            "take the language out, or choose another encoder"
-        )
-    tokenizer.src_lang = found
-
-
-def _language_tokens(spoken: Language) -> Iterator[tuple[str, str]]:
-    """What tokenizers call a language, with the token that stands for it."""
-    from transformers.models.mbart50.tokenization_mbart50 import FAIRSEQ_LANGUAGE_CODES
-
-    if spoken.nllb:
-        yield spoken.nllb, spoken.nllb
-    yield spoken.code, f"__{spoken.code}__"
-    yield from ((name, name) for name in FAIRSEQ_LANGUAGE_CODES if name.startswith(f"{spoken.code}_"))
-
-
-def _has(tokenizer: Tokenizer, token: str) -> bool:
-    return tokenizer.convert_tokens_to_ids(token) not in (None, tokenizer.unk_token_id)
 
 
 def encode_sources(
