@@ -24,6 +24,7 @@ from pathlib import Path
 
 import layalign
 from layalign.data import sums
+from layalign.data.files import writing
 from layalign.mini import Report, Settings, folder
 from layalign.mini.tokenizers import decoder_tokenizer, encoder_tokenizer
 from layalign.mini.world import LANGUAGES, NAMES, Problem, World
@@ -45,7 +46,7 @@ def build(root: Path, settings: Settings, report: Report) -> Path:
     done = folder(root, settings)
     if is_built(root, settings):
         return done
-    with _draft(root, done.name) as draft:
+    with _draft(root, done.name) as draft, writing(draft):
         world = World(settings.seed)
         write_data(draft, world, settings)
         decoder_tokenizer(world).save_pretrained(draft / "decoder")
