@@ -224,7 +224,7 @@ def main() -> None:
         "--world", type=Path, required=True, help="tiny models and their data (layalign.mini.build)"
     )
     parser.add_argument("--sandbox", type=Path)
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     environ = {}
     if asked.sandbox:
         from cluster.sandbox.sandbox import sandbox_environment

@@ -75,7 +75,7 @@ def lock_path(environ: Mapping[str, str]) -> Path:
 def read_pin(kind: Kind, name: str, revision: str | None, environ: Mapping[str, str]) -> Pin | None:
     """What `prefetch` brought for a name and revision (None is `main`)."""
     told = _read_lock(lock_path(environ)).get(kind, {}).get(name, {}).get(revision or BRANCH)
-    return Pin(told["commit"], told["files"]) if told else None
+    return typed(Pin, told) if told else None
 
 
 def write_pin(kind: Kind, name: str, revision: str | None, pin: Pin, environ: Mapping[str, str]) -> None:

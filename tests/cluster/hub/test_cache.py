@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from cluster.hub.cache import Pin, hub_cache, missing_files, read_pin, use_storage, write_pin
+from cluster.hub.cache import Pin, hub_cache, lock_path, missing_files, read_pin, use_storage, write_pin
 from cluster.profile.load import load_profile
 from tests.model_files import write_model
 
@@ -70,6 +71,12 @@ def test_a_pin_leaves_the_others_alone(environ):
     write_pin("model", "a/b", "v2", Pin("4" * 40), environ)
     commits = [read_pin("model", "a/b", revision, environ).commit[0] for revision in (None, "main", "v2")]
     assert commits == ["1", "1", "4"]
+
+
+def test_a_lock_that_names_no_files_of_a_commit_is_read(environ):
+    lock_path(environ).parent.mkdir(parents=True, exist_ok=True)
+    lock_path(environ).write_text(json.dumps({"model": {"a/b": {"main": {"commit": COMMIT}}}}))
+    assert read_pin("model", "a/b", None, environ) == Pin(COMMIT)
 
 
 def test_link_to_content_that_is_gone_is_missing(environ, folder):
