@@ -46,6 +46,7 @@ import json, os, pty, select, signal, sys, time
 seconds = float(sys.argv[1])
 child, terminal = pty.fork() if seconds else (os.fork(), None)
 if not child:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a shell's background ignores
     os.execv(sys.argv[2], sys.argv[2:])
 end = time.monotonic() + seconds
 while (left := end - time.monotonic()) > 0:
