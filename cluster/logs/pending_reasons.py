@@ -277,7 +277,10 @@ BUSY: tuple[LogPattern, ...] = (
     ),
     log_pattern("nodes boot", r"^CONFIGURING|^POWER_UP_NODE", "its nodes are being switched on", NOTHING),
     log_pattern(
-        "ends", r"^COMPLETING|^STAGE_OUT", "it is being ended, or its files are copied away", NOTHING
+        "ends",
+        r"^COMPLETING|^STAGE_OUT",
+        "it is being ended, or its files are copied away",
+        "python launch.py why {run}: once it has ended",
     ),
     log_pattern(
         "being signalled",

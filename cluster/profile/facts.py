@@ -55,7 +55,7 @@ class NodeKind:
     count: int
     """Nodes of this shape."""
     gpus: int | None
-    """GPUs of a node."""
+    """GPUs of a node; of one without GPUs its tasks at most, None is one for each core."""
     gpu_memory_gb: int | None
     """Memory of one GPU."""
     cores: int

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cluster.files import read_jsonl
+from cluster.job.lifecycle import CHANGED
 from cluster.job.rendezvous import expand_nodes
 from cluster.logs.advice_words import ERRORS, EXCLUDE, GOES_ON
 from cluster.logs.pattern import Finding, Meaning, Strength, fill
@@ -99,7 +100,7 @@ def _explained(
         evidence.append(("where", clue.trace.frame))
     advice = advice_of(inquiry, clue) or [inquiry.again()]
     if written and finding.meaning in (EXCEPTION, FAILED):
-        advice = [written]
+        advice = [written.replace(CHANGED, inquiry.again())]
     if attempt:
         evidence.append(("process", _place(inquiry, attempt, _rank(inquiry, attempt, clue))))
     if attempt and (finding.meaning.symptom or clue.cause in (Cause.KILLED, Cause.NODE_FAILURE)):

@@ -125,11 +125,11 @@ def printed_for(shell, capsys):
 def test_fish_itself_completes_by_any_path(runs, tmp_path, capsys, door):
     told = tmp_path / "told.fish"
     told.write_text(printed_for("fish", capsys))
-    asked = "; ".join(f"complete -C '{door} {line}'" for line in ("st", "why pai", "train --recipe m"))
+    asked = "; ".join(f"complete -C '{door} {line}'" for line in ("st", "why pai", "train --recipe mat"))
     environ = {**os.environ, "LAYALIGN_RUNS": str(runs), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     command = ["fish", "--no-config", "-c", f"source {told}; {asked}"]
     ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
-    assert ran.stdout.split() == ["status", "pairs", "math", "mini"]
+    assert ran.stdout.split() == ["status", "pairs", "math"]
     assert not ran.stderr
 
 

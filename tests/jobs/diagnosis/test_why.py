@@ -11,6 +11,7 @@ import pytest
 
 import launch
 from cluster.files import write_json_atomic
+from cluster.job.lifecycle import CHANGED
 from cluster.job.race import new_rival
 from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
@@ -303,7 +304,7 @@ def test_a_reason_of_the_queue(story, slurm, reason, cause, helps):
         ("REQUEUE_HOLD", ("queued", "held"), "scontrol release 14"),
         ("CONFIGURING", ("running", "nodes boot"), "it starts by itself"),
         ("SUSPENDED", ("running", "suspended"), "scontrol show job 14"),
-        ("COMPLETING", ("running", "ends"), "it is being ended"),
+        ("COMPLETING", ("running", "ends"), ": once it has ended"),
         ("RUNNING", ("running", "starting"), "logs"),
     ],
 )
@@ -313,6 +314,13 @@ def test_a_state_of_the_queue(story, slurm, state, expected, helps):
     assert (found.state, found.cause) == expected
     assert f"job 14_0, {state}" in told(found)
     assert helps in told(found)
+
+
+def test_what_a_failure_advises_is_typed_as_it_is_printed(story, slurm):
+    story.submitted().started().printed({0: "step 7\n"})
+    story.failed(f"ValueError: odd\n  next: mend what the message says, then {CHANGED}\n", rank=0, job="14_0")
+    (advice,) = why.diagnose(story.run).advice
+    assert advice == f"mend what the message says, then python launch.py retry {story.folder}"
 
 
 def test_a_worker_whose_job_is_suspended_is_not_silent(story, slurm):
