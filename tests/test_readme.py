@@ -13,6 +13,10 @@ from pathlib import Path
 import pytest
 
 from cluster.sandbox import sandbox as slurm
+from jobs.cli import requests
+from jobs.cli.command_table import COMMANDS
+from jobs.cli.parse import request_of
+from jobs.cli.parser import parse
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/FIRST_HOUR.md", "docs/GUIDE.md", "docs/YOUR_OWN.md", "docs/TROUBLE.md")
@@ -21,6 +25,8 @@ TEXT = {page: (ROOT / page).read_text() for page in PAGES}
 RUN = "mini-layalign-s2"
 TYPED = ("python ", "make ", ". ", "sh ", "git ", "mkdir ")
 """How the lines of a block begin that a reader types."""
+PAST = ("CHANGELOG.md", "DECISIONS.md")
+"""Pages that tell of commands as they were."""
 ELSEWHERE = {
     "make test": "runs these very tests",
     "python launch.py demo --seeds 0 1 2": "three times `make demo`; tests/jobs/cli/test_demo.py",
@@ -114,7 +120,7 @@ YOUR_OWN = [
     (
         "evaluate --recipe ours.yaml --benchmark mgsm --languages sw --data data --dry-run -o model.method=llm",
         0,
-        "(mgsm)",
+        "mgsm; at most",
     ),
     ("init cluster there.yaml --yes", 0, "wrote there.yaml"),
     ("train --stage all --recipe ours.yaml --cluster there.yaml --dry-run", 0, "a100"),
@@ -226,6 +232,28 @@ def test_every_command_of_the_pages_is_run_by_a_test():
     watched = {line for line in commands() if "squeue" in line}
     assert len(watched) == 1
     assert set(commands()) == tried | watched
+
+
+def typed_anywhere(page: Path) -> list[str]:
+    """Whatever a page says to type of ours, in a block or in a text, help of a command included."""
+    text = page.read_text()
+    lines = re.findall(r"^(python launch\.py [^\n]+)$", text, re.MULTILINE)
+    found = [*lines, *re.findall(r"`(python launch\.py [^`]+)`", text)]
+    return [" ".join(re.split(r" {2,}#|\\\n", line)[0].split()) for line in found]
+
+
+@pytest.mark.parametrize(
+    "page", [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))], ids=lambda p: p.name
+)
+def test_every_command_of_every_page_can_be_typed(page):
+    for line in typed_anywhere(page):
+        words = shlex.split(line.replace("<", "").replace(">", ""))[2:]
+        if page.name in PAST or any(
+            word in ("--help", "--version", "COMMAND", "...", "help") for word in words
+        ):
+            continue
+        name, found = parse([{"N": "2", "NAME": "mini"}.get(word, word) for word in words])
+        assert request_of(getattr(requests, COMMANDS[name].request), found), line
 
 
 def test_what_is_shown_without_models_tells_what_is_missing(tmp_path):
