@@ -46,6 +46,7 @@ def modules_obstacle(model_type: str, modules: Iterable[str]) -> str | None:
         return None
     return f"model.lora_modules has {', '.join(unknown)}: the linear layers of a {model_type} are {', '.join(known)}"
 
+
 TWO_HALVES = (
     "t5", "mt5", "umt5", "longt5", "switch_transformers", "m2m_100", "nllb-moe", "mbart", "bart", "marian", "t5gemma",
 )  # fmt: skip

@@ -10,4 +10,4 @@ if (
 ):  # started in the background: what a test starts would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-from tests.world import recipe, shared, world  # noqa: F401
+from tests.world import recipe, shared, trained_folder, world  # noqa: F401

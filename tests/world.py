@@ -73,6 +73,20 @@ def world(shared: Path) -> Path:
     return folder_of(made_once(shared / "tiny-world", make), Settings.tiny())
 
 
+@pytest.fixture(scope="session")
+def trained_folder(world: Path, shared: Path) -> Path:
+    """A folder with `runs`, in which both stages of the miniature's recipe are trained: for reading alone."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        recipe = write_recipe(world, folder)
+        words = ("train", "--recipe", recipe, "--stage", "all", "--runs", "runs", "--inline")
+        told = launch(*words, "-o", "training.micro_batch=16", cwd=folder)
+        assert told.returncode == 0, told.told
+
+    return made_once(shared / "tiny-run", make)
+
+
 def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
     """Wait for a condition; gives what it gave.
 

@@ -99,7 +99,8 @@ def _unchecked(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
     found = []
     for role, name, revision in _models(config):
         told = read_config(model_folder(name, revision, environ))
-        if told and told.get("model_type") and (obstacle := type_obstacle(role, told)):
+        model_type = told.get("model_type") if told else None
+        if told and model_type and (obstacle := type_obstacle(role, told)):
             found.append(f"{name}: {obstacle}")
         if model_type and role == "decoder" and config.bridge.lora != "none":
             odd = modules_obstacle(model_type, config.bridge.lora_modules)

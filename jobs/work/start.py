@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -130,19 +129,7 @@ def within_reach(config: RunConfig, processes: Processes) -> RunConfig:
         return config
     settings, root = mini.Settings(seed=config.seed), mini.default_root()
     processes.on_first(lambda: _make_world(root, settings))
-
-    def path(name: str) -> str:
-        return str(mini.resolve(name, root, settings)) if mini.is_mini(name) else name
-
-    return dataclasses.replace(
-        config,
-        model=dataclasses.replace(model, encoder=path(model.encoder), decoder=path(model.decoder)),
-        data=dataclasses.replace(
-            data,
-            path=path(data.path),
-            replay=data.replay and dataclasses.replace(data.replay, path=path(data.replay.path)),
-        ),
-    )
+    return mini.resolved(config, root, settings)
 
 
 def _make_world(root: Path, settings: mini.Settings) -> None:

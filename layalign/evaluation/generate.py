@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol
 
 import torch
 from torch import Tensor
@@ -13,16 +14,16 @@ from transformers import PreTrainedTokenizerBase
 from layalign.data.batch import Batch
 from layalign.evaluation.benchmarks import Item
 from layalign.evaluation.health import Finish
-from layalign.evaluation.likelihood import Likelihood, option_ids
-from layalign.evaluation.questions import Readers, Tokens, in_batches
+from layalign.evaluation.likelihood import Judging, log_likelihoods
+from layalign.evaluation.questions import Q, Readers, Tokens, in_batches
 from layalign.evaluation.scoring import scored
 
 Record = dict[str, Any]
 """What is kept of one answer: plain data, `id` to `truncated` as `_record` writes them."""
 
 
-class Answering(Protocol):
-    """What of a model is needed here: `layalign.model.layalign.LayAlign`."""
+class Writing(Protocol):
+    """What of a model is needed to generate: `layalign.model.layalign.LayAlign`."""
 
     @property
     def device(self) -> torch.device:
@@ -31,10 +32,9 @@ class Answering(Protocol):
     def answer(self, batch: Batch, **generate_kwargs: Any) -> Tensor:
         """Ids of the generated tokens `[B, new]`, padded on the right."""
 
-    def likelihoods(
-        self, batch: Batch, options: Sequence[Sequence[Sequence[int]]], at_once: int
-    ) -> list[list[Likelihood]]:
-        """Of each option of each row."""
+
+class Answering(Writing, Judging, Protocol):
+    """What of a model is needed to answer benchmarks."""
 
 
 def answer_items(
@@ -77,7 +77,6 @@ def answer_items(
         torch.cuda.OutOfMemoryError: not even one item fits.
         ValueError: items that the model cannot answer, by their ids.
     """
-    stops = {decoder_tokenizer.eos_token_id, decoder_tokenizer.pad_token_id, *ends}
     readers = Readers(
         encoder=encoder_tokenizer,
         decoder=decoder_tokenizer,
@@ -85,22 +84,70 @@ def answer_items(
         max_prompt=max_prompt,
         text=text,
     )
-
-    written = {text: option_ids(text, readers) for item in items for text in item.options}
-
-    def answers(batch: list[Tokens[Item]]) -> tuple[list[list[int]], list[list[Likelihood]]]:
-        tokens = readers.batch(batch).to(model.device)
-        options = [[written[text] for text in one.item.options] for one in batch]
-        with torch.no_grad():
-            ids: list[list[int]] = model.answer(tokens, max_new_tokens=max_new_tokens).tolist()
-        return ids, model.likelihoods(tokens, options, len(batch)) if all(options) else [[]] * len(ids)
-
     done = 0
-    for batch, (answered, likely) in in_batches(readers.tokens(items), batch_size, answers, should_stop):
-        records = [_record(*pair, decoder_tokenizer, stops, max_new_tokens) for pair in zip(batch, answered)]
-        on_batch([{**r, **_chosen(one.item, own)} for r, one, own in zip(records, batch, likely)])
+    for batch in generations(
+        model,
+        items,
+        readers,
+        batch_size=batch_size,
+        max_new_tokens=max_new_tokens,
+        ends=ends,
+        should_stop=should_stop,
+    ):
+        chosen = _chosen(model, [one.item for one in batch if one.item.options], readers)
+        on_batch([{**_record(one), **chosen.get(one.item.id, {})} for one in batch])
         done += len(batch)
     return done == len(items)
+
+
+@dataclass(frozen=True)
+class Generation(Generic[Q]):
+    """An item with what a model wrote."""
+
+    item: Q
+    output: str
+    tokens: int
+    """Without the end token."""
+    finish: Finish
+    truncated: bool
+    """Whether the source or the prompt was cut."""
+
+
+def generations(
+    model: Writing,
+    items: Sequence[Q],
+    readers: Readers,
+    *,
+    batch_size: int,
+    max_new_tokens: int,
+    ends: Collection[int] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+    **generate_kwargs: Any,
+) -> Iterator[list[Generation[Q]]]:
+    """What a model writes to each item, batch after batch, longest first; arguments and errors as `answer_items`.
+
+    Args:
+        generate_kwargs: of `transformers.generate`, further ones.
+    """
+    tokenizer = readers.decoder
+    stops = {tokenizer.eos_token_id, tokenizer.pad_token_id, *ends}
+
+    def answers(batch: list[Tokens[Q]]) -> list[list[int]]:
+        tokens = readers.batch(batch).to(model.device)
+        with torch.no_grad():
+            ids: list[list[int]] = model.answer(
+                tokens, max_new_tokens=max_new_tokens, **generate_kwargs
+            ).tolist()
+        return ids
+
+    for batch, every in in_batches(readers.tokens(items), batch_size, answers, should_stop):
+        found = []
+        for one, ids in zip(batch, every):
+            length = next((place for place, token in enumerate(ids) if token in stops), len(ids))
+            output = tokenizer.batch_decode([ids[:length]], skip_special_tokens=True)[0]
+            finish: Finish = "length" if length >= max_new_tokens else "stop"
+            found.append(Generation(one.item, output, length, finish, one.truncated))
+        yield found
 
 
 def remaining(items: Sequence[Item], done: Collection[str]) -> list[Item]:
@@ -116,37 +163,33 @@ def shard(items: Sequence[Item], rank: int, processes: int) -> list[Item]:
     return ordered[rank::processes]
 
 
-def _record(
-    question: Tokens[Item],
-    ids: list[int],
-    tokenizer: PreTrainedTokenizerBase,
-    stops: Collection[int | None],
-    max_new_tokens: int,
-) -> Record:
+def _record(one: Generation[Item]) -> Record:
     """One scored answer."""
-    length = next((place for place, token in enumerate(ids) if token in stops), len(ids))
-    output = tokenizer.batch_decode([ids[:length]], skip_special_tokens=True)[0]
-    item = question.item
-    finish: Finish = "length" if length >= max_new_tokens else "stop"
+    item = one.item
     return {
         "id": item.id,
         "language": item.language,
         "question": item.question,
         "gold": item.gold,
         **({"options": list(item.options)} if item.options else {}),
-        "output": output,
-        **scored(output, item.language, item.gold, item.options),
-        "tokens": length,
-        "finish": finish,
-        "truncated": question.truncated,
+        "output": one.output,
+        **scored(one.output, item.language, item.gold, item.options),
+        "tokens": one.tokens,
+        "finish": one.finish,
+        "truncated": one.truncated,
     }
 
 
-def _chosen(item: Item, likely: Sequence[Likelihood]) -> Record:
-    """The option that is most likely, of several the first; nothing of an item without options."""
-    if not likely:
-        return {}
-    totals = [one.total for one in likely]
-    best = item.options[totals.index(max(totals))]
-    told = [round(one, 5) for one in totals]
-    return {"likelihood": best, "likelihood_correct": best == item.gold, "log_likelihoods": told}
+def _chosen(model: Judging, items: Sequence[Item], readers: Readers) -> dict[str, Record]:
+    """What is kept of the likelihoods of options, by item; the most likely one is the first of several."""
+    found = {}
+    for batch in log_likelihoods(model, items, readers, batch_size=max(1, len(items))):
+        for one in batch:
+            totals = [option.total for option in one.options]
+            best = one.item.options[totals.index(max(totals))]
+            found[one.item.id] = {
+                "likelihood": best,
+                "likelihood_correct": best == one.item.gold,
+                "log_likelihoods": [round(total, 5) for total in totals],
+            }
+    return found

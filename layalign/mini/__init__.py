@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from layalign.config import RunConfig
+
 MINI = "mini://"
 VERSION = 1
 """Raise when the same settings come to mean other files."""
@@ -82,6 +84,24 @@ def folder(root: Path, settings: Settings) -> Path:
 def is_mini(name: str) -> bool:
     """Whether a model or a data set of a recipe belongs to the miniature."""
     return name.startswith(MINI)
+
+
+def resolved(config: RunConfig, root: Path, settings: Settings) -> RunConfig:
+    """A run's config with the parts of a world by their paths."""
+
+    def path(name: str) -> str:
+        return str(resolve(name, root, settings)) if is_mini(name) else name
+
+    model, data = config.model, config.data
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(model, encoder=path(model.encoder), decoder=path(model.decoder)),
+        data=dataclasses.replace(
+            data,
+            path=path(data.path),
+            replay=data.replay and dataclasses.replace(data.replay, path=path(data.replay.path)),
+        ),
+    )
 
 
 def resolve(name: str, root: Path, settings: Settings | None = None) -> Path:
