@@ -13,6 +13,7 @@ from cluster.provenance import provenance
 from cluster.run.run_folder import CellFolder, RunFolder
 from jobs.cell.answers import asked_in, read_answers, summary_of
 from jobs.cell.asked import SHARD, Asked, newest_asked
+from jobs.cell.card import write_card
 from jobs.cell.cell import Cell, outcomes
 from jobs.cell.setup import answered_setup
 from layalign.config import RunConfig
@@ -139,7 +140,8 @@ def write_tables(run: RunFolder, config: RunConfig, benchmark: str) -> None:
     """The tables of a benchmark of a run as JSON, CSV, Markdown and LaTeX, of all that it has answered.
 
     `table.*` has the evaluation with most answers; one under another limit of tokens is `table-64-tokens.*`.
-    Several jobs may end at once: whoever sees that more is there meanwhile writes again.
+    Several jobs may end at once: whoever sees that more is there meanwhile writes again. The card of the bridge tells
+    of them too.
 
     Args:
         run: whose answers they are.
@@ -157,6 +159,7 @@ def write_tables(run: RunFolder, config: RunConfig, benchmark: str) -> None:
         for stale in folder.glob("table-*-tokens.*"):
             if stale.stem not in names:
                 stale.unlink(missing_ok=True)
+    write_card(run, config)
 
 
 def _done_at(run: RunFolder, benchmark: str) -> list[tuple[str, int]]:

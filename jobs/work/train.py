@@ -16,6 +16,7 @@ from cluster.job.interrupt import Interrupts
 from cluster.job.unit import find_unit
 from cluster.records import awaited
 from cluster.run.run_folder import FOLDER, RunFolder
+from jobs.cell.card import write_card
 from jobs.recipe.weights import check_signature
 from jobs.reliability.rate import Rate, rate_in
 from jobs.work.progress import TrainingProgress
@@ -199,5 +200,6 @@ def _hand_on(folder: RunFolder, model: LayAlign, tokenizers: Tokenizers, **facts
     folder.done.unlink(missing_ok=True)  # one that has outlived its bridge: it tells of another
     shutil.rmtree(folder.bridge, ignore_errors=True)
     draft.rename(folder.bridge)
+    write_card(folder, RunConfig.from_dict(folder.read_config()))
     sync_folder(folder.path)
     folder.finish(**facts)
