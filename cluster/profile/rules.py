@@ -53,6 +53,12 @@ def find_kind(profile: SlurmProfile, word: str | None) -> tuple[NodeKind, Slice 
     return kind, next((part for part in kind.slices if part.word == name), None)
 
 
+def fewest_gpus(profile: SlurmProfile, word: str | None) -> int:
+    """The fewest GPUs that a job is given: one, or a slice of one, where nodes are not given whole."""
+    kind, part = find_kind(profile, word)
+    return 1 if part else min(kind.per_node or (1,))
+
+
 def partition_of(profile: SlurmProfile, gpu: str | None) -> str | None:
     """The partition that a job with this GPU names; None leaves it to the scheduler."""
     return find_kind(profile, gpu)[0].partition or profile.hardware.partition

@@ -10,7 +10,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cluster.commands import ask
@@ -46,6 +46,12 @@ def job_lines(profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
         told |= {"LAYALIGN_CLUSTER": profile.name, "LAYALIGN_KIND": kind}
     exports = [f"export {name}={shlex.quote(value)}" for name, value in told.items()]
     return [*exports, f". {ENVS}/{script(profile)} || exit 1"]
+
+
+def in_environment(command: Sequence[str], profile: SlurmProfile, environ: Mapping[str, str]) -> list[str]:
+    """A command as srun gets it: run in the folder of the code, in the environment of the cluster's jobs."""
+    lines = [f"cd {shlex.quote(str(ROOT))}", *job_lines(profile, environ), shlex.join(command)]
+    return ["bash", "-c", "\n".join(lines)]
 
 
 def script(profile: SlurmProfile) -> str:

@@ -84,7 +84,7 @@ def slurm_executor(
             "another name with --runs FOLDER"
         )
 
-    request = _request(resources, profile)
+    request = request_of(resources, profile)
     for key, value in {**request, "job_name": name, "comment": comment, "dependency": dependency}.items():
         if isinstance(value, str) and (odd := re.search(r"[\x00-\x1f\x7f]", value)):
             raise ClusterError(
@@ -120,7 +120,7 @@ def script(folder: Path, resources: Resources, profile: SlurmProfile, **job: Any
     return executor._make_submission_file_text(executor._submitit_command_str, "")
 
 
-def _request(resources: Resources, profile: SlurmProfile) -> dict[str, Any]:
+def request_of(resources: Resources, profile: SlurmProfile) -> dict[str, Any]:
     """What the job asks for."""
     gpus = str(resources.gpus_per_node)
     return {

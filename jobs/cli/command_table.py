@@ -48,6 +48,14 @@ COMMANDS = {
         "answer benchmarks with a run",
         ("--run mini-layalign --benchmark mini", "--run mini-layalign --languages sw,th --limit 20"),
     ),
+    "generate": Command(
+        "run",
+        "generate_command",
+        "GenerateRequest",
+        options.generate_options,
+        "ask a run questions",
+        ('--run mini-layalign "tano kujumlisha mbili"', "--run mini-layalign --file questions.txt --json"),
+    ),
     "pipeline": Command(
         "run",
         "grid_commands",
@@ -159,6 +167,14 @@ COMMANDS = {
         options.export_options,
         "a run or a grid as one archive",
         ("mini-layalign-s2 --to run.tar", "mini-layalign-s1 --checkpoints --to whole.tar"),
+    ),
+    "push": Command(
+        "keep",
+        "keep_commands",
+        "PushRequest",
+        options.push_options,
+        "a run's bridge with its card on the Hugging Face hub, shown first",
+        ("mini-layalign-s2 --to me/mini-bridge", "mini-layalign-s2 --to me/mini-bridge --public --yes"),
     ),
     "import": Command(
         "keep",

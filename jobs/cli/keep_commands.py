@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from jobs.cli.requests import CleanRequest, ExportRequest, ImportRequest, KeepRequest
+from jobs.cli.requests import CleanRequest, ExportRequest, ImportRequest, KeepRequest, PushRequest
 from jobs.keeping.cleaning import clean
 from jobs.keeping.keep import keep, project_folder
+from jobs.keeping.push import push
 from jobs.keeping.transfer import export_archive, import_archive
 from jobs.recipe.context import profile_of
 from jobs.recipe.names import Names
@@ -26,6 +27,12 @@ def export_command(request: ExportRequest) -> int:
     found = Names(request.where.root()).run_or_grid(request.name)
     export_archive(found, request.to, request.checkpoints)
     return 0
+
+
+def push_command(request: PushRequest) -> int:
+    """Show what of a run would be sent to the hub, and send it if the user says so."""
+    run = Names(request.where.root()).run(request.name)
+    return push(run, request.to, request.public, request.yes)
 
 
 def import_command(request: ImportRequest) -> int:

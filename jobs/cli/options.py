@@ -13,6 +13,8 @@ INIT = ("recipe", "grid", "cluster")
 """Files that can be begun."""
 DATA = ("list", "show", "check", "fetch", "translate")
 """What is done with pages of data."""
+PROMPTS = ("math", "translation", "source")
+"""What an LLM reads of a question: `layalign.config.DataConfig.prompt`."""
 SHELLS = ("bash", "zsh", "fish")
 SLURM = "Slurm"
 """Title of a group of options."""
@@ -127,6 +129,33 @@ def evaluate_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--languages", type=_commas, metavar="A,B", help="names or codes (default: all)")
     parser.add_argument("--limit", type=_items, metavar="N", help="first items of each language only")
+
+
+def generate_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "questions",
+        nargs="*",
+        metavar="QUESTION",
+        help="what to ask (default: a line each of the standard input)",
+    )
+    parser.add_argument(
+        "--run", metavar="NAME", required=True, help="run to ask: its name, folder or signature"
+    )
+    parser.add_argument("--file", type=_path, metavar="FILE", help="questions, one a line")
+    parser.add_argument("--language", metavar="NAME", help="of the questions: name or code")
+    parser.add_argument(
+        "--prompt", choices=PROMPTS, help="what the LLM reads of a question (default: the recipe's)"
+    )
+    _cluster_options(parser)
+    _runs_option(parser)
+    slurm = _slurm(parser)
+    for name in ("account", "time", "gpu", "mem"):
+        value, text = SHORT[name]
+        slurm.add_argument(f"--{name}", metavar=value, help=text)
+    parser.add_argument("--dry-run", action="store_true", help="tell what stands in the way; ask nothing")
+    parser.add_argument(
+        "--json", action="store_true", help="an object a line: question, answer, how it ended"
+    )
 
 
 def demo_options(parser: argparse.ArgumentParser) -> None:
@@ -326,6 +355,13 @@ def export_options(parser: argparse.ArgumentParser) -> None:
         "--to", type=_path, metavar="FILE", help="archive to write (default: RUN.tar in this folder)"
     )
     parser.add_argument("--checkpoints", action="store_true", help="with all that is needed to train on")
+
+
+def push_options(parser: argparse.ArgumentParser) -> None:
+    _name(parser, "a run")
+    parser.add_argument("--to", metavar="ORG/NAME", required=True, help="repository of the Hugging Face hub")
+    parser.add_argument("--public", action="store_true", help="one that is made may be seen by all")
+    parser.add_argument("--yes", action="store_true", help="send it; without, what would be sent is shown")
 
 
 def import_options(parser: argparse.ArgumentParser) -> None:

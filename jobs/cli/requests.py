@@ -90,6 +90,31 @@ class EvaluateRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GenerateRequest:
+    """Ask a run questions."""
+
+    where: Where
+    run: str
+    questions: tuple[str, ...] = ()
+    """None are the lines of the standard input."""
+    file: Path | None = None
+    """That has one a line."""
+    language: str | None = None
+    """Name or code."""
+    prompt: Literal["math", "translation", "source"] | None = None
+    """What the LLM reads of a question; None is the recipe's."""
+    dry_run: bool = False
+    json: bool = False
+
+    def __post_init__(self) -> None:
+        if self.questions and self.file:
+            raise ClusterError("--file has the questions: leave those that are typed out")
+        if any(not question.strip() for question in self.questions):
+            raise ClusterError("a question is empty: leave it out")
+        _check_asked((), (self.language,) if self.language else ())
+
+
+@dataclass(frozen=True, kw_only=True)
 class DemoRequest:
     """The whole main job in the miniature."""
 
@@ -284,6 +309,18 @@ class ExportRequest:
     to: Path | None = None
     """File or folder; None is this folder."""
     checkpoints: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushRequest:
+    """Put a run's bridge on the hub."""
+
+    where: Where
+    name: str
+    to: str
+    """Repository."""
+    public: bool = False
+    yes: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from typing import Any
 from cluster.errors import ClusterError
 from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import Resources, more_memory, plan_resources
-from cluster.profile.rules import Accounts, find_kind
+from cluster.profile.rules import Accounts, fewest_gpus
 from cluster.run.run_folder import CellFolder, RunFolder
 from cluster.site.live import accounts_from
 from cluster.slurm.limits import Association, narrowest
@@ -165,9 +165,7 @@ def _evaluation_resources(
     """One GPU, or the fewest that the cluster gives, on one node: each task answers for itself."""
     gpu = options.answer_gpu or profile.gpu
     alone = replace(profile, gpu=gpu, gpus=None, nodes=1, units=None, hours=None if profile.time else hours)
-    kind, part = find_kind(alone, gpu)
-    fewest = 1 if part else min(kind.per_node or (1,))
-    planned = plan_resources(alone, options.answer_gpus or fewest, accounts=accounts)
+    planned = plan_resources(alone, options.answer_gpus or fewest_gpus(alone, gpu), accounts=accounts)
     cores = planned.cpus_per_task // options.per_gpu
     if not cores:
         raise ClusterError(

@@ -17,7 +17,7 @@ from cluster.hub.cache import COMMIT, is_folder, missing_files, read_pin
 from cluster.hub.fetch import Download, fetch
 from cluster.profile.load import Profile, SlurmProfile
 from cluster.profile.rules import find_memory
-from cluster.site.environment import ROOT, job_lines
+from cluster.site.environment import ROOT, in_environment
 from cluster.slurm import client
 from layalign.config import RunConfig, resolve, stages_of
 from layalign.mini import is_mini
@@ -134,5 +134,4 @@ def srun_words(command: list[str], profile: SlurmProfile, environ: Mapping[str, 
         options.append(
             f"--gpus-per-node={f'{kind.gpu}:' if profile.hardware.typed else ''}{min(kind.per_node)}"
         )
-    script = "\n".join([f"cd {shlex.quote(str(ROOT))}", *job_lines(profile, environ), shlex.join(command)])
-    return [*options, "bash", "-c", script]
+    return [*options, *in_environment(command, profile, environ)]
