@@ -54,7 +54,7 @@ def test_every_option_reaches_the_request_and_nothing_else_is_needed(command):
     assert options - short <= reached
     shared = reached - fields(kind)[kind]
     assert fields(kind)[kind] <= options
-    assert shared - options - NOT_TYPED <= {"cluster", "overrides", "data", "runs", "yes"}
+    assert shared - options - NOT_TYPED <= {"cluster", "overrides", "data", "runs", "task_pages", "yes"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
