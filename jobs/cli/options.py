@@ -376,6 +376,9 @@ def results_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rule", choices=("strict", "official", "likelihood"), help="how answers are read")
     parser.add_argument(
+        "--published", action="store_true", help="also AfroBench's rows of AfriMGSM, AfriXNLI and AfriMMLU"
+    )
+    parser.add_argument(
         "--rev2",
         nargs="?",
         const="",

@@ -268,6 +268,8 @@ class ResultsRequest:
     benchmarks: tuple[str, ...] | None = None
     """None is all."""
     rule: Literal["strict", "official", "likelihood"] = "strict"
+    published: bool = False
+    """Also what others have published."""
     rev2: str | None = None
     """File of the questions of mgsm that MGSM-Rev2 replaced; empty is that of the data folder, None does not ask."""
     out: Path | None = None
@@ -275,6 +277,8 @@ class ResultsRequest:
     json: bool = False
 
     def __post_init__(self) -> None:
+        if self.json and self.published:
+            raise ClusterError("--json has our numbers alone: leave --published out")
         if self.json and self.out:
             raise ClusterError("--json prints what --out writes as results.json: leave one out")
 

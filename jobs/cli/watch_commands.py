@@ -151,5 +151,5 @@ def results_command(request: ResultsRequest) -> int:
 
         print_json(documents.ResultsDocument(results=tuple(results_data(*told, replaced))))
     else:
-        show_results(*told, request.out, replaced)
+        show_results(*told, request.out, replaced, request.published)
     return 0

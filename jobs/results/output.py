@@ -42,6 +42,7 @@ def show_results(
     rule: str = "strict",
     out: Path | None = None,
     replaced: Replaced | None = None,
+    published: bool = False,
 ) -> None:
     """Show the tables of grids or runs, and write them where there is a place for them.
 
@@ -52,6 +53,7 @@ def show_results(
         rule: by which answers are read and methods compared.
         out: folder to write to; None is a grid's own, and none for runs.
         replaced: questions of mgsm without which its answers are shown too.
+        published: also what others have published of a benchmark.
 
     Raises:
         ClusterError: a name that is none, nothing to show, or the folder cannot be written.
@@ -60,10 +62,10 @@ def show_results(
     grids, runs = _named(root, names)
     several = len(grids) + bool(runs) > 1
     for grid in grids:
-        show_grid(grid, benchmarks, rule, _place(out, grid.name, several), replaced)
+        show_grid(grid, benchmarks, rule, _place(out, grid.name, several), replaced, published)
     if runs:
         choice = points_of_runs(runs, _title(root, runs, names))
-        _show(collect(choice, benchmarks, replaced), rule, _place(out, "runs", several))
+        _show(collect(choice, benchmarks, replaced), rule, _place(out, "runs", several), published)
 
 
 def results_data(
@@ -92,9 +94,10 @@ def show_grid(
     rule: str = "strict",
     out: Path | None = None,
     replaced: Replaced | None = None,
+    published: bool = False,
 ) -> None:
     """Print the tables of a grid, and write them and the report; arguments and errors as of `show_results`."""
-    _show(collect(points_of_grid(grid), benchmarks, replaced), rule, out or grid.results)
+    _show(collect(points_of_grid(grid), benchmarks, replaced), rule, out or grid.results, published)
 
 
 def write_results(
@@ -141,8 +144,8 @@ def _place(out: Path | None, name: str, several: bool) -> Path | None:
     return out / name if out and several else out
 
 
-def _tables(results: Results, rule: str) -> list[ResultTable]:
-    return [result_table(sheet, _rule_of(sheet, rule)) for sheet in results.sheets]
+def _tables(results: Results, rule: str, published: bool = False) -> list[ResultTable]:
+    return [result_table(sheet, _rule_of(sheet, rule), published=published) for sheet in results.sheets]
 
 
 def _rule_of(sheet: Sheet, rule: str) -> str:
@@ -161,12 +164,12 @@ def _others(results: Results, rule: str) -> list[ResultTable]:
     ]
 
 
-def _show(results: Results, rule: str, out: Path | None) -> None:
+def _show(results: Results, rule: str, out: Path | None, published: bool = False) -> None:
     """Print the tables, and write everything if there is a folder for it."""
     from rich.console import Console
 
     console = Console()
-    tables = _tables(results, rule)
+    tables = _tables(results, rule, published)
     console.print(results.title, style="bold", markup=False, highlight=False)
     if none := _no_answers(results):
         console.print(none, markup=False, highlight=False)

@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping
 
 from jobs.results.figures import Figure, codes_of, full_heading
+from jobs.results.published import Published, published_source
 from jobs.results.rows import ResultTable, Row, p_text, spread_text
 from jobs.results.tables import fault_lines, plain, signed
 from layalign.evaluation.compare import Difference, Spread
@@ -22,13 +23,19 @@ def html_table(table: ResultTable) -> str:
     )
     best = {column: _best(table, column) for column in table.columns}
     bodies = "".join(_body(row, table, best) for row in table.rows)
+    bodies += "".join(_published(other, table) for other in table.published)
     notes = "".join(
-        f"<li>{html.escape(note)}</li>" for note in [*_small(table), *table.reading, *table.faults]
+        f"<li>{html.escape(note)}</li>"
+        for note in [*_small(table), *table.reading, *_source(table), *table.faults]
     )
     return (
         f'<div class="scroll"><table class="sortable"><thead><tr>{head}</tr></thead>{bodies}</table></div>'
         f'<ul class="notes">{notes}</ul>{_comparisons(table)}'
     )
+
+
+def _source(table: ResultTable) -> list[str]:
+    return [published_source(table.sheet.benchmark)] if table.published else []
 
 
 def _comparisons(table: ResultTable) -> str:
@@ -106,6 +113,13 @@ def _body(row: Row, table: ResultTable, best: Mapping[str, float | None]) -> str
         shares = "".join(f"<td{_class(column)}>{text}</td>" for column, text in zip(columns, values))
         lines.append(f'<tr class="paper"><th scope="row">{fault}</th>{shares}</tr>')
     return f"<tbody>{''.join(lines)}</tbody>"
+
+
+def _published(other: Published, table: ResultTable) -> str:
+    """A row of somebody else."""
+    told = "".join(f"<td{_class(one)}>{plain(other.percent.get(one))}</td>" for one in table.columns)
+    label = html.escape(other.label)
+    return f'<tbody><tr class="paper"><th scope="row">{label}</th>{told}</tr></tbody>'
 
 
 def _cell(column: str, figure: Figure, best: bool) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from jobs.results.collect import Answered, Method, Sheet
 from jobs.results.figures import Figure, codes_of, figure_of
 from jobs.results.paper import paper_source
+from jobs.results.published import Published, published_rows, published_source
 from layalign.evaluation.compare import Outcomes, Spread, compare, spread
 from layalign.evaluation.health import old_answers
 from layalign.evaluation.scoring import STRICT_VERSION
@@ -37,6 +38,8 @@ class ResultTable:
     sheet: Sheet
     rule: str
     rows: tuple[Row, ...]
+    published: tuple[Published, ...] = ()
+    """What others have published, where it is asked for."""
 
     @property
     def columns(self) -> list[str]:
@@ -47,7 +50,8 @@ class ResultTable:
     def notes(self) -> list[str]:
         """What a reader of the numbers must know, the general before the particular."""
         particular = [text for row in self.rows if (text := _versus(row, self.sheet.reference.label))]
-        return [*self.reading, *particular, *self.faults]
+        source = [published_source(self.sheet.benchmark)] if self.published else []
+        return [*self.reading, *source, *particular, *self.faults]
 
     @property
     def reading(self) -> list[str]:
@@ -60,9 +64,10 @@ class ResultTable:
         return [*_gaps(self.sheet), *_unlike(self.sheet), *_other_questions(self.sheet)]
 
 
-def result_table(sheet: Sheet, rule: str, compared: bool = True) -> ResultTable:
+def result_table(sheet: Sheet, rule: str, compared: bool = True, published: bool = False) -> ResultTable:
     """Every number of a benchmark by one rule; comparing methods takes most of the time, and can be left out."""
-    return ResultTable(sheet, rule, tuple(_rows(sheet, rule, compared)))
+    others = tuple(published_rows(sheet.benchmark)) if published else ()
+    return ResultTable(sheet, rule, tuple(_rows(sheet, rule, compared)), others)
 
 
 def _rows(sheet: Sheet, rule: str, compared: bool) -> list[Row]:

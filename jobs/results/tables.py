@@ -18,7 +18,8 @@ from layalign.tabular import NONE, Column, Row, Table, comments, markdown_text, 
 if TYPE_CHECKING:
     from rich.console import Console
 
-STYLES = {"ours": "", "paper": "dim not bold", "difference": "dim italic not bold", "fault": "dim not bold"}
+STYLES = {"ours": "", "paper": "dim not bold", "difference": "dim italic not bold"}
+STYLES |= dict.fromkeys(("fault", "published"), "dim not bold")
 """Of the lines of a table on a terminal."""
 
 
@@ -40,6 +41,8 @@ def lines_of(table: ResultTable, ours: Callable[[Figure], str]) -> Iterator[Line
             yield Line("difference", "difference", [signed(figure.gap) for figure in figures])
         for fault, values in fault_lines(figures, table.sheet.benchmark):
             yield Line("fault", fault, values)
+    for other in table.published:
+        yield Line("published", other.label, [plain(other.percent.get(column)) for column in table.columns])
 
 
 def fault_lines(figures: Sequence[Figure], benchmark: str) -> Iterator[tuple[str, list[str]]]:

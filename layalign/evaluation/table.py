@@ -17,6 +17,7 @@ from layalign.evaluation.health import FAULTS, FAULTS_NOTE, UNKNOWN, counts, old
 from layalign.evaluation.scoring import STRICT_VERSION, wilson
 from layalign.languages import find
 from layalign.tabular import NONE, Column, Row, Table, comments, told_lines
+from layalign.tasks.pages import replaced
 
 RULES = ("strict", "official")
 """By which every answer is read."""
@@ -315,7 +316,7 @@ def page_notes(benchmark: str) -> list[str]:
     if page.has_options:
         notes.append("Likelihood: the option that the model finds most likely, whatever it answers.")
     notes += [f"{name} is the mean over {', '.join(codes)}." for name, codes in page.averages.items()]
-    return [*notes, *page.notes]
+    return [*notes, *filter(None, [replaced(benchmark)]), *page.notes]
 
 
 def _notes(summaries: Mapping[str, Summary]) -> list[str]:
