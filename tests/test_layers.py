@@ -97,6 +97,7 @@ WORKERS = {
     for name in (
         "work/train",
         "work/training_data",
+        "work/translate",
         "work/evaluate",
         "work/generate",
         "work/start",

@@ -64,10 +64,10 @@ class Place:
         told = self.capsys.readouterr()
         return " ".join((told.out + told.err).split())
 
-    def evaluate(self, *words, status=0):
+    def evaluate(self, *words, status=0, inline=True):
         return self.go(
-            "evaluate", "--recipe", self.recipe, "--benchmark", "ours", "--data", self.data, "--inline",
-            "-o", "model.method=llm", *words, status=status,
+            "evaluate", "--recipe", self.recipe, "--benchmark", "ours", "--data", self.data,
+            "-o", "model.method=llm", *["--inline"] * inline, *words, status=status,
         )  # fmt: skip
 
     @property
@@ -85,7 +85,7 @@ def place(world, tmp_path, capsys):
 
 
 def test_a_benchmark_of_ones_own_is_asked_counted_and_shown(place):
-    told = place.evaluate()
+    told = place.evaluate(inline=False)  # the job is another process, which has the page by value
     assert "Guessing gives 33.3." in told
     assert "Made of the miniature's Swahili." in told
     assert "likelihood:" in told
