@@ -113,7 +113,7 @@ def _benchmark(table: ResultTable, others: Sequence[ResultTable]) -> str:
     name = html.escape(table.sheet.title)
     difference = difference_plot(table)
     return (
-        f'<section id="{name}"><h2>{name}</h2>{html_table(table)}'
+        f'<section id="{name.replace(" ", "-")}"><h2>{name}</h2>{html_table(table)}'
         + "".join(
             f"<details><summary>By the {other.rule} rule</summary>{html_table(other)}</details>"
             for other in others
