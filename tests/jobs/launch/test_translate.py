@@ -158,9 +158,9 @@ def test_a_language_that_the_tokenizer_does_not_know_is_refused_before_anything_
         assert told in refused.told, refused.told
     assert not (place / "runs/translations").exists()
     (place / "data/tasks/oromo.yaml").write_text(
-        "kind: languages\nlanguages: {gax: {name: Borana, nllb: orm_Latn}}\n"
+        "kind: languages\nlanguages: {gax: {name: Borana, nllb: gax_Latn}}\n"
     )
-    assert "no token for Borana (orm_Latn)" in translate(place, nllb, to="gax").told
+    assert "no token for Borana (gax_Latn)" in translate(place, nllb, to="gax").told
 
 
 def test_what_is_asked_for_is_told_and_nothing_begins(place, nllb):
