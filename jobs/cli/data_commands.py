@@ -34,7 +34,7 @@ from jobs.data.pages import (
 from jobs.data.report import DataReport, PageEntry
 from jobs.data.show import show_page, show_pages, show_report
 from jobs.recipe.checked import keep_checked
-from jobs.recipe.context import context_of, profile_of
+from jobs.recipe.context import How, context_of, profile_of
 from jobs.recipe.describe import refused
 from jobs.recipe.plan import load_recipe
 from jobs.recipe.prefetch import pins, srun_words
@@ -89,7 +89,8 @@ def _translate(request: DataRequest) -> int:
     chosen = {"model": asked.model, "limit": asked.limit, "beams": asked.beams, "slots": asked.slots}
     told = {key: value for key, value in chosen.items() if value is not None}
     wish = Translation(page=page.name, to=asked.to, out=asked.out, **told)  # type: ignore[arg-type]
-    return translate(wish, context_of(request.where, request.how), request.how)
+    how = How(dry_run=asked.dry_run, yes=asked.yes)
+    return translate(wish, context_of(request.where, how), how)
 
 
 def _check(request: DataRequest) -> int:

@@ -415,6 +415,8 @@ class TranslationOptions:
     """None is 1, greedy."""
     slots: int | None = None
     """Jobs that share the work; None is 1."""
+    dry_run: bool = False
+    yes: bool = False
 
     def __post_init__(self) -> None:
         _check_asked((), self.to)
@@ -422,7 +424,7 @@ class TranslationOptions:
     @property
     def told(self) -> str:
         """An option that was given; empty if none was."""
-        return next((f"--{f.name}" for f in fields(self) if getattr(self, f.name)), "")
+        return next((f"--{f.name.replace('_', '-')}" for f in fields(self) if getattr(self, f.name)), "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -430,7 +432,6 @@ class DataRequest:
     """List, show, check, fetch or translate data."""
 
     where: Where
-    how: How
     translation: TranslationOptions
     action: Literal["list", "show", "check", "fetch", "translate"]
     name: str | None = None
@@ -453,8 +454,6 @@ class DataRequest:
             raise ClusterError(f"{rule}: data translate PAGE --to sw,yo --out math_africa.json")
         if not translates and self.translation.told:
             raise ClusterError(f"{self.translation.told} is of data translate: leave it out")
-        if not translates and self.how != How():
-            raise ClusterError("--dry-run and --yes are of data translate: leave them out")
         if self.action in ("show", "fetch", "translate") and not self.name:
             raise ClusterError(f"data {self.action} what? name a page; `python launch.py data list` has them")
         if self.action == "check" and not (self.name or self.recipe):
