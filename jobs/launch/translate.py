@@ -19,7 +19,7 @@ from cluster.profile.load import SlurmProfile
 from cluster.profile.resources import plan_resources
 from cluster.slurm.script import SIGNAL_S
 from cluster.slurm.submission import submission_state
-from jobs.cell.translation import Order, TranslationFolder
+from jobs.cell.translation import Order, TranslationFolder, write_result
 from jobs.data.models import can_measure
 from jobs.data.pages import training_data
 from jobs.recipe.context import Context, How
@@ -68,9 +68,12 @@ def translate(wish: Translation, context: Context, how: How) -> int:
     status = refused(_obstacles(order, source, targets))
     if status:
         return status
+    if not left and not how.dry_run:
+        print(write_result(wish.out, list(folder.cells(order)), rows))
+        return 0
     if isinstance(context.profile, SlurmProfile):
         return _queue(wish, order, rows, folder, context, how)
-    if how.dry_run or not agreed(f"translate {len(left)} cells on this machine", how.yes or not left):
+    if how.dry_run or not agreed(f"translate {len(left)} cells on this machine", how.yes):
         return 0
     folder.write(order, rows)
     result = submit_local(JobCall("translate", _told(wish, folder)), folder, context.profile)

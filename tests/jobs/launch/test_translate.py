@@ -144,6 +144,9 @@ def test_a_translation_that_was_killed_goes_on_and_ends_as_one_that_was_not(plac
     more = translate(place, nllb, to="sw,yo,om")
     assert "2 of 3 are done" in more.told
     assert more.returncode == 0, more.told
+    (place / "out.json").unlink()
+    assert "translated: " in translate(place, nllb, "--cluster", "narval", "-o", "cluster.account=x").told
+    assert (place / "out.json").read_text() == (whole / "out.json").read_text()
 
 
 def test_a_language_that_the_tokenizer_does_not_know_is_refused_before_anything_begins(place, nllb):
