@@ -101,6 +101,7 @@ WORKERS = {
         "work/evaluate",
         "work/generate",
         "work/start",
+        "work/translate",
         "cli/demo",
     )
 }
