@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cluster.profile.schema import nearest
@@ -104,7 +104,9 @@ def _text(value: Any, where: str) -> str:
         ) from None
 
 
-def dimensions_of(axes: dict[Any, Any], variants: dict[Any, Any] | None) -> dict[str, Dimension]:
+def dimensions_of(
+    axes: dict[Any, Any], variants: dict[Any, Any] | None, stages: Sequence[int] = (1, 2)
+) -> dict[str, Dimension]:
     """Axes by key in the order of the file, then the variants.
 
     Raises:
@@ -118,7 +120,7 @@ def dimensions_of(axes: dict[Any, Any], variants: dict[Any, Any] | None) -> dict
             )
         dimensions[key] = _axis(key, values, _short(key, axes))
     if variants is not None or not axes:
-        dimensions[VARIANT] = _variants(variants or {})
+        dimensions[VARIANT] = _variants(variants or {}, stages)
     return dimensions
 
 
@@ -144,14 +146,15 @@ def _axis(key: str, values: Any, short: str) -> Dimension:
     return {label: Choice(value, overrides({key: value}, where)) for label, value in named}
 
 
-def _variants(told: dict[Any, Any]) -> Dimension:
+def _variants(told: dict[Any, Any], known: Sequence[int]) -> Dimension:
     if not told:
         raise ValueError("it has no points: give axes, variants or both")
     choices = {}
     for label, values in told.items():
         where = f"variant {_label(label, 'variants')!r}"
         own = dict(values) if isinstance(values, dict) else values or {}
-        stages = _stages(own.pop("stages"), where) if isinstance(own, dict) and _lists_stages(own) else None
+        lists = isinstance(own, dict) and _lists_stages(own)
+        stages = _stages(own.pop("stages"), where, known) if lists else None
         choices[label] = Choice(label, overrides(own, where), stages)
     return choices
 
@@ -161,13 +164,15 @@ def _lists_stages(told: dict[Any, Any]) -> bool:
     return "stages" in told and not isinstance(told["stages"], dict)
 
 
-def _stages(told: Any, where: str) -> tuple[int, ...]:
-    whole = isinstance(told, list) and all(type(stage) is int and stage > 0 for stage in told)
-    if whole and told == list(range(*((told[0], told[0] + len(told)) if told else (0,)))):
+def _stages(told: Any, where: str, known: Sequence[int]) -> tuple[int, ...]:
+    """The stages that a variant trains: some of the recipe's, each behind the one that it starts from."""
+    runs = [list(known[first:end]) for first in range(len(known)) for end in range(first + 1, len(known) + 1)]
+    if told == [] or (told in runs and all(type(stage) is int for stage in told)):
         return tuple(told)
+    single = ", ".join(f"[{stage}]" for stage in known)
     raise ValueError(
-        f"{where}: stages is {told!r}: it must be [1], [2], [1, 2], ... in order and none left out between them (there "
-        "training.max_steps: 0 hands on what it starts from), or [] where nothing is trained"
+        f"{where}: stages is {told!r}: it must be {single}, several of these in order with none left out between them "
+        "(a stage of training.max_steps: 0 hands on what it starts from), or [] where nothing is trained"
     )
 
 

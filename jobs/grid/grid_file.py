@@ -162,7 +162,7 @@ def _grid(path: Path, file: _File) -> Grid:
     recipe_name = _recipe_name(file.recipe, path.parent)
     recipe = load_recipe(recipe_name)
     common = overrides(file.common or {}, "common")
-    dimensions = dimensions_of(file.axes or {}, file.variants)
+    dimensions = dimensions_of(file.axes or {}, file.variants, stages_of(recipe))
     seeds = (recipe.get("seed", 0),) if file.seeds is None else file.seeds
     require_distinct(seeds, "seeds")
     excluded = exclusions(file.exclude, dimensions, seeds)
@@ -257,8 +257,6 @@ def _resolved(recipe: Mapping[str, Any], wanted: Iterable[Row]) -> tuple[tuple[P
 def _point(recipe: Mapping[str, Any], row: Row) -> tuple[Point, RunConfig, str]:
     """A point, the config of the run that is evaluated, and that run's signature."""
     texts, known = row.overrides, stages_of(recipe)
-    if row.stages and not set(row.stages) <= set(known):
-        raise ValueError(f"stages is {list(row.stages)}, but those of the recipe are {list(known)}")
     last = row.stages[-1] if row.stages else known[-1]
     if row.stages and row.stages[0] > 1 and resolve(recipe, row.stages[0], texts).starts_from:
         texts = (*texts, f"stages.{row.stages[0]}.training.init=none")

@@ -206,7 +206,7 @@ def test_a_grid_is_named_or_a_path(tmp_path, monkeypatch):
         ({"variants": {"A": {"stages": [1], "model.method": "llm"}}}, "but the method trains []"),
         (
             {"variants": {"A": {"model.text": False, "model.method": "llm"}}},
-            "'A': stage 1 of 'llm' gives the LLM",
+            "'A': stage 2 of 'llm' gives the LLM",
         ),
         ({}, "it has no points: give axes, variants or both"),
         ({"variants": {}}, "it has no points"),
@@ -324,6 +324,7 @@ STAGE_1 = {
     "mini-inputs": 2,
     "mini-inputs-english": 2,
     "mini-layers": 6,
+    "mini-merlin": 1,
     "mini-methods": 2,
     "mini-size": 4,
 }
@@ -410,3 +411,35 @@ def test_a_thousand_points_are_loaded_in_a_moment(tmp_path):
     load_grid("gate")
     assert len(load_grid(str(path)).points) == 10 * 10 * 2 * 6 - 20
     assert cpu_seconds(load_grid, str(path)) < 3
+
+
+@pytest.mark.parametrize(
+    ("variant", "stages", "starts"),
+    [
+        ({}, (1, 2, 3), 2),
+        ({"stages": [1, 2]}, (1, 2), 1),
+        ({"stages": [2, 3]}, (2, 3), 2),
+        ({"stages": [3]}, (3,), None),
+        ({"stages.2.training.init": "none"}, (2, 3), 2),
+        ({"model.method": "merlin"}, (1, 2, 3), 2),
+        ({"model.method": "sft"}, (3,), None),
+        ({"model.method": "llm"}, (), None),
+    ],
+)
+def test_the_stages_of_a_longer_recipe(tmp_path, variant, stages, starts):
+    recipe = {**RECIPE, "stages": {1: {}, 2: {}, 3: {}}}
+    path = write(tmp_path, {"variants": {"A": variant}})
+    (tmp_path / "tiny-recipe.yaml").write_text(yaml.safe_dump(recipe))
+    (point,) = load_grid(str(path)).points
+    assert point.stages == stages
+    assert resolve(recipe, (stages or (3,))[-1], point.overrides).starts_from == starts
+
+
+@pytest.mark.parametrize("stages", [[1, 3], [2, 1], [4], [1, 1], [True], ["1"], 2, [0]])
+def test_stages_that_do_not_follow_each_other_are_refused(tmp_path, stages):
+    path = write(tmp_path, {"variants": {"A": {"stages": stages}}})
+    (tmp_path / "tiny-recipe.yaml").write_text(yaml.safe_dump({**RECIPE, "stages": {1: {}, 2: {}, 3: {}}}))
+    with pytest.raises(
+        ValueError, match=r"variant 'A': stages is .*: it must be \[1\], \[2\], \[3\], several of these"
+    ):
+        load_grid(str(path))
