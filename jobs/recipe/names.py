@@ -17,9 +17,11 @@ from functools import cached_property
 from pathlib import Path
 
 from cluster.errors import ClusterError
+from cluster.job.race import records_of
 from cluster.records import unless_damaged
 from cluster.run.grid_folder import GridFolder, all_grids
 from cluster.run.run_folder import FOLDER, CellFolder, RunFolder, all_runs
+from cluster.slurm.submission import readable
 from jobs.cell.cell import wanted_cells
 
 CELL = re.compile(
@@ -143,6 +145,8 @@ class Names:
         raise self._no_run(name, what)
 
     def _no_run(self, name: str, what: str) -> ClusterError:
+        if name.replace("_", "").isdecimal() and (owner := self._owner(name.partition("_")[0])):
+            return _Unknown(f"there is no {what} {name!r}, but job {name} is of {owner}: give that name")
         words: dict[str, str] = {}
         for run in sorted(self.runs, key=lambda run: -run.stage):  # first the one that its name means
             for word in (run.path.name, run.name, f"{run.name}-s{run.stage}"):
@@ -150,6 +154,12 @@ class Names:
         if what == "run or grid":
             words |= {grid: f"the grid {grid}" for grid in self.grids}
         return self._unknown(what, name, words, self._only_a_cell(name))
+
+    def _owner(self, number: str) -> str:
+        """The name of the run or grid that a job of Slurm is of; empty if it is of none."""
+        made = {run.path.name: records_of(run) for run in self.runs}
+        made |= {grid.name: grid.records() for grid in self.grids.values()}
+        return next((name for name, its in made.items() if number in {one.job for one in readable(its)}), "")
 
     def _folder(self, name: str) -> Path | None:
         """The folder of a run by its name, or by its path from here; one of ours as it is called from our root."""

@@ -12,6 +12,7 @@ from cluster.run.grid_folder import GridFolder
 from cluster.run.run_folder import RunFolder
 from jobs.cell.cell import Cell, Worklist
 from jobs.recipe.names import Names, chosen
+from tests.jobs.stories import Story
 
 KINDS = ("run", "run_or_grid", "find")
 """What takes the name of a run."""
@@ -138,6 +139,16 @@ def test_a_name_that_nothing_has_is_refused_in_the_same_words_everywhere(make, t
     assert ("ablations" in refusal("qqqq")) == ("grid" in what)
     for name in ("", "/", "~nobody/x", "x" * 300, "\0"):
         assert refusal(name)
+
+
+@pytest.mark.parametrize("job", ["4711", "4711_3"])
+def test_the_number_of_a_job_says_what_it_is_of(tmp_path, names, job):
+    run = Story(tmp_path / "runs").submitted("4711").run
+    for kind in KINDS:
+        with pytest.raises(ClusterError, match=f"job {job} is of {run.path.name}: give that name"):
+            getattr(names, kind)(job)
+    with pytest.raises(ClusterError, match="it holds"):
+        names.find("4712")
 
 
 def test_the_name_of_another_kind_is_told_as_what_it_is(make, names):
