@@ -23,7 +23,7 @@ PAGES = ("README.md", "docs/FIRST_HOUR.md", "docs/GUIDE.md", "docs/YOUR_OWN.md",
 """What a user reads, the README first."""
 TEXT = {page: (ROOT / page).read_text() for page in PAGES}
 RUN = "mini-layalign-s2"
-TYPED = ("python ", "make ", ". ", "sh ", "git ", "mkdir ")
+TYPED = ("python ", "make ", ". ", "sh ", "git ", "mkdir ", "eval ")
 """How the lines of a block begin that a reader types."""
 PAST = ("CHANGELOG.md", "DECISIONS.md")
 """Pages that tell of commands as they were."""
@@ -43,6 +43,7 @@ ELSEWHERE = {
 ANYWHERE = [
     (". .venv/bin/activate", 0, ""),
     ("python launch.py --help", 0, "usage"),
+    ('eval "$(./launch.py completion bash)"', 0, ""),
     ("train --stage all --recipe math --dry-run", 2, "prefetch"),
     (
         "train --cluster narval --stage all --account def-prof --time 3h --hours 9 --dry-run",
