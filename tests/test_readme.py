@@ -23,7 +23,7 @@ PAGES = ("README.md", "docs/FIRST_HOUR.md", "docs/GUIDE.md", "docs/YOUR_OWN.md",
 """What a user reads, the README first."""
 TEXT = {page: (ROOT / page).read_text() for page in PAGES}
 RUN = "mini-layalign-s2"
-TYPED = ("python ", "make ", ". ", "sh ", "git ", "mkdir ", "eval ")
+TYPED = ("python ", "make ", ". ", "sh ", "git ", "mkdir ", "printf ", "eval ")
 """How the lines of a block begin that a reader types."""
 PAST = ("CHANGELOG.md", "DECISIONS.md")
 """Pages that tell of commands as they were."""
@@ -55,6 +55,8 @@ ANYWHERE = [
     ("prefetch --recipe math", 2, "could not be fetched"),
     ("doctor", 2, "has no Slurm"),
     ("env --cluster narval", 0, "LAYALIGN_MODULES"),
+    ("train --stage all --recipe mini-merlin --dry-run", 0, "mini-merlin-merlin-s2"),
+    ("ablate --grid mini-merlin --dry-run", 0, "MERLIN"),
     ("list", 0, "recipes"),
     ("list keys", 0, "training.lr"),
     ("list readers", 0, "jsonl"),
@@ -71,6 +73,26 @@ YOUR_OWN = [
         "data.path=ours.jsonl data.columns=[question,answer] data.languages=[sw] data.dev=0",
         0,
         "sw 2",
+    ),
+    (
+        "mkdir -p data/tasks data/pairs; printf 'Habari\\nHabari\\nKwaheri\\n' > data/pairs/train.sw; "
+        "printf 'Hello\\nHi\\nGoodbye\\n' > data/pairs/train.en",
+        0,
+        "",
+    ),
+    (
+        "printf 'kind: training\\nabout: greetings\\nlicence: CC0\\ncounts: {sw: 3}\\n"
+        "data: {reader: pairs, path: pairs, languages: [sw]}\\n' > data/tasks/pairs.yaml",
+        0,
+        "",
+    ),
+    ("data list --data data", 0, "greetings"),
+    ("data check pairs --data data", 0, "sources repeat earlier ones: sw 1 of 3"),
+    (
+        "train --stage 1 --recipe ours.yaml --data data --dry-run -o data.set=pairs data.deduplicate=source "
+        "data.dev=0",
+        0,
+        "sw 2, and 1 repeated and left out",
     ),
     ("list languages", 0, "am "),
     (
@@ -115,7 +137,7 @@ YOUR_OWN = [
     (
         "evaluate --recipe ours.yaml --benchmark somali_qa --data data --dry-run -o model.method=llm",
         0,
-        "(somali_qa)",
+        "somali_qa; at most",
     ),
     ("mkdir -p data/mgsm; printf 'Tatu na moja ni ngapi?\\t%s\\n' 4 4 > data/mgsm/mgsm_sw.tsv", 0, ""),
     (
@@ -243,15 +265,19 @@ def typed_anywhere(page: Path) -> list[str]:
     return [" ".join(re.split(r" {2,}#|\\\n", line)[0].split()) for line in found]
 
 
-@pytest.mark.parametrize(
-    "page", [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))], ids=lambda p: p.name
-)
-def test_every_command_of_every_page_can_be_typed(page):
+OTHERS = [
+    page
+    for page in sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
+    if str(page.relative_to(ROOT)) not in PAGES and page.name not in PAST
+]
+"""Pages whose commands are not all run."""
+
+
+@pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.name)
+def test_every_command_of_the_other_pages_can_be_typed(page):
     for line in typed_anywhere(page):
-        words = shlex.split(line.replace("<", "").replace(">", ""))[2:]
-        if page.name in PAST or any(
-            word in ("--help", "--version", "COMMAND", "...", "help") for word in words
-        ):
+        words = shlex.split(re.sub(r" [<>] \S+", "", line))[2:]
+        if any(word in ("--help", "--version", "COMMAND", "...", "help") for word in words):
             continue
         name, found = parse([{"N": "2", "NAME": "mini"}.get(word, word) for word in words])
         assert request_of(getattr(requests, COMMANDS[name].request), found), line
