@@ -19,6 +19,7 @@ from jobs.recipe.names import Names
 from jobs.recipe.plan import evaluated_config, unusable
 from layalign.config import RunConfig
 from layalign.data.files import lines
+from layalign.languages import language
 from layalign.positions import GENERATED
 
 TOLD_LANGUAGE = ("m2m_100",)
@@ -30,6 +31,8 @@ def generate_command(request: GenerateRequest) -> int:
     profile = profile_of(request.where)
     run = Names(request.where.root()).run(request.run)
     config = evaluated_config(run, request.where.split()[1])
+    if request.language:
+        language(request.language)  # the run's own are known now
     against = model_obstacles(config, os.environ, GENERATED)
     if config.bridge.trains and (what := unusable(run)):
         against.insert(0, f"run {run.path.name} {what}")

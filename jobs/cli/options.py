@@ -35,6 +35,9 @@ SHORT = {
 }
 """Options that are short for an override of the profile, `cluster.<option>`: their values and what they are for."""
 
+INTERACTIVE = ("account", "time", "gpu", "mem")
+"""Those of them that apply to a short job of one process."""
+
 
 def _cluster_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -149,7 +152,7 @@ def generate_options(parser: argparse.ArgumentParser) -> None:
     _cluster_options(parser)
     _runs_option(parser)
     slurm = _slurm(parser)
-    for name in ("account", "time", "gpu", "mem"):
+    for name in INTERACTIVE:
         value, text = SHORT[name]
         slurm.add_argument(f"--{name}", metavar=value, help=text)
     parser.add_argument("--dry-run", action="store_true", help="tell what stands in the way; ask nothing")

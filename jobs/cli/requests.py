@@ -111,7 +111,6 @@ class GenerateRequest:
             raise ClusterError("--file has the questions: leave those that are typed out")
         if any(not question.strip() for question in self.questions):
             raise ClusterError("a question is empty: leave it out")
-        _check_asked((), (self.language,) if self.language else ())
 
 
 @dataclass(frozen=True, kw_only=True)

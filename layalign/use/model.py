@@ -19,7 +19,7 @@ import torch
 from layalign import mini
 from layalign.config import PROMPT_TOKENS, RunConfig
 from layalign.data.rows import Row
-from layalign.data.sources import PROMPTS, READERS
+from layalign.data.sources import PROMPTS, prompt_of
 from layalign.evaluation.generate import Generation, generations
 from layalign.evaluation.likelihood import Likelihood, log_likelihoods
 from layalign.evaluation.questions import Readers
@@ -168,20 +168,14 @@ class Model:
 
     def _prompt(self, text: str, language: str | None, prompt: str | None) -> str:
         """What the LLM reads for a question."""
-        name = prompt or prompt_of(self.config)
-        if name not in PROMPTS:
-            raise ValueError(f"prompt is {name!r}: it must be {', '.join(PROMPTS)}")
-        if name == "translation" and language is None and self.config.bridge.text:
+        if prompt is not None and prompt not in PROMPTS:
+            raise ValueError(f"prompt is {prompt!r}: it must be {', '.join(PROMPTS)}")
+        made = PROMPTS[prompt] if prompt else prompt_of(self.config.data)
+        if made is PROMPTS["translation"] and language is None and self.config.bridge.text:
             raise ValueError(
                 'the prompt names the language of the sentence: say which it is, e.g. language="sw"'
             )
-        return PROMPTS[name](Row(Path(), 0, find_language(language or ANY), text, ""))
-
-
-def prompt_of(config: RunConfig) -> str:
-    """The name of the prompt that a run was trained with."""
-    own = READERS[config.data.reader].prompt
-    return config.data.prompt or next(name for name, prompt in PROMPTS.items() if prompt is own)
+        return made(Row(Path(), 0, find_language(language or ANY), text, ""))
 
 
 def load(folder: str | Path, *, device: str | None = None, **models: Any) -> Model:

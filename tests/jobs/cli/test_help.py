@@ -36,6 +36,8 @@ WITHOUT = {
     "env --cluster narval --build": (2, "the build failed"),
     "env": (0, "to build it"),
     "prefetch": (2, "could not be fetched"),
+    "generate": (2, "there is no such folder"),
+    "push mini-layalign-s2 --to me/mini-bridge --public --yes": (2, "log in first"),
     "sandbox": (None, ""),
     "completion": (None, ""),
 }
@@ -78,7 +80,7 @@ def test_the_options_of_slurm_stand_apart_and_only_where_they_apply(name):
     apart = {action.dest for action in groups.get("Slurm", ())}
     others = {action.dest for title, actions in groups.items() if title != "Slurm" for action in actions}
     assert (set(SHORT) <= apart) == (name in ASK_SLURM)
-    assert bool(apart) == (name in ASK_SLURM)
+    assert bool(apart) == (name in ASK_SLURM or name == "generate")
     assert not apart & others
 
 

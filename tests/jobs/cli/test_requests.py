@@ -14,7 +14,7 @@ import pytest
 from cluster.errors import ClusterError
 from jobs.cli import requests
 from jobs.cli.command_table import COMMANDS
-from jobs.cli.options import SHORT
+from jobs.cli.options import INTERACTIVE, SHORT
 from jobs.cli.parse import request_of
 from jobs.cli.run_commands import words_to_train
 from jobs.recipe.context import How, Where
@@ -50,7 +50,7 @@ def test_every_option_reaches_the_request_and_nothing_else_is_needed(command):
     options = {action.dest for action in parser_of(command)._actions} - {"help"}
     reached = {name for names in fields(kind).values() for name in names}
     short = options & set(SHORT) if "where" in get_type_hints(kind) else set()
-    assert short in (set(), {"outages"}, set(SHORT))  # `status` tells of outages, and asks for no job
+    assert short in (set(), {"outages"}, set(INTERACTIVE), set(SHORT))  # `status` tells of outages alone
     assert options - short <= reached
     shared = reached - fields(kind)[kind]
     assert fields(kind)[kind] <= options

@@ -86,7 +86,7 @@ def test_an_encoder_that_is_told_its_language_is_seen_before_anything_is_queued(
 
 
 def test_what_was_cut_is_told(ask):
-    status, _, messages = ask("a b " * 100, "--run", "tiny", "-o", "evaluation.max_new_tokens=1")
+    status, _, messages = ask("a b " * 40, "--run", "tiny", "-o", "evaluation.max_new_tokens=1")
     assert "question 1 was cut: the encoder reads 64 tokens" in messages
     assert "answer 1 ends at 1 tokens" in messages
     assert status == 0
