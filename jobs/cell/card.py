@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cluster.files import read_jsonl, write_atomic
+from cluster.records import unless_damaged
 from cluster.run.run_folder import RunFolder
 from layalign.config import RunConfig
 from layalign.languages import language
@@ -96,7 +97,7 @@ def _data(run: RunFolder, config: RunConfig) -> str:
     data = config.data
     spoken = ", ".join(f"{language(name).name} ({language(name).code})" for name in data.languages)
     lines = ["## Data", "", f"Stage {config.stage}: {data.path} (layout {data.reader}); {spoken}."]
-    told = run.read_data() or {}
+    told = unless_damaged(run.read_data) or {}
     if sources := told.get("source"):
         counted = ", ".join(f"{code} {counts.get('texts')}" for code, counts in sources.items())
         lines.append(f"Texts by language: {counted}.")

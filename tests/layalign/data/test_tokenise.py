@@ -346,3 +346,28 @@ def test_damaged_tokens_are_made_anew_and_said_so(folder, encoder, decoder, caps
         said = capsys.readouterr().out
         assert "made anew" in said
     assert sorted((folder / "cache").iterdir()) == [done]
+
+
+def nllb() -> NllbTokenizer:
+    """The class itself, with next to no words and all its languages."""
+    words = ["<s>", "<pad>", "</s>", "<unk>", *"abcdef", "▁"]
+    return NllbTokenizer(vocab={word: place for place, word in enumerate(words)}, merges=[])
+
+
+def test_the_language_that_nllb_was_told_last_reaches_no_other_text(tmp_path):
+    """`src_lang` is a state of the tokenizer; batches are mixed."""
+    texts, codes = ["a b", "a b", "c", "d e f a b c"], ["sw", "am", "sw", "yo"]
+    mixed, cut = encode_sources(texts, codes, nllb(), 6)
+    alone = [encode_sources([text], [code], nllb(), 6)[0][0] for text, code in zip(texts, codes)]
+    assert mixed == alone
+    assert cut == 1
+    tokenizer = nllb()
+    starts = [tokenizer.convert_ids_to_tokens(ids)[0] for ids in mixed]
+    assert starts == ["swh_Latn", "amh_Ethi", "swh_Latn", "yor_Latn"]
+    assert {tokenizer.convert_ids_to_tokens(ids)[-1] for ids in mixed} == {"</s>"}, "also of what was cut"
+    encode_sources(["a"], ["am"], tokenizer, 6)
+    tokenizer.save_pretrained(tmp_path)
+    again = NllbTokenizer.from_pretrained(tmp_path)
+    assert encode_sources(texts, codes, again, 6)[0] == mixed, "whatever it was told before it was saved"
+    with pytest.raises(ValueError, match="no token for Vai"):
+        encode_sources(["a"], ["vai"], tokenizer, 6)
