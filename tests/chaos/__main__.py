@@ -41,6 +41,9 @@ def main() -> int:
     args = parser.parse_args()
     if lack := lacking() or (args.on == "slurm" and slurm.missing()):
         parser.error(lack)
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background ignores it, and so would a case
     for number in (signal.SIGTERM, signal.SIGHUP):  # what is mounted and started is taken away again
         signal.signal(number, lambda *_: sys.exit("stopped"))
     with _sandbox(args.on == "slurm") as sandbox:
