@@ -94,6 +94,7 @@ def run_case(
     told, violations, began = "", [], time.monotonic()
     try:
         told = faults[kind](place, rng, reference.steps)
+        place.ask("why", "parts")
         violations = place.finish() or place.violations(reference.outcome, kind in DAMAGING)
         violations += misnamed(place, kind)
     except Exception as error:  # a case that cannot be judged is one that must be looked at
