@@ -70,10 +70,13 @@ def _campaign(args: argparse.Namespace, sandbox: Sandbox | None, parser: argpars
 
     with ThreadPoolExecutor(1 if sandbox else args.at_once) as pool:
         running = [pool.submit(one, number) for number in _numbers(args, list(faults))]
-        for last in filter(None, (done.result() for done in as_completed(running))):
-            results.append(last)
-            held = "; ".join(last.violations) or "held"
-            print(f"{last.number} {last.fault}: {last.told}, {last.seconds:.0f} s: {held}", flush=True)
+        try:
+            for last in filter(None, (done.result() for done in as_completed(running))):
+                results.append(last)
+                held = "; ".join(last.violations) or "held"
+                print(f"{last.number} {last.fault}: {last.told}, {last.seconds:.0f} s: {held}", flush=True)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
     print(summary(args.seed, results, faults))
     if all(not one.violations for one in results):
         shutil.rmtree(base, ignore_errors=True)
