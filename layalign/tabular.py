@@ -23,6 +23,12 @@ NONE = "–"
 """Stands where there is no number."""
 
 
+class Strong(str):
+    """A cell in bold."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Column:
     """What stands below one heading."""
@@ -72,7 +78,7 @@ class Table:
         lines.append(["---:" if column.number else "---" for column in self.columns])
         for row in self.rows:
             texts = [
-                markdown_number(text) if column.number else markdown_text(text)
+                _bold(text, "**{}**", markdown_number(text) if column.number else markdown_text(text))
                 for column, text in zip(self.columns, row.cells)
             ]
             lines.append(texts)
@@ -170,6 +176,11 @@ def _wrapped(note: str, width: int) -> list[str]:
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
+def _bold(cell: str, form: str, text: str) -> str:
+    """A text as it is written, in bold where its cell is `Strong`."""
+    return form.format(text) if isinstance(cell, Strong) else text
+
+
 def comments(mark: str, lines: Iterable[str]) -> str:
     """Lines that the reader of a format passes over."""
     return "".join(f"{mark} {line}\n" for line in lines)
@@ -209,6 +220,7 @@ _LATEX = {
     "†": r"\dag{}",
     "‡": r"\ddag{}",
     "–": "--",
+    "≈": r"$\approx$",
 }
 
 
@@ -219,7 +231,7 @@ def latex_text(text: str) -> str:
 
 def _latex_line(cells: Sequence[str]) -> str:
     r"""The cells of a row. After a `\\` LaTeX would take `[` or `*` for its arguments."""
-    first, *others = map(latex_text, cells)
+    first, *others = (_bold(cell, r"\textbf{{{}}}", latex_text(cell)) for cell in cells)
     first = f"{{}}{first}" if first.startswith(("[", "*")) else first
     return " & ".join([first, *others]) + r" \\"
 

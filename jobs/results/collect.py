@@ -10,56 +10,14 @@ from typing import Any
 from cluster.files import read_jsonl
 from cluster.run.run_folder import RunFolder
 from jobs.board.status import standings
-from jobs.cell.answers import Record, answers_of, asked_in
-from jobs.cell.asked import SHARD, TEXTS
+from jobs.cell.answers import answers_of
 from jobs.cell.cell import Cell
-from jobs.cell.whole import limited
 from jobs.results import rev2
-from jobs.results.asked_how import unknown_share, unlike_pages
+from jobs.results.answered import Answered, Method, answered
+from jobs.results.ceiling import Ceiling, find_ceilings
 from jobs.results.points import Choice, PaperPlace, Point
 from layalign.evaluation.benchmarks import find_benchmark
-from layalign.evaluation.compare import Outcomes
-from layalign.evaluation.table import Summary, rules_of, summarise
 from layalign.tasks.pages import BENCHMARKS
-
-SAMPLED = TEXTS
-"""First items of each language whose answers are kept in full, to choose examples from."""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """What one run has answered of one benchmark."""
-
-    seed: int
-    run: RunFolder
-    summary: Summary
-    right: Mapping[str, Outcomes]
-    """By rule."""
-    samples: Mapping[str, Record]
-    """Some answers in full, by id."""
-    texts: Mapping[str, str]
-    """Questions of some of them, by id, where they were recorded."""
-    max_new_tokens: frozenset[int]
-    questions: Mapping[str, str]
-    """Fingerprint of what was asked, by language, where that was recorded."""
-    files: Mapping[str, str]
-    """Name and checksum of the benchmark's file, likewise."""
-    part: str
-    """What of the benchmark was asked, where that is not all: `first 3 of 250 (sw)`."""
-    page: str
-    """In what it was not asked as the page of the benchmark says that is known here; empty where it was."""
-    unknown: str
-    """What tokenizers cannot write of it: `2.5 % of the encoder's tokens (vai)`; empty where that is nothing."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """One row of a table: a method with one or several seeds."""
-
-    label: str
-    answered: tuple[Answered, ...]
-    paper: Mapping[str, float]
-    """The paper's percent by column; empty where it has no such row."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +27,8 @@ class Sheet:
     benchmark: str
     methods: tuple[Method, ...]
     paper: PaperPlace | None
+    ceilings: Mapping[str, Ceiling]
+    """What the LLM of each row reaches without a bridge, by label; those that have answered nothing are not here."""
     without: str = ""
     """What of the benchmark is left out of these numbers."""
 
@@ -180,56 +140,13 @@ def _sheet(choice: Choice, benchmark: str, replaced: rev2.Replaced | None = None
     for point in choice.points:
         cells = [cell for cell in point.cells if cell.job == "evaluate" and cell.benchmark == benchmark]
         if cells:
-            found.setdefault(point.label, []).append(_answered(point, cells, replaced or {}))
+            found.setdefault(point.label, []).append(
+                answered(point.seed, point.evaluated, cells, replaced or {})
+            )
     methods = [Method(label, tuple(a), place.row(label) if place else {}) for label, a in found.items()]
     shown = place if any(method.paper for method in methods) else None
     without = "" if replaced is None else "without the questions that MGSM-Rev2 replaced"
-    return Sheet(benchmark, tuple(methods), shown, without)
-
-
-def _answered(point: Point, cells: list[Cell], replaced: rev2.Replaced) -> Answered:
-    """The answers of one point to one benchmark: of each cell its first items, less those that were replaced."""
-    benchmark, expected = find_benchmark(cells[0].benchmark), dict[str, int]()
-    kept: list[Record] = []
-    rules = rules_of(benchmark.name)
-    right: dict[str, dict[str, dict[str, float]]] = {rule: {} for rule in rules}
-    samples: dict[str, Record] = {}
-    for cell in cells:
-        wanted = rev2.left(replaced, cell.language, cell.shard * SHARD + 1, cell.items)
-        expected[cell.language] = expected.get(cell.language, 0) + wanted
-        answers = [
-            record
-            for record in answers_of([cell])
-            if not replaced or rev2.is_left(replaced, cell.language, record["id"].rpartition("-")[2])
-        ]
-        kept += answers
-        for record in answers:
-            problem = record["id"].rpartition("-")[2]
-            for rule in rules:
-                if (is_right := record.get(f"{rule}_correct")) is not None:
-                    right[rule].setdefault(cell.language, {})[problem] = float(is_right)
-        if cell.shard == 0:
-            samples |= {record["id"]: record for record in answers[:SAMPLED]}
-    summary = summarise(kept, benchmark, expected)
-    limits = frozenset(cell.max_new_tokens for cell in cells)
-    asked = [(cell.language, told) for cell in cells if (told := asked_in(cell))]
-    texts = {id_: text for _, told in asked for id_, text in told.texts.items()}
-    questions = {code: "".join(told.questions for c, told in asked if c == code) for code, _ in asked}
-    files = {code: told.named for code, told in asked}
-    return Answered(
-        seed=point.seed,
-        run=point.evaluated,
-        summary=summary,
-        right=right,
-        samples=samples,
-        texts=texts,
-        max_new_tokens=limits,
-        questions=questions,
-        files=files,
-        part=limited(cells),
-        page=unlike_pages(benchmark, asked),
-        unknown=unknown_share(cells),
-    )
+    return Sheet(benchmark, tuple(methods), shown, find_ceilings(benchmark, methods), without)
 
 
 def _trainings(points: Iterable[Point]) -> tuple[Training, ...]:

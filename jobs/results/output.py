@@ -16,6 +16,7 @@ from cluster.run.work_folder import now
 from jobs.recipe.names import Names
 from jobs.results.collect import Results, Sheet, collect
 from jobs.results.points import answering_runs, points_of_grid, points_of_runs
+from jobs.results.records import to_csv, to_json
 from jobs.results.report import to_html
 from jobs.results.rev2 import Replaced
 from jobs.results.rows import ResultTable, result_table
@@ -23,8 +24,6 @@ from jobs.results.tables import (
     made_lines,
     missing_lines,
     print_table,
-    to_csv,
-    to_json,
     to_latex,
     to_markdown,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from jobs.results.figures import Figure, codes_of, full_heading
+from jobs.results.marks import ceiling_lines
 from jobs.results.published import Published, published_source
 from jobs.results.rows import ResultTable, Row, p_text, spread_text
-from jobs.results.tables import fault_lines, plain, signed
+from jobs.results.tables import plain, side_lines, signed
 from layalign.evaluation.compare import Difference, Spread
 from layalign.evaluation.table import averages_of, is_average
 from layalign.tabular import NONE, Table
@@ -21,9 +22,8 @@ def html_table(table: ResultTable) -> str:
         f'<th scope="col" aria-sort="none"{kind}><button type="button"{title}>{text}</button></th>'
         for title, text, kind in heads
     )
-    best = {column: _best(table, column) for column in table.columns}
-    bodies = "".join(_body(row, table, best) for row in table.rows)
-    bodies += "".join(_published(other, table) for other in table.published)
+    bodies = "".join(_body(row, table) for row in table.rows)
+    bodies += "".join(_published(other, table) for other in table.published) + _ceilings(table)
     notes = "".join(
         f"<li>{html.escape(note)}</li>"
         for note in [*_small(table), *table.reading, *_source(table), *table.faults]
@@ -94,24 +94,30 @@ def _class(column: str) -> str:
     return ' class="avg"' if is_average(column) else ""
 
 
-def _best(table: ResultTable, column: str) -> float | None:
-    return max((a for row in table.rows if (a := row.figures[column].accuracy) is not None), default=None)
+def _ceilings(table: ResultTable) -> str:
+    """What the LLMs reach without a bridge, below all rows however those are sorted."""
+    lines = [_side(table, name, values) for name, values in ceiling_lines(table.sheet, table.figures)]
+    return f"<tfoot>{''.join(lines)}</tfoot>" if lines else ""
 
 
-def _body(row: Row, table: ResultTable, best: Mapping[str, float | None]) -> str:
+def _side(table: ResultTable, name: str, values: Sequence[str]) -> str:
+    shares = "".join(f"<td{_class(column)}>{text}</td>" for column, text in zip(table.columns, values))
+    return f'<tr class="paper side"><th scope="row">{html.escape(name)}</th>{shares}</tr>'
+
+
+def _body(row: Row, table: ResultTable) -> str:
     """The lines of one method."""
     columns = table.columns
     figures = [(column, row.figures[column]) for column in columns]
-    ours = "".join(_cell(column, figure, figure.accuracy == best[column]) for column, figure in figures)
+    ours = "".join(_cell(column, figure) for column, figure in figures)
     lines = [f'<tr><th scope="row">{html.escape(row.label)}</th>{ours}</tr>']
     if any(figure.paper is not None for _, figure in figures):
         paper = "".join(f"<td{_class(column)}>{plain(figure.paper)}</td>" for column, figure in figures)
         gaps = "".join(_gap(column, figure) for column, figure in figures)
         lines.append(f'<tr class="paper"><th scope="row">paper</th>{paper}</tr>')
         lines.append(f'<tr class="difference"><th scope="row">difference</th>{gaps}</tr>')
-    for fault, values in fault_lines([figure for _, figure in figures], table.sheet.benchmark):
-        shares = "".join(f"<td{_class(column)}>{text}</td>" for column, text in zip(columns, values))
-        lines.append(f'<tr class="paper"><th scope="row">{fault}</th>{shares}</tr>')
+    for name, values in side_lines([figure for _, figure in figures], table.sheet.benchmark):
+        lines.append(_side(table, name, values))
     return f"<tbody>{''.join(lines)}</tbody>"
 
 
@@ -122,14 +128,14 @@ def _published(other: Published, table: ResultTable) -> str:
     return f'<tbody><tr class="paper"><th scope="row">{label}</th>{told}</tr></tbody>'
 
 
-def _cell(column: str, figure: Figure, best: bool) -> str:
+def _cell(column: str, figure: Figure) -> str:
     """One of our numbers; what it is made of shows where the pointer rests."""
     kinds = [
         *(["avg"] if is_average(column) else []),
-        *(["best"] if best and figure.accuracy is not None else []),
+        *(["best"] if figure.best else []),
     ]
     kind = f' class="{" ".join(kinds)}"' if kinds else ""
-    star, mark = "*" if figure.missing else "", figure.versus.mark if figure.versus else ""
+    star, mark = "*" if figure.missing else "", figure.mark
     if figure.accuracy is None:
         told = (
             f' title="no answer yet, or not complete: {figure.missing} answers are missing"' if star else ""

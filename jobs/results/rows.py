@@ -6,8 +6,21 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.results.collect import Answered, Method, Sheet
+from jobs.results.answered import Answered, Method
+from jobs.results.collect import Sheet
 from jobs.results.figures import Figure, codes_of, figure_of
+from jobs.results.marks import (
+    Figures,
+    beside_ceiling,
+    best_notes,
+    ceiling_notes,
+    chance_notes,
+    healthy_notes,
+    noise_notes,
+    seed_noise,
+    with_best,
+    with_noise,
+)
 from jobs.results.paper import paper_source
 from jobs.results.published import Published, published_rows, published_source
 from layalign.evaluation.compare import Outcomes, Spread, compare, spread
@@ -47,6 +60,11 @@ class ResultTable:
         return [*averages_of(self.sheet.benchmark), *self.sheet.columns]
 
     @property
+    def figures(self) -> Figures:
+        """By label and column."""
+        return {row.label: row.figures for row in self.rows}
+
+    @property
     def notes(self) -> list[str]:
         """What a reader of the numbers must know, the general before the particular."""
         particular = [text for row in self.rows if (text := _versus(row, self.sheet.reference.label))]
@@ -72,40 +90,44 @@ def result_table(sheet: Sheet, rule: str, compared: bool = True, published: bool
 
 def _rows(sheet: Sheet, rule: str, compared: bool) -> list[Row]:
     reference = sheet.reference
-    merged = {method.label: _merged(method, rule) for method in sheet.methods}
-    rows = []
-    for method in sheet.methods:
-        figures = {}
-        for column in (*averages_of(sheet.benchmark), *sheet.columns):
-            figure = figure_of(method, rule, column)
-            versus = None
-            if (
-                compared
-                and method is not reference
-                and (not is_average(column) or figure.accuracy is not None)
-            ):
-                codes = codes_of(sheet.benchmark, column)
-                versus = compare(merged[method.label], merged[reference.label], codes)
-            figures[column] = dataclasses.replace(
-                figure, paper=method.paper.get(heading(column)), versus=versus
-            )
-        seeds = tuple(answered.seed for answered in method.answered)
-        over_seeds = _by_seed(method, reference, rule) if compared else None
-        rows.append(Row(method.label, seeds, figures, over_seeds))
-    return rows
-
-
-def _merged(method: Method, rule: str) -> Outcomes:
-    """Share of the seeds that have answered a problem that are right, by language and problem."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for answered in method.answered:
-        for code, outcomes in answered.right[rule].items():
-            for problem, value in outcomes.items():
-                found.setdefault(code, {}).setdefault(problem, []).append(value)
-    return {
-        code: {problem: sum(values) / len(values) for problem, values in problems.items()}
-        for code, problems in found.items()
+    right = {method.label: method.right(rule) for method in sheet.methods}
+    columns = (*averages_of(sheet.benchmark), *sheet.columns)
+    figures = {
+        m.label: {column: _figure(sheet, m, rule, column) for column in columns} for m in sheet.methods
     }
+    if compared:
+        for label in figures.keys() - {reference.label}:
+            figures[label] = {
+                column: _compared(
+                    figure, right[label], right[reference.label], codes_of(sheet.benchmark, column)
+                )
+                for column, figure in figures[label].items()
+            }
+        figures = with_noise(figures, seed_noise(sheet.methods, figures))
+        figures = with_best(figures, right, reference.label, sheet.benchmark)
+    return [
+        Row(
+            method.label,
+            tuple(answered.seed for answered in method.answered),
+            figures[method.label],
+            _by_seed(method, reference, rule) if compared else None,
+        )
+        for method in sheet.methods
+    ]
+
+
+def _figure(sheet: Sheet, method: Method, rule: str, column: str) -> Figure:
+    """A method's number, with the paper's and the ceiling beside it."""
+    figure = figure_of(method, rule, column)
+    alone, english = beside_ceiling(sheet, method, rule, figure, codes_of(sheet.benchmark, column))
+    return dataclasses.replace(figure, paper=method.paper.get(heading(column)), alone=alone, english=english)
+
+
+def _compared(figure: Figure, ours: Outcomes, theirs: Outcomes, codes: Sequence[str]) -> Figure:
+    """A number with its difference from the reference; an average that is not complete has none."""
+    if len(codes) != 1 and figure.accuracy is None:
+        return figure
+    return dataclasses.replace(figure, versus=compare(ours, theirs, codes))
 
 
 def _by_seed(method: Method, reference: Method, rule: str) -> Spread | None:
@@ -146,7 +168,15 @@ def _reading(table: ResultTable) -> list[str]:
             f"† p < 0.05, ‡ p < 0.01 against {sheet.reference.label} on the same items, each number for itself: "
             "McNemar's exact test for one seed in one language, else a bootstrap over problems."
         )
-    return notes
+    told = table.figures
+    return [
+        *notes,
+        *noise_notes(sheet.methods, told),
+        *best_notes(told),
+        *healthy_notes(told),
+        *chance_notes(told),
+        *ceiling_notes(sheet, told),
+    ]
 
 
 def _versus(row: Row, reference: str) -> str:

@@ -1,26 +1,35 @@
-"""Results tables beside the paper's, for the terminal, Markdown, LaTeX, CSV and JSON."""
+"""Results tables beside the paper's, for the terminal, Markdown and LaTeX."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobs.results.collect import Made, Missing, Results
 from jobs.results.figures import Figure
+from jobs.results.marks import (
+    BEST,
+    HEALTHY,
+    HEALTHY_COUNT,
+    OF_ALONE,
+    OF_ENGLISH,
+    ceiling_lines,
+)
 from jobs.results.rows import ResultTable
-from layalign.evaluation.health import FAULTS, UNKNOWN, share_text
-from layalign.evaluation.scoring import STRICT_VERSION
+from layalign.evaluation.health import UNKNOWN, share_text
 from layalign.evaluation.table import fault_names, number_column
-from layalign.tabular import NONE, Column, Row, Table, comments, markdown_text, told_lines
+from layalign.tabular import NONE, Column, Row, Strong, Table, comments, markdown_text, told_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-STYLES = {"ours": "", "paper": "dim not bold", "difference": "dim italic not bold"}
+STYLES = {"ours": "", "ceiling": "", "paper": "dim not bold", "difference": "dim italic not bold"}
 STYLES |= dict.fromkeys(("fault", "published"), "dim not bold")
 """Of the lines of a table on a terminal."""
+
+METHODS = ("ours", "ceiling")
+"""Lines that begin at the margin."""
 
 
 class Line(NamedTuple):
@@ -39,10 +48,27 @@ def lines_of(table: ResultTable, ours: Callable[[Figure], str]) -> Iterator[Line
         if any(figure.paper is not None for figure in figures):
             yield Line("paper", "paper", [plain(figure.paper) for figure in figures])
             yield Line("difference", "difference", [signed(figure.gap) for figure in figures])
-        for fault, values in fault_lines(figures, table.sheet.benchmark):
-            yield Line("fault", fault, values)
+        for name, values in side_lines(figures, table.sheet.benchmark):
+            yield Line("fault", name, values)
     for other in table.published:
         yield Line("published", other.label, [plain(other.percent.get(column)) for column in table.columns])
+    for name, values in ceiling_lines(table.sheet, table.figures):
+        yield Line("ceiling", name, values)
+
+
+def side_lines(figures: Sequence[Figure], benchmark: str) -> Iterator[tuple[str, list[str]]]:
+    """What stands below a method's numbers: percent of the ceilings, faults, and accuracy over the other answers."""
+    for name, each in ((OF_ALONE, [f.alone for f in figures]), (OF_ENGLISH, [f.english for f in figures])):
+        if any(each):
+            yield name, [plain(one.percent if one else None) or NONE for one in each]
+    faults = list(fault_lines(figures, benchmark))
+    yield from faults
+    if faults:
+        yield HEALTHY, [plain(figure.healthy) or NONE for figure in figures]
+        yield (
+            HEALTHY_COUNT,
+            [NONE if f.healthy_total is None else str(f.healthy_total) for f in figures],
+        )
 
 
 def fault_lines(figures: Sequence[Figure], benchmark: str) -> Iterator[tuple[str, list[str]]]:
@@ -67,9 +93,8 @@ def signed(value: float | None) -> str:
 
 def marked(figure: Figure) -> str:
     """`56.9‡`, with a star where items are missing."""
-    mark = figure.versus.mark if figure.versus else ""
     number = NONE if figure.accuracy is None else f"{figure.accuracy:.1f}"
-    return f"{number}{'*' if figure.missing else ''}{mark}"
+    return f"{number}{'*' if figure.missing else ''}{figure.mark}"
 
 
 def print_table(results: ResultTable, console: Console) -> None:
@@ -87,7 +112,7 @@ def _for_screen(results: ResultTable, wide: bool) -> Table:
     """
     rows = []
     for line in lines_of(results, _two_lines if wide else _three_lines):
-        aside = line.kind != "ours"
+        aside = line.kind not in METHODS
         rows.append(Row([line.label, *line.values], indented=wide and aside, style=STYLES[line.kind]))
     method = Column("Method", least=12 if wide else 8)
     return replace(_table(results, rows), columns=[method, *map(number_column, results.columns)])
@@ -99,11 +124,13 @@ def _table(results: ResultTable, rows: Sequence[Row]) -> Table:
 
 
 def _two_lines(figure: Figure) -> str:
-    return marked(figure) + (f"\n±{figure.sd:.1f}" if figure.sd is not None else "")
+    """For a terminal, which may have no bold: the best has a mark."""
+    number = marked(figure) + BEST * figure.best
+    return number + (f"\n±{figure.sd:.1f}" if figure.sd is not None else "")
 
 
 def _three_lines(figure: Figure) -> str:
-    mark = figure.versus.mark if figure.versus else ""
+    mark = figure.mark + BEST * figure.best
     whole = _two_lines(figure)
     return f"{whole.replace(mark, '')}\n{mark}" if mark else whole
 
@@ -121,7 +148,12 @@ def to_markdown(results: Results, tables: Sequence[ResultTable]) -> str:
 
 def spelt(figure: Figure) -> str:
     """`59.0 ± 0.4‡` of several seeds, `51.6 [45.4, 57.7]†` of one."""
-    number, mark = marked(figure), figure.versus.mark if figure.versus else ""
+    text = _with_spread(figure)
+    return Strong(text) if figure.best else text
+
+
+def _with_spread(figure: Figure) -> str:
+    number, mark = marked(figure), figure.mark
     if figure.sd is not None:
         return f"{number.removesuffix(mark)} ± {figure.sd:.1f}{mark}"
     if figure.low is not None:
@@ -134,7 +166,7 @@ def to_latex(tables: Sequence[ResultTable], provenance: Mapping[str, Any]) -> st
     parts = [comments("%", told_lines(provenance))]
     for table in tables:
         rows = [
-            Row([line.label, *line.values], begins=line.kind == "ours", indented=line.kind != "ours")
+            Row([line.label, *line.values], begins=line.kind in METHODS, indented=line.kind not in METHODS)
             for line in lines_of(table, _small)
         ]
         parts.append(_table(table, rows).latex())
@@ -142,70 +174,8 @@ def to_latex(tables: Sequence[ResultTable], provenance: Mapping[str, Any]) -> st
 
 
 def _small(figure: Figure) -> str:
-    return marked(figure) + (f" ±{figure.sd:.1f}" if figure.sd is not None else "")
-
-
-def to_csv(tables: Sequence[ResultTable], provenance: Mapping[str, Any]) -> str:
-    """One line for each number, below the provenance as lines that begin with `#`."""
-    records = [{**record, "by_seed": json.dumps(record["by_seed"])} for record in _records(tables)]
-    headings = list(records[0]) if records else ["benchmark"]
-    table = Table.of(headings, [list(record.values()) for record in records])
-    return comments("#", told_lines(provenance)) + table.csv()
-
-
-def to_json(results: Results, tables: Sequence[ResultTable], provenance: Mapping[str, Any]) -> str:
-    """Every number, what is missing, and how the numbers came to be."""
-    told = {
-        "title": results.title,
-        "provenance": dict(provenance),
-        "code": [{"record": dict(made.record), "made": made.what} for made in results.made],
-        "strict_rule": STRICT_VERSION,
-        "files": {
-            sheet.benchmark: {
-                f"{method.label}, seed {answered.seed}": dict(answered.files)
-                for method in sheet.methods
-                for answered in method.answered
-            }
-            for sheet in results.sheets
-        },
-        "configs": {who: run.read_config() for who, run in results.configs.items()},
-        "numbers": list(_records(tables)),
-        "missing": [{**asdict(missing), "cell": asdict(missing.cell)} for missing in results.missing],
-    }
-    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-
-
-def _records(tables: Iterable[ResultTable]) -> Iterator[dict[str, Any]]:
-    """Every number as plain data."""
-    for table in tables:
-        place = {"benchmark": table.sheet.title, "rule": table.rule}
-        for row in table.rows:
-            for column, figure in row.figures.items():
-                here = {**place, "method": row.label, "column": column}
-                yield {**here, **_record(figure, table.sheet.reference.label)}
-
-
-def _record(figure: Figure, reference: str) -> dict[str, Any]:
-    versus = figure.versus
-    return {
-        "accuracy": figure.accuracy,
-        "low": figure.low,
-        "high": figure.high,
-        "sd": figure.sd,
-        "by_seed": dict(figure.by_seed),
-        "correct": figure.correct,
-        "total": figure.total,
-        "missing": figure.missing,
-        **{fault: figure.faults.get(fault) for fault in FAULTS},
-        "paper": figure.paper,
-        "difference": figure.gap,
-        "reference": reference if versus else None,
-        "versus": versus.mean if versus else None,
-        "versus_low": versus.low if versus else None,
-        "versus_high": versus.high if versus else None,
-        "p": versus.p if versus else None,
-        "test": versus.test if versus else None,
-    }
+    text = marked(figure) + (f" ±{figure.sd:.1f}" if figure.sd is not None else "")
+    return Strong(text) if figure.best else text
 
 
 def missing_counts(missing: Sequence[Missing]) -> list[str]:

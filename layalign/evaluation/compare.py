@@ -57,6 +57,21 @@ class Difference:
         return "‡" if self.p < 0.01 else "†" if self.p < 0.05 else ""
 
 
+@dataclass(frozen=True)
+class Against:
+    """One method beside another on the items that both have answered, in percent; languages weigh the same."""
+
+    ours: float
+    theirs: float
+    items: int
+    """In all languages."""
+
+    @property
+    def percent(self) -> float | None:
+        """Ours in percent of theirs; None where theirs is 0."""
+        return 100 * self.ours / self.theirs if self.theirs else None
+
+
 def spread(values: Sequence[float]) -> Spread:
     """Mean, standard deviation and interval of at least one value."""
     mean = statistics.fmean(values)
@@ -156,6 +171,23 @@ def compare(first: Outcomes, second: Outcomes, languages: Sequence[str], seed: i
     if len(languages) == 1 and all(difference in (-1, 0, 1) for difference in every):
         p, test = mcnemar(every.count(1), every.count(-1)), "McNemar"
     return Difference(statistics.fmean(values), low, high, p, test, len(every))
+
+
+def against(ours: Outcomes, theirs: Outcomes, languages: Sequence[str]) -> Against | None:
+    """Both accuracies on the items that both have answered; None where a language has no such item."""
+    pairs = {
+        code: [(value, theirs[code][p]) for p, value in ours.get(code, {}).items() if p in theirs[code]]
+        for code in languages
+        if code in theirs
+    }
+    if not languages or len(pairs) < len(languages) or not all(pairs.values()):
+        return None
+    means = [
+        (statistics.fmean(a for a, _ in each), statistics.fmean(b for _, b in each))
+        for each in pairs.values()
+    ]
+    first, second = (100 * statistics.fmean(side) for side in zip(*means))
+    return Against(first, second, sum(map(len, pairs.values())))
 
 
 def _differences(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:

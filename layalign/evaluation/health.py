@@ -65,6 +65,14 @@ def counts(records: Sequence[Mapping[str, Any]]) -> dict[str, int | None]:
     }
 
 
+def is_healthy(record: Mapping[str, Any]) -> bool | None:
+    """Whether a stored answer has none of the faults; None where it does not tell of each."""
+    found = counts([record])
+    if any(found[fault] is None for fault in FAULTS):
+        return None
+    return not any(found[fault] for fault in FAULTS)
+
+
 def share_text(share: float | None) -> str:
     """`3.2`, or that it is not known."""
     return UNKNOWN if share is None else f"{share:.1f}"

@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import Any
 
 from layalign.evaluation.benchmarks import Benchmark, find_benchmark
-from layalign.evaluation.health import FAULTS, FAULTS_NOTE, UNKNOWN, counts, old_answers, share_text
+from layalign.evaluation.health import (
+    FAULTS,
+    FAULTS_NOTE,
+    UNKNOWN,
+    counts,
+    is_healthy,
+    old_answers,
+    share_text,
+)
 from layalign.evaluation.scoring import STRICT_VERSION, wilson
 from layalign.languages import find
 from layalign.tabular import NONE, Column, Row, Table, comments, told_lines
@@ -75,6 +83,15 @@ class Score:
     """Answers that do not say which question they answer, or of which model they are: those of old."""
     likelihood: int | None = None
     """Of answers with options, how many have the right one as the most likely; None where some do not tell."""
+    healthy: int | None = None
+    """Answers with none of the faults; None, as the next, where some do not tell."""
+    healthy_right: Mapping[str, int | None] = field(default_factory=dict)
+    """How many of these are right, by rule."""
+
+    def on_healthy(self, rule: str) -> float | None:
+        """Accuracy over the answers that have no fault, in percent; None of none, and where that is not known."""
+        right = self.healthy_right.get(rule)
+        return 100 * right / self.healthy if self.healthy and right is not None else None
 
     def share(self, measure: str) -> float | None:
         """A rule's or a fault's share of the answers in percent; None of none, and where it was not counted."""
@@ -129,9 +146,16 @@ class Summary:
 
         The measure is a rule or one of `FAULTS`. A language that is only asked when named (Telugu) is in no average.
         """
+        return self._mean(group, lambda score: score.share(measure))
+
+    def average_on_healthy(self, rule: str, group: str) -> float | None:
+        """Mean of `Score.on_healthy`, likewise."""
+        return self._mean(group, lambda score: score.on_healthy(rule))
+
+    def _mean(self, group: str, told: Callable[[Score], float | None]) -> float | None:
         codes = find_benchmark(self.benchmark).every.get(group, ())
         scores = [self.scores.get(code) for code in codes]
-        values = [s.share(measure) for s in scores if s and not s.missing]
+        values = [told(score) for score in scores if score and not score.missing]
         known = [value for value in values if value is not None]
         return sum(known) / len(known) if known and len(known) == len(scores) else None
 
@@ -174,8 +198,22 @@ def summarise(
         missing = max(0, expected.get(code, 0) - len(found)) if expected else 0
         likely = [record.get(f"{LIKELIHOOD}_correct") for record in found]
         chosen = None if None in likely or not benchmark.has_options else sum(map(bool, likely))
-        scores[code] = Score(strict, official, len(found), missing, **counts(found), likelihood=chosen)
+        told = {**counts(found), **_on_healthy(found, rules_of(benchmark.name))}
+        scores[code] = Score(strict, official, len(found), missing, likelihood=chosen, **told)
     return Summary(benchmark.name, scores)
+
+
+def _on_healthy(records: Sequence[Mapping[str, Any]], rules: Sequence[str]) -> dict[str, Any]:
+    """How many answers have no fault, and how many of those are right by each rule."""
+    known = [is_healthy(record) for record in records]
+    if None in known:
+        return {"healthy": None}
+    healthy = [record for record, is_one in zip(records, known) if is_one]
+    right: dict[str, int | None] = {}
+    for rule in rules:
+        verdicts = [record.get(f"{rule}_correct") for record in healthy]
+        right[rule] = None if None in verdicts else sum(map(bool, verdicts))
+    return {"healthy": len(healthy), "healthy_right": right}
 
 
 def to_json(summaries: Mapping[str, Summary], provenance: Mapping[str, Any]) -> str:

@@ -97,7 +97,7 @@ class Benchmark:
     prompts: dict[str, str | dict[str, Any]] = field(default_factory=dict)
     """Other prompts, by name, or all keys that are others: each makes a benchmark, as `afrimgsm-afrobench-1`."""
     chance: float | None = None
-    """Percent that guessing gives, where it is not one of the labels at random."""
+    """Percent that guessing gives, where it is not one of the labels, or of the columns of options, at random."""
     counts: dict[str, int] = field(default_factory=dict)
     """Items of a file, by language; `all` is every other."""
     licence: str = ""
@@ -113,8 +113,8 @@ class Benchmark:
     @property
     def by_guessing(self) -> float | None:
         """Percent that guessing gives; None where there is nothing to guess among."""
-        labels = self.answer.labels
-        return self.chance if self.chance is not None or not labels else 100 / len(labels)
+        options = self.answer.labels or (self.answer.options if len(self.answer.options) > 1 else ())
+        return self.chance if self.chance is not None or not options else 100 / len(options)
 
     @property
     def has_options(self) -> bool:
