@@ -101,7 +101,6 @@ WORKERS = {
         "work/evaluate",
         "work/generate",
         "work/start",
-        "work/translate",
         "cli/demo",
     )
 }
