@@ -34,6 +34,7 @@ LINEAR: dict[str, tuple[str, ...]] = {
     "phi": ("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2"),
     "starcoder2": (*_USUAL[:4], "c_fc", "c_proj"),
     "glm4": (*_USUAL[:4], "gate_up_proj", "down_proj"),
+    "phi3": ("qkv_proj", "o_proj", "gate_up_proj", "down_proj"),
 }
 """Linear layers of each LLM, where LoRA may stand, by the end of their names."""
 

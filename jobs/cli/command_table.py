@@ -54,7 +54,10 @@ COMMANDS = {
         "GenerateRequest",
         options.generate_options,
         "ask a run questions",
-        ('--run mini-layalign "tano kujumlisha mbili"', "--run mini-layalign --file questions.txt --json"),
+        (
+            '--run mini-layalign "tano kujumlisha mbili"',
+            "--run mini-layalign --file questions.txt --json-lines",
+        ),
     ),
     "pipeline": Command(
         "run",

@@ -49,7 +49,7 @@ def generate_command(request: GenerateRequest) -> int:
         "prompt": request.prompt,
         "talk": not request.questions and not request.file and sys.stdin.isatty(),
         "stream": sys.stdout.isatty(),
-        "json": request.json,
+        "json": request.json_lines,
     }
     if isinstance(profile, SlurmProfile):
         return _on_a_node(told, profile, request)

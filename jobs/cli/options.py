@@ -157,7 +157,7 @@ def generate_options(parser: argparse.ArgumentParser) -> None:
         slurm.add_argument(f"--{name}", metavar=value, help=text)
     parser.add_argument("--dry-run", action="store_true", help="tell what stands in the way; ask nothing")
     parser.add_argument(
-        "--json", action="store_true", help="an object a line: question, answer, how it ended"
+        "--json-lines", action="store_true", help="a JSON object a line: question, answer, how it ended"
     )
 
 

@@ -104,7 +104,7 @@ class GenerateRequest:
     prompt: Literal["math", "translation", "source"] | None = None
     """What the LLM reads of a question; None is the recipe's."""
     dry_run: bool = False
-    json: bool = False
+    json_lines: bool = False
 
     def __post_init__(self) -> None:
         if self.questions and self.file:

@@ -27,11 +27,11 @@ def ask(sandbox: Sandbox, folder: Path, *words: str, typed: str = "") -> subproc
 def test_a_job_answers_what_is_typed_and_what_comes_on_the_standard_input(
     sandbox: Sandbox, trained_folder: Path
 ):
-    here = ask(sandbox, trained_folder, "--json", "a b c", "tom", "--cluster", "local")
+    here = ask(sandbox, trained_folder, "--json-lines", "a b c", "tom", "--cluster", "local")
     expected = [json.loads(line) for line in here.stdout.splitlines()]
     assert len(expected) == 2, here.stderr
     for words, typed in ((("a b c", "tom"), ""), ((), "a b c\n\ntom\n")):
-        told = ask(sandbox, trained_folder, "--json", *words, "--cluster", "sandbox", typed=typed)
+        told = ask(sandbox, trained_folder, "--json-lines", *words, "--cluster", "sandbox", typed=typed)
         assert told.returncode == 0, told.stderr
         assert [json.loads(line) for line in told.stdout.splitlines() if line.startswith("{")] == expected
         assert "asking Slurm for a job" in told.stderr

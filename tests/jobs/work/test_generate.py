@@ -39,17 +39,17 @@ def objects(told: tuple[int, str, str]) -> list[dict]:
 
 
 def test_questions_come_from_arguments_a_file_or_the_standard_input(ask, tmp_path):
-    first = objects(ask("--run", "tiny-layalign", "--json", *QUESTIONS))
+    first = objects(ask("--run", "tiny-layalign", "--json-lines", *QUESTIONS))
     assert [one["question"] for one in first] == QUESTIONS
     assert set(first[0]) == {"question", "answer", "tokens", "finish", "truncated"}
     (tmp_path / "q.txt").write_text("\n".join([QUESTIONS[0], "", *QUESTIONS[1:]]) + "\n")
-    assert objects(ask("--run", "tiny", "--json", "--file", tmp_path / "q.txt")) == first
-    assert objects(ask("--run", "tiny", "--json", typed="\n".join(QUESTIONS))) == first
+    assert objects(ask("--run", "tiny", "--json-lines", "--file", tmp_path / "q.txt")) == first
+    assert objects(ask("--run", "tiny", "--json-lines", typed="\n".join(QUESTIONS))) == first
     assert ask("--run", "tiny", QUESTIONS[1])[1] == first[1]["answer"] + "\n"
 
 
 def test_on_a_terminal_words_are_shown_as_they_come(ask, monkeypatch):
-    (one,) = objects(ask("--run", "tiny", "--json", "tom"))
+    (one,) = objects(ask("--run", "tiny", "--json-lines", "tom"))
     typed = io.StringIO("tom\n\nnever read\n")
     typed.isatty = lambda: True
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
