@@ -1,6 +1,6 @@
-"""Under which terms the models of a bridge stand, as their pages say; the page of a model decides.
+"""Under which terms the models of a bridge stand, as far as that is known here; the page of a model decides.
 
-Looked at on 2026-11-28. A bridge is trained on the states and gradients of both its models: terms that restrict the use
+A reminder of 2026-11-28, not read off the pages one by one. A bridge is trained on the states and gradients of both its models: terms that restrict the use
 of one restrict the use of the bridge.
 """
 
