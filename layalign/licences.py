@@ -1,7 +1,7 @@
 """Under which terms the models of a bridge stand, as far as that is known here; the page of a model decides.
 
-A reminder of 2026-11-28, not read off the pages one by one. A bridge is trained on the states and gradients of both its models: terms that restrict the use
-of one restrict the use of the bridge.
+A reminder of 2026-11-28, not read off the pages one by one. A bridge is trained on the states and gradients of both
+its models: terms that restrict the use of one restrict the use of the bridge.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def stages(prefix: str, parsed_args: Any, **_: Any) -> Iterable[str]:
     """The stages of the recipe that is typed, or of the usual one."""
     from jobs.cli.requests import DEFAULT_RECIPE
     from jobs.recipe.plan import load_recipe
-    from layalign.config import stages_of
+    from layalign.recipe import stages_of
 
     with contextlib.suppress(ValueError):
         known = stages_of(load_recipe(getattr(parsed_args, "recipe", None) or DEFAULT_RECIPE))

@@ -38,7 +38,8 @@ from jobs.recipe.context import How, context_of, profile_of
 from jobs.recipe.describe import refused
 from jobs.recipe.plan import load_recipe
 from jobs.recipe.prefetch import pins, srun_words
-from layalign.config import RunConfig, resolve, stages_of
+from layalign.config import RunConfig
+from layalign.recipe import resolve, stages_of
 from layalign.tasks.pages import BENCHMARKS
 from layalign.training_sets import SETS
 

@@ -32,7 +32,7 @@ from jobs.recipe.context import Context, How, Where, context_again, context_of
 from jobs.recipe.describe import refused
 from jobs.recipe.names import Names
 from jobs.recipe.plan import chain_of, load_recipe
-from layalign.config import resolve, stages_of
+from layalign.recipe import resolve, stages_of
 
 TAKEN = (*STOPPED, State.INTERRUPTED, State.BLOCKED)
 """States of what `retry --failed` queues again."""

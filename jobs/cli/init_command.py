@@ -60,8 +60,8 @@ def _asked(question: str, default: str) -> str:
 def _recipe(path: Path, ask: Ask) -> None:
     """One that is shipped, with what was answered in it."""
     from jobs.recipe.plan import load_recipe
-    from layalign.config import resolve, stages_of
     from layalign.languages import language
+    from layalign.recipe import resolve, stages_of
 
     values = load_recipe(ask("recipe to begin from: mini (runs anywhere) or math (the paper's)", "mini"))
     values["name"] = ask("name of the runs", path.stem)

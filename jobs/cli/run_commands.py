@@ -18,7 +18,7 @@ from jobs.recipe.describe import describe_answering, refused
 from jobs.recipe.names import Names
 from jobs.recipe.plan import Plan, evaluated_config, evaluation_obstacles, load_recipe, plan_run
 from jobs.work.call import JobCall
-from layalign.config import stages_of
+from layalign.recipe import stages_of
 
 
 def train_command(request: TrainRequest) -> int:

@@ -42,7 +42,7 @@ def _fetched(request: PrefetchRequest) -> Iterator[tuple[dict[str, Any], tuple[s
     from jobs.grid.grid_file import load_grid
     from jobs.recipe.plan import load_recipe
     from jobs.recipe.prefetch import wanted
-    from layalign.config import resolve, stages_of
+    from layalign.recipe import resolve, stages_of
 
     _, overrides = request.where.split()
     if not request.grid:

@@ -22,8 +22,8 @@ from jobs.cell.whole import write_tables
 from jobs.grid.grid_file import Grid, Point
 from jobs.recipe.plan import Plan, evaluation_obstacles, load_recipe, plan_run, training_obstacles, unsafe
 from jobs.recipe.prefetch import pins
-from layalign.config import stages_of
 from layalign.mini import is_mini
+from layalign.recipe import stages_of
 from layalign.tasks.pages import carried
 
 PINNED = ("model.encoder", "model.decoder", "data.", "stages.")

@@ -39,9 +39,10 @@ from jobs.grid.axes import (
     rows,
 )
 from jobs.recipe.plan import chain_of, chain_signature, load_recipe
-from layalign.config import EvaluationConfig, RunConfig, resolve, stages_of
+from layalign.config import EvaluationConfig, RunConfig
 from layalign.evaluation.benchmarks import find_benchmark, offered
 from layalign.languages import language
+from layalign.recipe import resolve, stages_of
 from layalign.strict import build, nearest_page, read_mapping
 
 GRIDS = Path(__file__).parents[1] / "grids"
@@ -55,7 +56,7 @@ class Point:
     """As printed in tables."""
     seed: int
     overrides: tuple[str, ...]
-    """Of the recipe, as `layalign.config.resolve` takes them."""
+    """Of the recipe, as `layalign.recipe.resolve` takes them."""
     stages: tuple[int, ...]
     """Those that are trained: (1, 2), (2,), (1,), or () for the bare LLM. The last is evaluated, or the recipe's."""
 

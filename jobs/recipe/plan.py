@@ -14,13 +14,14 @@ from cluster.run.run_folder import RunFolder, RunIndex
 from cluster.secret import secret_obstacle
 from jobs.recipe.check import model_obstacles
 from jobs.recipe.weights import signed_by_content
-from layalign.config import BRIDGE_WEIGHTS, RunConfig, read_recipe, resolve, stages_of
+from layalign.config import BRIDGE_WEIGHTS, RunConfig
 from layalign.data.check import DataCheck, check_data
 from layalign.evaluation.benchmarks import find_benchmark
 from layalign.languages import language
 from layalign.methods import start_obstacle
 from layalign.mini import is_mini
 from layalign.positions import GENERATED
+from layalign.recipe import read_recipe, resolve, stages_of
 from layalign.strict import nearest_page
 
 RECIPES = Path(__file__).parents[1] / "recipes"

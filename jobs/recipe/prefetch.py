@@ -19,8 +19,9 @@ from cluster.profile.load import Profile, SlurmProfile
 from cluster.profile.rules import find_memory
 from cluster.site.environment import ROOT, in_environment
 from cluster.slurm import client
-from layalign.config import RunConfig, resolve, stages_of
+from layalign.config import RunConfig
 from layalign.mini import is_mini
+from layalign.recipe import resolve, stages_of
 
 CONVERT_MIN = 60
 """Minutes of the job that converts: reading 15 GB from shared storage is most of them."""

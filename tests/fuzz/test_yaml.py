@@ -17,7 +17,8 @@ from cluster.profile.resources import plan_resources
 from cluster.profile.schema import read_mapping as read_profile
 from jobs.grid.grid_file import load_grid
 from jobs.recipe.context import Where
-from layalign.config import RunConfig, parse_override, read_recipe, resolve
+from layalign.config import RunConfig
+from layalign.recipe import parse_override, read_recipe, resolve
 from tests.fuzz.values import JSON, TEXTS, changed, damaged
 from tests.jobs.grid.test_grid_file import RECIPE
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from layalign.config import RunConfig, parse_override, read_recipe, resolve
+from layalign.config import RunConfig
 from layalign.languages import language
+from layalign.recipe import parse_override, read_recipe, resolve
 
 RECIPES = Path(__file__).parents[2] / "jobs/recipes"
 RECIPE = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from transformers import AutoConfig
 
-from layalign.config import RunConfig, resolve
+from layalign.config import RunConfig
 from layalign.positions import GENERATED, TARGET, positions, source_obstacle, text_obstacle
+from layalign.recipe import resolve
 
 RECIPE = {
     "name": "x",

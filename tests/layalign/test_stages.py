@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from layalign.config import RunConfig, read_recipe, resolve, stages_of
+from layalign.config import RunConfig
 from layalign.methods import METHODS, bridge_of, start_obstacle
+from layalign.recipe import read_recipe, resolve, stages_of
 from tests.layalign.test_config import RECIPE, RECIPES
 
 

@@ -10,8 +10,9 @@ import yaml
 
 from cluster.run.run_folder import RunFolder
 from jobs.cell.card import card, write_card
-from layalign.config import RunConfig, resolve
+from layalign.config import RunConfig
 from layalign.licences import licence_of
+from layalign.recipe import resolve
 
 
 @pytest.fixture

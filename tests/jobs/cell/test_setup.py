@@ -10,7 +10,7 @@ from cluster.files import write_json_atomic
 from cluster.run.run_folder import RunFolder
 from jobs.cell.setup import answered_setup, changed_parts, setup_of
 from jobs.recipe.plan import load_recipe
-from layalign.config import resolve
+from layalign.recipe import resolve
 
 
 @pytest.fixture

@@ -201,7 +201,8 @@ def test_what_cannot_be_is_refused_with_the_next_step(capsys, words, told):
 def test_a_recipe_may_name_a_set_and_its_own_keys_count_more(pages):
     launch.main(["data", "list", "--data", str(pages)])
     from jobs.recipe.plan import load_recipe
-    from layalign.config import RunConfig, resolve
+    from layalign.config import RunConfig
+    from layalign.recipe import resolve
 
     recipe = load_recipe("math")
     plain = resolve(recipe, 1)

@@ -9,7 +9,7 @@ import yaml
 from cluster.profile.load import load_profile
 from jobs.grid.grid_file import key_texts, load_grid
 from jobs.recipe.plan import load_recipe
-from layalign.config import resolve
+from layalign.recipe import resolve
 from tests.jobs.finished import go, surroundings  # noqa: F401
 
 NEXT = {

@@ -17,11 +17,11 @@ from jobs.cli.list_command import recipe_keys
 from jobs.cli.options import KINDS
 from jobs.grid.grid_file import grid_names
 from jobs.recipe.plan import RECIPES, load_recipe
-from layalign.config import resolve
 from layalign.data.sources import READERS
 from layalign.evaluation.benchmarks import BENCHMARKS
 from layalign.families import DECODERS, ENCODERS
 from layalign.languages import LANGUAGES
+from layalign.recipe import resolve
 from tests.jobs.finished import go, make, make_grid, recipe, surroundings  # noqa: F401
 from tests.world import ROOT
 

@@ -10,7 +10,7 @@ import yaml
 from jobs.grid.grid_file import GRIDS, Grid, Point, grid_names, load_grid
 from jobs.recipe.plan import load_recipe
 from jobs.results.paper import paper_row
-from layalign.config import resolve
+from layalign.recipe import resolve
 from tests.timing import cpu_seconds
 
 RECIPE = {

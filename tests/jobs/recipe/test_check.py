@@ -8,7 +8,7 @@ import os
 import pytest
 
 from jobs.recipe.check import looks_like_path, model_obstacles
-from layalign.config import resolve
+from layalign.recipe import resolve
 from tests.model_files import write_model, write_shard
 from tests.timing import cpu_seconds
 

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.recipe.checked import Checked, FileState, checked_before, files_of, keep_checked
 from jobs.recipe.plan import load_recipe
-from layalign.config import resolve
+from layalign.recipe import resolve
 
 
 @pytest.fixture

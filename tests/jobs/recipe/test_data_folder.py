@@ -7,7 +7,7 @@ import pytest
 from jobs.recipe.context import How, Where, context_of
 from jobs.recipe.plan import load_recipe
 from jobs.work.start import data_folder
-from layalign.config import resolve
+from layalign.recipe import resolve
 
 MINI, REAL = "mini://decoder", "org/llm"
 

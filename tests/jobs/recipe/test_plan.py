@@ -11,7 +11,8 @@ import pytest
 from cluster.run.run_folder import RunFolder
 from jobs.recipe.plan import evaluated_config, load_recipe, plan_run, training_obstacles
 from jobs.recipe.weights import check_signature
-from layalign.config import RunConfig, resolve
+from layalign.config import RunConfig
+from layalign.recipe import resolve
 
 DATA = {"reader": "math", "path": "m.json", "languages": ["sw"], "max_source": 8, "max_target": 8}
 RECIPE = {

@@ -16,7 +16,7 @@ from cluster.hub.cache import lock_path
 from cluster.profile.load import load_profile
 from jobs.recipe.plan import load_recipe, plan_run, training_obstacles
 from jobs.recipe.prefetch import absent, pins, srun_words, wanted
-from layalign.config import resolve
+from layalign.recipe import resolve
 from tests.hub import Hub
 from tests.login import empty_recipe
 

@@ -20,7 +20,7 @@ from jobs.results.collect import collect
 from jobs.results.output import write_results
 from jobs.results.points import points_of_grid
 from jobs.results.tables import print_table
-from layalign.config import resolve
+from layalign.recipe import resolve
 from tests.jobs.results.test_output import LANGUAGES, figures, replace, small, table
 from tests.jobs.synthetic_results import answers, write_cell
 

@@ -14,8 +14,8 @@ from cluster.files import read_jsonl
 from cluster.job.interrupt import Interrupts
 from jobs.recipe.plan import load_recipe, plan_run
 from jobs.work import train as job
-from layalign.config import read_recipe, resolve
 from layalign.model.store import load_tokenizers
+from layalign.recipe import read_recipe, resolve
 from layalign.training.distributed import Processes
 from tests.layalign.model.folders import edit_json, edit_weights, without
 from tests.world import launch, write_recipe

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 from cluster.files import read_jsonl
 from cluster.job.interrupt import Interrupts
 from jobs.work.evaluate import Answerer, _loaded_once
-from layalign.config import read_recipe, resolve
+from layalign.recipe import read_recipe, resolve
 from tests.jobs.work.test_train import send
 from tests.world import launch, until, write_recipe
 

@@ -10,7 +10,7 @@ from cluster.logs.failure import failure_of
 from cluster.run.run_folder import RunFolder
 from jobs.recipe.plan import load_recipe
 from jobs.work.start import recorded, refuse_older_gemma
-from layalign.config import resolve
+from layalign.recipe import resolve
 from layalign.training.distributed import Processes
 from tests.cluster.job.test_unit import unit
 

@@ -9,8 +9,9 @@ import pytest
 
 from jobs.recipe.plan import load_recipe
 from jobs.recipe.prefetch import wanted
-from layalign.config import RunConfig, resolve
+from layalign.config import RunConfig
 from layalign.data.replay import drawn
+from layalign.recipe import resolve
 
 pytestmark = pytest.mark.core
 

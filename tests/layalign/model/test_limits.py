@@ -11,7 +11,7 @@ from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoConfig, PreTrainedTokenizerFast
 
-from layalign.config import ModelConfig, RunConfig, resolve
+from layalign.config import ModelConfig, RunConfig
 from layalign.evaluation.benchmarks import Item
 from layalign.evaluation.generate import answer_items
 from layalign.model import store
@@ -20,6 +20,7 @@ from layalign.model.ends import NotANumber
 from layalign.model.layalign import LayAlign
 from layalign.model.limits import check_lengths, check_tokenised
 from layalign.positions import TARGET
+from layalign.recipe import resolve
 from tests.layalign.model.folders import edit_json
 from tests.layalign.model.test_architectures import ENCODERS, SMALL, make, make_batch
 from tests.layalign.model.test_store import write_backbone

@@ -10,7 +10,8 @@ import pytest
 import torch
 import yaml
 
-from layalign.config import RunConfig, resolve
+from layalign.config import RunConfig
+from layalign.recipe import resolve
 from layalign.training import fit as fit_module
 from layalign.training.interval import MOST, best_interval, overhead
 from tests.layalign.training.toy import Log, distance, run_all, train, weights
