@@ -213,8 +213,7 @@ DEGENERATE = [
 def test_a_degenerate_answer_is_read_in_no_time():
     strict_number("The answer is 1. Das ist 1.")  # reads the words
     for read in (strict_number, official_number):
-        for text in DEGENERATE:
-            assert cpu_seconds(read, text) < 1, text[:20]
+        assert cpu_seconds(lambda texts, read=read: list(map(read, texts)), DEGENERATE) < 2
     assert strict_number("1" * 5000) is None
     assert official_number("1" * 5000) == math.inf
 
