@@ -101,6 +101,7 @@ WORKERS = {
         "work/translate",
         "work/evaluate",
         "work/generate",
+        "work/model",
         "work/start",
         "cli/demo",
     )

@@ -29,10 +29,10 @@ from jobs.cell.asking import evaluation_cells
 from jobs.cell.cell import Cell
 from jobs.cell.setup import Setup, setup_of
 from jobs.cell.whole import write_tables
+from jobs.work.model import opened
 from jobs.work.start import (
     data_folder,
     recorded,
-    refuse_older_gemma,
     settled_environment,
     within_reach,
 )
@@ -44,10 +44,7 @@ from layalign.evaluation import table
 from layalign.evaluation.benchmarks import Item, benchmark_files, read_benchmark
 from layalign.evaluation.generate import Record, answer_items, remaining
 from layalign.model.layalign import LayAlign
-from layalign.model.limits import check_lengths
-from layalign.model.record import read_record
-from layalign.model.store import Tokenizers, load_tokenizers, load_weights
-from layalign.positions import GENERATED
+from layalign.model.store import Tokenizers, load_tokenizers
 from layalign.tasks.pages import carried
 from layalign.training.distributed import Processes
 
@@ -167,14 +164,7 @@ class Answerer:
         if self._loaded is None or self._loaded[0] != run:
             self._loaded = None
             tokenizers = _tokenizers(config.model)
-            check_lengths(config, GENERATED)
-            model = LayAlign.build(config.model, config.bridge, device=self.processes.device)
-            if config.bridge.trains:
-                trained = RunFolder(Path(run))
-                if read_record(trained.bridge) is None:
-                    refuse_older_gemma(trained, model.backbones["decoder"].kind)
-                load_weights(model, trained.bridge, tokenizers)
-            model.end_at(tokenizers.decoder)
+            model = opened(Path(run), config, self.processes.device, tokenizers).model
             self._loaded = (run, model, tokenizers)
         return self._loaded[1:]
 

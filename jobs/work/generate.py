@@ -13,14 +13,14 @@ from transformers import TextStreamer
 from cluster.errors import MISTAKE, ClusterError
 from cluster.escapes import without_escapes
 from cluster.run.run_folder import RunFolder
-from jobs.work.start import refuse_older_gemma, settled_environment, within_reach
+from jobs.work.model import opened
+from jobs.work.start import settled_environment, within_reach
 from layalign.config import RunConfig
 from layalign.data.files import lines
 from layalign.evaluation.generate import Generation
-from layalign.model.record import read_record
 from layalign.model.store import load_tokenizers
 from layalign.training.distributed import Processes
-from layalign.use.model import Ask, Model, assembled
+from layalign.use.model import Ask, Model
 
 Told = Mapping[str, Any]
 """`run` (folder), `config`, `questions` (texts), `file` (that has them, one a line; neither: the standard input has),
@@ -58,13 +58,9 @@ def _opened(told: Told) -> Model:
     """The run's models with its weights."""
     processes, run = Processes.alone(), RunFolder(Path(told["run"]))
     config = within_reach(RunConfig.from_dict(told["config"]), processes)
-    bridge = run.bridge if config.bridge.trains else None
-    if bridge is not None:
+    if config.bridge.trains:
         run.check_bridge()
-    model = assembled(config, bridge, processes.device, load_tokenizers(config.model))
-    if bridge is not None and read_record(bridge) is None:
-        refuse_older_gemma(run, model.model.backbones["decoder"].kind)
-    return model
+    return opened(run.path, config, processes.device, load_tokenizers(config.model))
 
 
 def _typed() -> Iterator[str]:
